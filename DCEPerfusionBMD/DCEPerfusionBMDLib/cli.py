@@ -1,0 +1,374 @@
+"""The command line: `dce-perfusion-bmd analyze`, `dce-perfusion-bmd demo`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import __version__
+from .densitometry import read_dxa_table
+from .dicomio import read_series, write_series
+from .errors import Cancelled, InputError
+from .export import check_output_folder, provenance, sha256_of, staged
+from .figures import RESEARCH_USE, study_figure
+from .phantom import LEVELS, LumbarPhantom
+from .settings import Parameter, Settings, all_parameters, from_dict
+from .study import DynamicSeries, Progress, StudyResult, analyze
+from .tables import Table
+
+_BAD_INPUT, _INTERRUPTED = 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status: 0 done, 2 bad input, 130 interrupted."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    progress = _Terminal()
+    try:
+        options.run(options, progress)
+    except InputError as error:
+        progress.close()
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return _BAD_INPUT
+    except OSError as error:
+        progress.close()
+        print(f"{parser.prog}: {error}; nothing was written", file=sys.stderr)
+        return _BAD_INPUT
+    except (KeyboardInterrupt, Cancelled):
+        progress.close()
+        print(f"{parser.prog}: interrupted; nothing was written", file=sys.stderr)
+        return _INTERRUPTED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dce-perfusion-bmd",
+        description="Quantitative DCE-MRI of lumbar vertebrae beside bone mineral density.",
+        epilog=RESEARCH_USE,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("analyze", help="analyze one study", epilog=RESEARCH_USE)
+    command.set_defaults(run=_analyze)
+    files = command.add_argument_group("files")
+    files.add_argument("--dicom", type=Path, required=True, metavar="DIR", help="folder with the dynamic series")
+    files.add_argument("--series", metavar="NUMBER", help="series number or UID, when the folder holds several")
+    files.add_argument(
+        "--segmentation",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="vertebrae and artery: .seg.nrrd, or a labelmap as NRRD or NIfTI",
+    )
+    files.add_argument(
+        "--segments", type=_label_names, metavar="NAME=VALUE,...", help="names of the labels of a labelmap"
+    )
+    files.add_argument("--output", type=Path, required=True, metavar="OUT", help="folder for the results")
+    files.add_argument("--dxa", type=Path, metavar="FILE.csv", help="table with subject, site, BMD (g/cm2), T-score")
+    files.add_argument("--subject", metavar="ID", help="pseudonym of the subject; picks the rows of the DXA table")
+    files.add_argument("--settings", type=Path, metavar="FILE.json", help="settings; options below go before them")
+    _add_settings(command)
+
+    command = commands.add_parser("demo", help="make a lumbar phantom as DICOM and analyze it", epilog=RESEARCH_USE)
+    command.set_defaults(run=_demo)
+    command.add_argument("--output", type=Path, required=True, metavar="OUT", help="folder for phantom and results")
+    command.add_argument(
+        "--snr", type=float, default=20.0, help="signal to noise of marrow before contrast (%(default)g)"
+    )
+    command.add_argument("--frame-time", type=float, default=3.0, metavar="S", help="seconds per frame (%(default)g)")
+    command.add_argument("--seed", type=int, default=2019, help="seed of the noise (%(default)d)")
+    return parser
+
+
+def _add_settings(command: argparse.ArgumentParser) -> None:
+    """One option per parameter of `settings.py`."""
+    groups: dict[str, Any] = {}
+    for parameter in all_parameters():
+        if parameter.group not in groups:
+            groups[parameter.group] = command.add_argument_group(parameter.group.replace("_", " "))
+        unit = f" ({parameter.unit})" if parameter.unit else ""
+        default = "" if parameter.default is None else f"; default {parameter.default}"
+        groups[parameter.group].add_argument(
+            f"--{parameter.option}",
+            dest=_destination(parameter),
+            type=parameter.type,
+            choices=parameter.choices or None,
+            metavar=None if parameter.choices else parameter.type.__name__.upper(),
+            help=f"{parameter.help}{unit}{default}".replace("%", "%%"),
+        )
+
+
+def _destination(parameter: Parameter) -> str:
+    return f"setting.{parameter.group}.{parameter.name}"
+
+
+def _label_names(text: str) -> dict[str, int]:
+    names: dict[str, int] = {}
+    for part in text.split(","):
+        name, equals, value = part.rpartition("=")
+        name = name.strip()
+        if not (equals and name and value.strip().isdecimal() and int(value) > 0):
+            raise argparse.ArgumentTypeError(f"{part!r} is not NAME=VALUE with a label value above 0")
+        if name in names or int(value) in names.values():
+            raise argparse.ArgumentTypeError(f"{part!r} repeats a name or a value")
+        names[name] = int(value)
+    return names
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    settings = Settings()
+    if options.settings is not None:
+        try:
+            values = json.loads(options.settings.read_text(encoding="utf-8-sig"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot read the settings {options.settings.name}: {error}") from error
+        if not isinstance(values, dict):
+            raise InputError(f"the settings {options.settings.name} must be a JSON object of groups")
+        settings = from_dict(values)
+    given: dict[str, dict[str, Any]] = {}
+    for parameter in all_parameters():
+        value = getattr(options, _destination(parameter))
+        if value is not None:
+            given.setdefault(parameter.group, {})[parameter.name] = value
+    return from_dict(given, settings)
+
+
+def _analyze(options: argparse.Namespace, progress: _Terminal) -> None:
+    result = analyze_folder(
+        dicom=options.dicom,
+        segmentation=options.segmentation,
+        output=options.output,
+        settings=_settings(options),
+        dxa=options.dxa,
+        subject=options.subject,
+        series_id=options.series,
+        label_names=options.segments,
+        progress=progress,
+    )
+    progress.close()
+    for warning in result.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(_summary(result))
+    print(f"Results are in {options.output}. {RESEARCH_USE}")
+
+
+def analyze_folder(
+    dicom: Path,
+    segmentation: Path,
+    output: Path,
+    settings: Settings | None = None,
+    dxa: Path | None = None,
+    subject: str | None = None,
+    series_id: str | None = None,
+    label_names: dict[str, int] | None = None,
+    progress: Progress | None = None,
+) -> StudyResult:
+    """Analyze one study from files and write all results into a folder.
+
+    Parameters
+    ----------
+    dicom : folder with the dynamic series; `series_id` chooses among several (`dicomio.read_series`).
+    segmentation : file with vertebrae and artery; `label_names` names the values of a labelmap.
+    output : folder; its files appear when all of them are complete.
+    settings : the defaults when None.
+    dxa : table of densitometry; `subject` picks the rows.
+    subject : pseudonym that names the results.
+    progress : called with the fraction done and what is being done; a return of False cancels.
+
+    Raises
+    ------
+    InputError
+        when something about the input is wrong; nothing is written then.
+    """
+    from . import scene
+    from .headless import HeadlessSlicer
+
+    settings = settings or Settings()
+    report = progress or (lambda fraction, message: True)
+    check_output_folder(output)
+    densitometry = read_dxa_table(dxa, subject) if dxa is not None else None
+    host = HeadlessSlicer()
+    segmentation_node = scene.read_segmentation(host.scene, segmentation, label_names)
+    series = read_series(dicom, series_id, _part(report, 0.0, 0.4))
+    masks = scene.masks_on_grid(segmentation_node, series)
+    result = analyze(series, masks, settings, densitometry, subject or "", _part(report, 0.4, 0.6))
+    hashes = {"segmentation": sha256_of(segmentation)}
+    if dxa is not None:
+        hashes["dxa"] = sha256_of(dxa)
+    with staged(output) as stage:
+        _write_results(stage, host, series, segmentation_node, settings, result, hashes, _part(report, 0.6, 1.0))
+    return result
+
+
+def _part(report: Progress, start: float, end: float) -> Progress:
+    return lambda fraction, message: report(start + fraction * (end - start), message)
+
+
+def _write_results(
+    folder: Path,
+    host: Any,
+    series: DynamicSeries,
+    segmentation_node: Any,
+    settings: Settings,
+    result: StudyResult,
+    hashes: dict[str, str],
+    report: Progress,
+) -> None:
+    import slicer
+
+    from . import scene
+
+    def step(fraction: float, message: str) -> None:
+        if not report(fraction, message):
+            raise Cancelled
+
+    step(0.0, "Writing maps and tables")
+    (folder / "maps").mkdir()
+    for parameter_map in result.maps.values():
+        volume = scene.volume_from_array(parameter_map.values, series.ijk_to_ras)
+        path = folder / "maps" / f"{parameter_map.quantity}.nrrd"
+        scene.write_file(volume, slicer.vtkMRMLVolumeArchetypeStorageNode(), path)
+    _write_csv(result.vertebrae, folder)
+    _write_csv(result.curves_table(), folder)
+    if result.densitometry is not None:
+        _write_csv(result.densitometry.table(), folder)
+    history = provenance(series, settings, result, hashes)
+    text = json.dumps(history, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / "provenance.json").write_text(text + "\n", encoding="utf-8")
+    step(0.1, "Drawing the figure")
+    study_figure(series, result, folder / "figure.png")
+    step(0.4, "Writing the scene")
+    sequence = scene.write_series(host.scene, series, "DCE")
+    segmentation_node.SetName("Segmentation")
+    scene.ResultWriter(host.scene, sequence, segmentation_node).write(series, result)
+    step(0.5, "Writing the scene")
+    host.save(folder / "scene.mrb")
+    step(1.0, "Done")
+
+
+def _write_csv(table: Table, folder: Path) -> None:
+    (folder / f"{table.name}.csv").write_text(table.to_csv(), encoding="utf-8", newline="")
+
+
+def _summary(result: StudyResult) -> str:
+    table = result.vertebrae
+    lines = ["region      voxels  Ktrans (/min)  kep (/min)       ve   voxel median (IQR) of Ktrans"]
+    for n, region in enumerate(table["region"]):
+        median, q1, q3 = (float(table[f"ktrans_{name}_per_min"][n]) for name in ("median", "q1", "q3"))
+        lines.append(
+            f"{region!s:<10.10} {table['voxels_analyzed'][n]:7d} {table['ktrans_per_min'][n]:14.4f} "
+            f"{table['kep_per_min'][n]:11.3f} {table['ve'][n]:8.4f}   {median:.4f} ({q1:.4f} to {q3:.4f})"
+        )
+    if result.densitometry is not None:
+        lines.append("")
+        bone = result.densitometry.table()
+        for site, sentence in zip(bone["site"], bone["explanation"], strict=True):
+            lines.append(f"{site}: {sentence}")
+    return "\n".join(lines)
+
+
+def _demo(options: argparse.Namespace, progress: _Terminal) -> None:
+    output: Path = options.output
+    check_output_folder(output)
+    if not (options.snr > 0 and 0.5 <= options.frame_time <= 30.0):
+        raise InputError("--snr must be above 0 and --frame-time between 0.5 and 30 s")
+    phantom = LumbarPhantom(snr=options.snr, frame_time_s=options.frame_time, seed=options.seed)
+    with staged(output / "study") as stage:
+        shutil.rmtree(output / "study", ignore_errors=True)
+        write_phantom(phantom, stage, progress)
+    study, results = output / "study", output / "results"
+    progress.close()
+    print(f"The phantom is in {study}: a DICOM series, segmentation.seg.nrrd, dxa.csv and the truth as maps.")
+    result = analyze_folder(
+        dicom=study / "dicom",
+        segmentation=study / "segmentation.seg.nrrd",
+        output=results,
+        dxa=study / "dxa.csv",
+        progress=progress,
+    )
+    progress.close()
+    for warning in result.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(_comparison(result))
+    print(f"Results are in {results}; open {results / 'scene.mrb'} in 3D Slicer, or look at {results / 'figure.png'}.")
+    print(RESEARCH_USE)
+
+
+def write_phantom(phantom: LumbarPhantom, folder: Path, progress: Progress | None = None) -> None:
+    """Write a phantom study: `dicom/`, `segmentation.seg.nrrd`, `dxa.csv` and `truth/` with the true maps."""
+    import slicer
+
+    from . import scene
+    from .headless import HeadlessSlicer
+
+    write_series(phantom.series(), folder / "dicom", progress=progress)
+    host = HeadlessSlicer()
+    node = scene.segmentation_from_masks(host.scene, "Segmentation", phantom.segments, phantom.ijk_to_ras)
+    scene.write_file(node, slicer.vtkMRMLSegmentationStorageNode(), folder / "segmentation.seg.nrrd")
+    (folder / "dxa.csv").write_text(phantom.dxa_csv("PHANTOM"), encoding="utf-8", newline="")
+    (folder / "truth").mkdir()
+    for name, values in {**phantom.truth(), "labels": phantom.labels}.items():
+        volume = scene.volume_from_array(values, phantom.ijk_to_ras)
+        scene.write_file(volume, slicer.vtkMRMLVolumeArchetypeStorageNode(), folder / "truth" / f"{name}.nrrd")
+
+
+def _comparison(result: StudyResult) -> str:
+    """Estimates beside the truth of the phantom."""
+    table = result.vertebrae
+    lines = [
+        "        Ktrans (/min)                kep (/min)                   ve",
+        "level " + "    true    found    error" * 3,
+    ]
+    errors = []
+    for n, level in enumerate(table["level"]):
+        bone = LEVELS[str(level)]
+        truth = (bone.ktrans_per_min, bone.kep_per_min, bone.ktrans_per_min / bone.kep_per_min)
+        found = [float(table[name][n]) for name in ("ktrans_per_min", "kep_per_min", "ve")]
+        cells = []
+        for true, estimate in zip(truth, found, strict=True):
+            errors.append(estimate / true - 1.0)
+            cells.append(f"{true:8.4f} {estimate:8.4f} {100 * errors[-1]:+7.2f}%")
+        lines.append(f"{level!s:<6}" + " ".join(cells))
+    lines.append(
+        f"Largest error against the known truth: {100 * float(np.max(np.abs(errors))):.2f} % (goal: within 5 %)"
+    )
+    return "\n".join(lines)
+
+
+class _Terminal:
+    """Progress on the terminal: a bar where one is watching, a line per step elsewhere."""
+
+    def __init__(self) -> None:
+        self._bar = sys.stderr.isatty()
+        self._message = ""
+        self._open = False
+
+    def __call__(self, fraction: float, message: str) -> bool:
+        if self._bar:
+            done = round(30 * fraction)
+            print(f"\r[{'#' * done}{'.' * (30 - done)}] {fraction:4.0%} {message:<30.30}", end="", file=sys.stderr)
+            sys.stderr.flush()
+            self._open = True
+        elif message != self._message:
+            print(message, file=sys.stderr)
+        self._message = message
+        return True
+
+    def close(self) -> None:
+        """End the line of the bar."""
+        if self._open:
+            print(file=sys.stderr)
+            self._open = False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

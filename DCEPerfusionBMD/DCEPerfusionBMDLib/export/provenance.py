@@ -1,0 +1,68 @@
+"""How a result was made: inputs by hash, every setting with its origin, versions."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import platform
+from typing import Any
+
+from .. import __version__
+from ..settings import Settings, all_parameters, to_dict
+from ..study import DynamicSeries, StudyResult
+
+_PACKAGES = ("numpy", "scipy", "pydicom", "slicer-core", "vtk", "matplotlib")
+
+
+def provenance(
+    series: DynamicSeries, settings: Settings, result: StudyResult, input_hashes: dict[str, str]
+) -> dict[str, Any]:
+    """The history of a result, ready for JSON; it holds no path, name or date of the source.
+
+    Parameters
+    ----------
+    series, settings, result : of the analysis.
+    input_hashes : SHA-256 of the files that were read beside the series.
+    """
+    values = to_dict(settings)
+    return {
+        "software": {"DCEPerfusionBMD": __version__, "Python": platform.python_version(), **_versions()},
+        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "subject": result.subject,
+        "inputs": {
+            "series": {"sha256": series.source_hash, "files": series.source_files},
+            **{name: {"sha256": digest} for name, digest in input_hashes.items()},
+        },
+        "series": {
+            "frames": len(series.frames),
+            "voxels_kji": list(series.shape),
+            "ijk_to_ras": series.ijk_to_ras.tolist(),
+            "times_s": series.times_s.tolist(),
+            "time_source": series.time_source,
+            "times_rejected": list(series.times_rejected),
+        },
+        "settings": {
+            parameter.group: {
+                other.name: {
+                    "value": values[other.group][other.name],
+                    "origin": "default" if values[other.group][other.name] == other.default else "user",
+                }
+                for other in all_parameters()
+                if other.group == parameter.group
+            }
+            for parameter in all_parameters()
+        },
+        "used": {name: {"value": entry.value, "source": entry.source} for name, entry in result.used.items()},
+        "artery": result.rois.artery_name,
+        "warnings": list(result.warnings),
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

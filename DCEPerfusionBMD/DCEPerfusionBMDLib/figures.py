@@ -1,0 +1,117 @@
+"""Figures of a result, drawn with matplotlib."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from .errors import InputError
+from .quantities import PARAMETERS
+from .study import DynamicSeries, StudyResult
+
+RESEARCH_USE = "For research use only. Not for use in diagnostic procedures."
+
+
+def study_figure(series: DynamicSeries, result: StudyResult, path: Path) -> None:
+    """One page for one study: anatomy with the regions, the maps over it, curves with their fits, arterial input.
+
+    Parameters
+    ----------
+    series, result : of one analysis.
+    path : of the PNG file.
+
+    Raises
+    ------
+    InputError
+        when matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise InputError("figures need matplotlib, which is not installed") from error
+
+    k = int(np.argmax(sum(region.analyzed.sum(axis=(1, 2)) for region in result.rois.regions)))
+    anatomy = np.mean([frame[k] for frame in series.frames[: result.baseline_frames]], axis=0)
+    window = _window(result, k)
+    _, row_mm, column_mm = series.spacing_mm
+
+    figure = Figure(figsize=(13.0, 9.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    top, bottom = figure.subfigures(2, 1, height_ratios=(1.1, 1.0))
+    axes = top.subplots(1, 4)
+    for axis in axes:
+        axis.imshow(anatomy[window], cmap="gray", aspect=row_mm / column_mm, vmax=np.percentile(anatomy[window], 99.5))
+        axis.set_xticks([])
+        axis.set_yticks([])
+    for number, region in enumerate(result.rois.regions):
+        if region.drawn[k][window].any():
+            color = f"C{number % 10}"
+            axes[0].contour(region.drawn[k][window], [0.5], colors=color, linewidths=0.8, linestyles="dotted")
+            if region.analyzed[k][window].any():
+                axes[0].contour(region.analyzed[k][window], [0.5], colors=color, linewidths=1.2)
+            rows, columns = np.nonzero(region.drawn[k][window])
+            axes[0].annotate(
+                region.name,
+                (columns.max() + 1, rows.mean()),
+                color=color,
+                va="center",
+                fontsize=9,
+                parse_math=False,
+            )
+    if result.rois.artery[k][window].any():
+        axes[0].contour(result.rois.artery[k][window], [0.5], colors="red", linewidths=1.0)
+    axes[0].set_title(f"Before contrast, slice {k + 1}\ndotted: drawn, solid: analyzed, red: artery", fontsize=9)
+    for axis, quantity in zip(axes[1:], PARAMETERS, strict=True):
+        values = np.ma.masked_invalid(result.maps[quantity.name].values[k][window])
+        low, high = quantity.display_range
+        shown = axis.imshow(
+            values, cmap="viridis", vmin=low, vmax=high, aspect=row_mm / column_mm, interpolation="none"
+        )
+        axis.set_title(f"{quantity.symbol} ({quantity.unit})", fontsize=10)
+        top.colorbar(shown, ax=axis, shrink=0.8)
+
+    tissue, artery = bottom.subplots(1, 2, width_ratios=(2, 1))
+    for number, curve in enumerate(result.curves):
+        color = f"C{number % 10}"
+        if not np.isfinite(curve.concentration_mM).any():
+            continue
+        row = result.vertebrae
+        ktrans, kep, ve = (row[quantity.column][number] for quantity in PARAMETERS)
+        label = f"{curve.region}: Ktrans {ktrans:.3f}/min, kep {kep:.2f}/min, ve {ve:.3f}"
+        tissue.plot(result.times_s, curve.concentration_mM, ".", color=color, markersize=3)
+        tissue.plot(result.times_s, curve.fitted_mM, "-", color=color, linewidth=1.2, label=label)
+    tissue.set_title("Mean curve of each region (points) and its fit (line)", fontsize=10)
+    tissue.set_ylabel("Contrast agent in tissue (mmol/L)")
+    for text in tissue.legend(fontsize=8, frameon=False).get_texts():
+        text.set_parse_math(False)
+    artery.plot(result.times_s, result.blood_concentration_mM, color="firebrick", linewidth=1.2, label="whole blood")
+    artery.plot(result.times_s, result.plasma_concentration_mM, color="darkorange", linewidth=1.0, label="plasma")
+    artery.axvspan(
+        result.times_s[0], result.times_s[result.baseline_frames - 1], color="0.9", label="frames before contrast"
+    )
+    artery.set_title(f"Arterial input ({result.rois.artery_name})", fontsize=10, parse_math=False)
+    artery.set_ylabel("Contrast agent (mmol/L)")
+    artery.legend(fontsize=8, frameon=False)
+    for axis in (tissue, artery):
+        axis.set_xlabel("Time (s)")
+        axis.spines[["top", "right"]].set_visible(False)
+    title = f"{result.subject}: DCE-MRI perfusion" if result.subject else "DCE-MRI perfusion"
+    figure.suptitle(title, fontsize=13, parse_math=False)
+    figure.supxlabel(RESEARCH_USE, fontsize=8, color="0.4")
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+
+
+def _window(result: StudyResult, k: int) -> tuple[slice, slice]:
+    """The part of a slice that holds the regions, with some surroundings."""
+    drawn = result.rois.artery[k].copy()
+    regions = np.zeros_like(drawn)
+    for region in result.rois.regions:
+        regions |= region.drawn[k]
+    rows, columns = np.nonzero(regions)
+    borders = []
+    for found, size in ((rows, drawn.shape[0]), (columns, drawn.shape[1])):
+        margin = max(6, round(0.35 * (found.max() - found.min() + 1) if found is columns else 8))
+        borders.append(slice(max(0, int(found.min()) - margin), min(size, int(found.max()) + margin + 1)))
+    return borders[0], borders[1]

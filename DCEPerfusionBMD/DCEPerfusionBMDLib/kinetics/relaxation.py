@@ -1,0 +1,55 @@
+"""Literature values of T1 and relaxivity, read from `data/relaxation.json` with their citations."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib import resources
+from typing import Any
+
+_FIELD_TOLERANCE = 0.2
+
+
+@cache
+def _constants() -> dict[str, Any]:
+    text = resources.files("DCEPerfusionBMDLib").joinpath("data", "relaxation.json").read_text(encoding="utf-8")
+    constants: dict[str, Any] = json.loads(text)
+    return constants
+
+
+def marrow_t1_ms(field_strength_T: float) -> tuple[float, str] | None:
+    """T1 of vertebral marrow before contrast and its citation; None when no value is known near this field."""
+    return _at_field("marrow_t1_ms", field_strength_T)
+
+
+def blood_t1_ms(field_strength_T: float) -> tuple[float, str] | None:
+    """T1 of arterial blood before contrast and its citation; None when no value is known near this field."""
+    return _at_field("blood_t1_ms", field_strength_T)
+
+
+def relaxivity_per_s_mM(agent: str, field_strength_T: float) -> tuple[float, str] | None:
+    """Relaxivity r1 of an agent and its citation; None for an unknown agent or field.
+
+    Parameters
+    ----------
+    agent : generic name, brand or short name, as the scanner writes it ("MultiHance 0.1 mmol/kg").
+    """
+    spelled = agent.lower()
+    for row in _constants()["agents"]:
+        if any(name in spelled for name in (row["name"], *row["aliases"])):
+            for field, value in row["relaxivity"].items():
+                if abs(float(field) - field_strength_T) <= _FIELD_TOLERANCE:
+                    return float(value), f"{row['name']} at {float(field):g} T: {row['citation']}"
+    return None
+
+
+def agent_names() -> list[str]:
+    """Generic names of the agents whose relaxivity is known."""
+    return [row["name"] for row in _constants()["agents"]]
+
+
+def _at_field(key: str, field_strength_T: float) -> tuple[float, str] | None:
+    for row in _constants()[key]:
+        if abs(row["field_T"] - field_strength_T) <= _FIELD_TOLERANCE:
+            return float(row["value"]), f"{row['citation']}, {row['field_T']:g} T"
+    return None

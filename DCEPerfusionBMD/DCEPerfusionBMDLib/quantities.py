@@ -1,0 +1,98 @@
+"""Every quantity the product puts out, described once: maps, tables, plots and exports read it from here.
+
+Sources: DICOM PS3.16 CID 4107 (tracer kinetic model parameters), UCUM, OSIPI CAPLEX.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Code:
+    """A coded concept: value, coding scheme designator and meaning (DICOM PS3.3 section 8.8)."""
+
+    value: str
+    scheme: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A physical quantity.
+
+    Attributes
+    ----------
+    name : key of the map and stem of its file name.
+    symbol : as printed in figures.
+    column : column name in tables, with the unit where the number is bare.
+    unit : unit as printed; empty for a label.
+    ucum : the unit as a UCUM code.
+    dicom : DICOM code of the quantity, None where the standard has none.
+    caplex : code of the quantity in the OSIPI lexicon, empty where it has none.
+    display_range : color range of the map, in `unit`.
+    description : one sentence.
+    """
+
+    name: str
+    symbol: str
+    column: str
+    unit: str
+    ucum: Code
+    dicom: Code | None
+    caplex: str
+    display_range: tuple[float, float]
+    description: str
+
+
+PER_MINUTE = Code("/min", "UCUM", "/min")
+RATIO = Code("{ratio}", "UCUM", "ratio")
+NO_UNIT = Code("1", "UCUM", "no units")
+
+KTRANS = Quantity(
+    name="ktrans",
+    symbol="Ktrans",
+    column="ktrans_per_min",
+    unit="/min",
+    ucum=PER_MINUTE,
+    dicom=Code("126312", "DCM", "Ktrans"),
+    caplex="Q.PH1.008",
+    display_range=(0.0, 1.2),
+    description="Volume transfer constant from plasma to the extravascular extracellular space.",
+)
+KEP = Quantity(
+    name="kep",
+    symbol="kep",
+    column="kep_per_min",
+    unit="/min",
+    ucum=PER_MINUTE,
+    dicom=Code("126313", "DCM", "kep"),
+    caplex="Q.PH1.009",
+    display_range=(0.0, 4.0),
+    description="Rate constant from the extravascular extracellular space back to plasma; kep = Ktrans / ve.",
+)
+VE = Quantity(
+    name="ve",
+    symbol="ve",
+    column="ve",
+    unit="fraction",
+    ucum=RATIO,
+    dicom=Code("126314", "DCM", "ve"),
+    caplex="Q.PH1.001.e",
+    display_range=(0.0, 0.5),
+    description="Volume of the extravascular extracellular space per volume of tissue (0.30 is 30 mL/100 mL).",
+)
+STATUS = Quantity(
+    name="status",
+    symbol="Fit status",
+    column="status",
+    unit="",
+    ucum=NO_UNIT,
+    dicom=None,
+    caplex="",
+    display_range=(0.0, 7.0),
+    description="What became of the voxel: 0 not analyzed, 1 fitted, others say why there is no plain estimate.",
+)
+
+PARAMETERS = (KTRANS, KEP, VE)
+BY_NAME = {quantity.name: quantity for quantity in (*PARAMETERS, STATUS)}

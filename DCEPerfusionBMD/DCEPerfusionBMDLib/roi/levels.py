@@ -1,0 +1,21 @@
+"""What a segment is, read from its name: a lumbar level or the artery."""
+
+from __future__ import annotations
+
+import re
+
+LEVELS = ("T12", "L1", "L2", "L3", "L4", "L5", "L6", "S1")
+
+_LEVEL = re.compile(r"(?<![a-z0-9])(T12|L\s?[1-6]|S1)(?![0-9a-z])", re.IGNORECASE)
+_ARTERY = re.compile(r"(?<![a-z])(aorta|aortic|artery|arterial|aif)(?![a-z])", re.IGNORECASE)
+
+
+def level_from_name(name: str) -> str:
+    """Vertebral level named in a segment name, as in `LEVELS`; empty when it names none or more than one."""
+    found = {match.upper().replace(" ", "") for match in _LEVEL.findall(name.replace("_", " "))}
+    return found.pop() if len(found) == 1 else ""
+
+
+def is_artery_name(name: str) -> bool:
+    """Whether a segment name says that the segment is the artery."""
+    return bool(_ARTERY.search(name.replace("_", " ")))

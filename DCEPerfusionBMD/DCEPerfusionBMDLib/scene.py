@@ -1,0 +1,494 @@
+"""MRML in and out: segmentations to masks, series and results to nodes.
+
+Works the same in the Slicer desktop and on slicer-core: the scene is always a parameter, and only nodes, storage nodes
+and static logic methods are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import slicer
+import vtk
+from vtk.util import numpy_support
+
+from . import __version__
+from .errors import InputError
+from .kinetics import FitStatus
+from .quantities import BY_NAME, STATUS, Code, Quantity
+from .study import DynamicSeries, StudyResult
+from .tables import Table
+
+BoolArray = npt.NDArray[np.bool_]
+
+ATTRIBUTE = "DCEPerfusionBMD."
+SERIES_REFERENCE = ATTRIBUTE + "series"
+SEGMENTATION_REFERENCE = ATTRIBUTE + "segmentation"
+
+_COLOR_ANCHORS = (
+    (0.0, (0.15, 0.05, 0.35)),
+    (0.25, (0.20, 0.32, 0.60)),
+    (0.5, (0.12, 0.60, 0.55)),
+    (0.75, (0.55, 0.80, 0.30)),
+    (1.0, (0.99, 0.91, 0.20)),
+)
+_STATUS_COLORS = {
+    FitStatus.FITTED: (0.30, 0.70, 0.35),
+    FitStatus.AT_BOUND: (0.95, 0.75, 0.20),
+    FitStatus.NO_BASELINE: (0.45, 0.45, 0.45),
+    FitStatus.CONVERSION_INVALID: (0.80, 0.25, 0.25),
+    FitStatus.NO_ENHANCEMENT: (0.30, 0.45, 0.80),
+    FitStatus.TOO_FEW_FRAMES: (0.60, 0.35, 0.70),
+}
+
+
+# ---- segmentation in
+
+
+def read_segmentation(scene: Any, path: Path, label_names: Mapping[str, int] | None = None) -> Any:
+    """Add a segmentation from a file to the scene.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene.
+    path : `.seg.nrrd` with named segments, or a labelmap as NRRD or NIfTI.
+    label_names : segment name to label value, for a labelmap.
+
+    Returns
+    -------
+    vtkMRMLSegmentationNode.
+
+    Raises
+    ------
+    InputError
+        when the file cannot be read, a labelmap's values have no names, or a name's value is not in the labelmap.
+    """
+    if not path.is_file():
+        raise InputError(f"the segmentation file {path} does not exist")
+    if _holds_named_segments(path):
+        if label_names:
+            raise InputError(f"{path.name} names its segments itself; --segments is for plain labelmaps")
+        node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", _stem(path))
+        _read(node, slicer.vtkMRMLSegmentationStorageNode(), scene, path)
+        return node
+    labelmap = slicer.vtkMRMLLabelMapVolumeNode()
+    _read(labelmap, slicer.vtkMRMLVolumeArchetypeStorageNode(), None, path)
+    if labelmap.GetImageData().GetNumberOfScalarComponents() != 1:
+        raise InputError(f"{path.name} is no labelmap: each voxel holds several values")
+    values = slicer.util.arrayFromVolume(labelmap)
+    present = [int(value) for value in np.unique(values) if value != 0]
+    if not label_names:
+        raise InputError(
+            f"{path.name} does not name its labels {', '.join(map(str, present))}; give --segments NAME=VALUE,NAME=VALUE"
+        )
+    absent = [f"{name}={value}" for name, value in label_names.items() if value not in present]
+    if absent:
+        raise InputError(
+            f"{path.name} has no voxel with the label of {', '.join(absent)}; it holds {', '.join(map(str, present))}"
+        )
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", _stem(path))
+    matrix = vtk.vtkMatrix4x4()
+    labelmap.GetIJKToRASMatrix(matrix)
+    for name, value in label_names.items():
+        _set_segment(node, name, values == value, slicer.util.arrayFromVTKMatrix(matrix))
+    return node
+
+
+def masks_on_grid(segmentation: Any, series: DynamicSeries) -> dict[str, BoolArray]:
+    """Masks of all segments on the grid of a series, by nearest neighbor.
+
+    Parameters
+    ----------
+    segmentation : vtkMRMLSegmentationNode; a transform above it is applied.
+    series : the grid.
+
+    Returns
+    -------
+    Segment name to (K, J, I) mask; a segment outside the series gives an empty mask.
+
+    Raises
+    ------
+    InputError
+        when there is no segment, or two have the same name.
+    """
+    segments = segmentation.GetSegmentation()
+    ids = [segments.GetNthSegmentID(n) for n in range(segments.GetNumberOfSegments())]
+    if not ids:
+        raise InputError("the segmentation holds no segment")
+    to_world = vtk.vtkGeneralTransform()
+    slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(segmentation.GetParentTransformNode(), None, to_world)
+    reference = _oriented_image(np.zeros(series.shape, dtype=np.uint8), series.ijk_to_ras)
+    masks: dict[str, BoolArray] = {}
+    for segment_id in ids:
+        name = segments.GetSegment(segment_id).GetName()
+        if name in masks:
+            raise InputError(f"two segments are called {name!r}; give each its own name")
+        labelmap, resampled = slicer.vtkOrientedImageData(), slicer.vtkOrientedImageData()
+        segmentation.GetBinaryLabelmapRepresentation(segment_id, labelmap)
+        mask = np.zeros(series.shape, dtype=bool)
+        if labelmap.GetNumberOfPoints():
+            slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
+                labelmap, reference, resampled, False, False, to_world
+            )
+            scalars = resampled.GetPointData().GetScalars()
+            mask = numpy_support.vtk_to_numpy(scalars).reshape(series.shape) != 0
+        masks[name] = mask
+    return masks
+
+
+# ---- series and results out
+
+
+def write_series(scene: Any, series: DynamicSeries, name: str) -> Any:
+    """Add a series to the scene as a volume sequence over time, with a browser and a volume that shows a frame.
+
+    Returns
+    -------
+    vtkMRMLSequenceNode with index `time` in `s`.
+    """
+    sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", name)
+    sequence.SetIndexName("time")
+    sequence.SetIndexUnit("s")
+    sequence.SetAttribute(ATTRIBUTE + "timeSource", series.time_source)
+    for key, entry in series.acquisition.items():
+        sequence.SetAttribute(ATTRIBUTE + key, f"{entry.value:g}" if isinstance(entry.value, float) else entry.value)
+    for time_s, frame in zip(series.times_s, series.frames, strict=True):
+        volume = slicer.vtkMRMLScalarVolumeNode()
+        volume.SetName(name)
+        _set_volume(volume, frame, series.ijk_to_ras)
+        sequence.SetDataNodeAtValue(volume, f"{time_s:.6g}")
+    browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", f"{name} browser")
+    browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
+    display = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
+    shown = slicer.vtkMRMLScalarVolumeNode()
+    shown.SetName(name)
+    last = len(series.frames) - 1
+    _set_volume(shown, series.frames[last], series.ijk_to_ras)
+    proxy = browser.AddProxyNode(shown, sequence, True)
+    proxy.SetAndObserveDisplayNodeID(display.GetID())
+    display.SetDefaultColorMap()
+    low, high = np.percentile(series.frames[last], (1, 99))
+    display.AutoWindowLevelOff()
+    display.SetWindowLevelMinMax(float(low), float(high))
+    browser.SetSelectedItemNumber(last)
+    return sequence
+
+
+class ResultWriter:
+    """Puts the results of one (series, segmentation) pair into the scene; a second run updates the same nodes.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene.
+    sequence, segmentation : the nodes that the results belong to.
+    """
+
+    def __init__(self, scene: Any, sequence: Any, segmentation: Any) -> None:
+        self._scene = scene
+        self._sequence = sequence
+        self._segmentation = segmentation
+        self._written: dict[str, Any] = {}
+
+    def write(self, series: DynamicSeries, result: StudyResult) -> dict[str, Any]:
+        """Create or update all nodes of a result.
+
+        Returns
+        -------
+        Role to node: `map.ktrans`, `table.vertebrae`, `chart.tissue`, `analyzed`, and so on.
+        """
+        name = self._sequence.GetName()
+        self._written = {}
+        for parameter_map in result.maps.values():
+            quantity = BY_NAME[parameter_map.quantity]
+            self._write_map(f"{name} {quantity.symbol}", quantity, parameter_map.values, series.ijk_to_ras)
+        self._write_analyzed(f"{name} analyzed", series, result)
+        tables = [result.vertebrae, result.curves_table()]
+        if result.densitometry is not None:
+            tables.append(result.densitometry.table())
+        nodes = {table.name: self._write_table(f"{name} {table.title.lower()}", table) for table in tables}
+        self._write_charts(name, nodes["curves"], [curve.region for curve in result.curves])
+        self._remove_stale()
+        self._arrange(result.subject or "DCE-MRI subject", name)
+        return dict(self._written)
+
+    def _node(self, class_name: str, role: str, name: str) -> Any:
+        """The node of this pair with this role; a new one the first time."""
+        for node in self._owned():
+            if node.GetAttribute(ATTRIBUTE + "role") == role and node.IsA(class_name):
+                break
+        else:
+            node = self._scene.AddNewNodeByClass(class_name)
+            node.SetAttribute(ATTRIBUTE + "role", role)
+            node.SetAttribute(ATTRIBUTE + "version", __version__)
+            node.SetNodeReferenceID(SERIES_REFERENCE, self._sequence.GetID())
+            node.SetNodeReferenceID(SEGMENTATION_REFERENCE, self._segmentation.GetID())
+        node.SetName(name)
+        self._written[role] = node
+        return node
+
+    def _owned(self) -> list[Any]:
+        nodes = [self._scene.GetNthNode(n) for n in range(self._scene.GetNumberOfNodes())]
+        return [
+            node
+            for node in nodes
+            if node.GetNodeReferenceID(SERIES_REFERENCE) == self._sequence.GetID()
+            and node.GetNodeReferenceID(SEGMENTATION_REFERENCE) == self._segmentation.GetID()
+        ]
+
+    def _remove_stale(self) -> None:
+        for node in self._owned():
+            if node.GetAttribute(ATTRIBUTE + "role") not in self._written:
+                if node.IsA("vtkMRMLDisplayableNode"):
+                    for n in reversed(range(node.GetNumberOfDisplayNodes())):
+                        self._scene.RemoveNode(node.GetNthDisplayNode(n))
+                self._scene.RemoveNode(node)
+
+    def _write_map(
+        self, name: str, quantity: Quantity, values: npt.NDArray[np.generic], ijk_to_ras: npt.NDArray[np.float64]
+    ) -> None:
+        labels = quantity is STATUS
+        node = self._node(
+            "vtkMRMLLabelMapVolumeNode" if labels else "vtkMRMLScalarVolumeNode", f"map.{quantity.name}", name
+        )
+        _set_volume(node, values, ijk_to_ras)
+        node.SetAttribute(ATTRIBUTE + "quantity", quantity.name)
+        node.SetAttribute(ATTRIBUTE + "unit", quantity.unit)
+        node.SetVoxelValueUnits(_coded_entry(quantity.ucum))
+        if quantity.dicom is not None:
+            node.SetVoxelValueQuantity(_coded_entry(quantity.dicom))
+        display = node.GetDisplayNode()
+        if display is None:
+            kind = "vtkMRMLLabelMapVolumeDisplayNode" if labels else "vtkMRMLScalarVolumeDisplayNode"
+            display = self._scene.AddNewNodeByClass(kind)
+            node.SetAndObserveDisplayNodeID(display.GetID())
+        colors = self._status_colors() if labels else self._parameter_colors()
+        display.SetAndObserveColorNodeID(colors.GetID())
+        if not labels:
+            low, high = quantity.display_range
+            display.AutoWindowLevelOff()
+            display.SetWindowLevelMinMax(low, high)
+            display.AutoThresholdOff()
+            display.SetThreshold(0.0, float(np.finfo(np.float32).max))
+            display.ApplyThresholdOn()  # NaN fails the threshold, so the anatomy shows through
+
+    def _parameter_colors(self) -> Any:
+        node = self._node("vtkMRMLColorTableNode", "colors.parameters", f"{self._sequence.GetName()} parameter colors")
+        count = 256
+        node.SetTypeToUser()
+        node.SetNumberOfColors(count)
+        positions, colors = zip(*_COLOR_ANCHORS, strict=True)
+        channels = np.array(colors).T
+        ramp = np.array([np.interp(np.linspace(0, 1, count), positions, channel) for channel in channels]).T
+        for n, (red, green, blue) in enumerate(ramp):
+            node.SetColor(n, f"{n / (count - 1):.3f}", float(red), float(green), float(blue), 1.0)
+        return node
+
+    def _status_colors(self) -> Any:
+        node = self._node("vtkMRMLColorTableNode", "colors.status", f"{self._sequence.GetName()} status colors")
+        node.SetTypeToUser()
+        node.SetNumberOfColors(len(FitStatus))
+        node.SetColor(FitStatus.NOT_ANALYZED, FitStatus.NOT_ANALYZED.label, 0.0, 0.0, 0.0, 0.0)
+        for status, (red, green, blue) in _STATUS_COLORS.items():
+            node.SetColor(int(status), status.label, red, green, blue, 1.0)
+        return node
+
+    def _write_analyzed(self, name: str, series: DynamicSeries, result: StudyResult) -> None:
+        """A segmentation of the voxels that have an estimate: statistics over it meet no NaN."""
+        node = self._node("vtkMRMLSegmentationNode", "analyzed", name)
+        node.GetSegmentation().RemoveAllSegments()
+        if node.GetDisplayNode() is None:
+            node.CreateDefaultDisplayNodes()
+        node.GetDisplayNode().SetVisibility(False)
+        estimated = np.isfinite(result.maps["ktrans"].values)
+        for region in result.rois.regions:
+            voxels = region.analyzed & estimated
+            if voxels.any():
+                _set_segment(node, region.name, voxels, series.ijk_to_ras, region.level)
+
+    def _write_table(self, name: str, table: Table) -> Any:
+        node = self._node("vtkMRMLTableNode", f"table.{table.name}", name)
+        modified = node.StartModify()
+        node.RemoveAllColumns()
+        for column in table.columns:
+            values = list(column.values)
+            if values and isinstance(values[0], str):
+                array: Any = vtk.vtkStringArray()
+            else:
+                array = vtk.vtkIntArray() if values and isinstance(values[0], int) else vtk.vtkDoubleArray()
+            array.SetName(column.name)
+            array.SetNumberOfValues(len(values))
+            for n, value in enumerate(values):
+                array.SetValue(n, value)
+            node.AddColumn(array)
+            node.SetColumnTitle(column.name, column.title)
+            node.SetColumnUnitLabel(column.name, column.unit)
+            node.SetColumnDescription(column.name, column.description)
+            if column.quantity:
+                quantity = BY_NAME[column.quantity]
+                if quantity.dicom is not None:
+                    code = _coded_entry(quantity.dicom).GetAsString()
+                    node.SetColumnProperty(column.name, "DICOM.QuantityCode", code)
+                node.SetColumnProperty(column.name, "DICOM.UnitsCode", _coded_entry(quantity.ucum).GetAsString())
+        node.SetUseColumnTitleAsColumnHeader(True)
+        node.EndModify(modified)
+        return node
+
+    def _write_charts(self, name: str, curves: Any, regions: list[str]) -> None:
+        tissue = self._chart("chart.tissue", f"{name} enhancement curves", "Contrast agent in tissue (mmol/L)")
+        tissue.RemoveAllPlotSeriesNodeIDs()
+        for n, region in enumerate(regions):
+            color = _line_color(n)
+            for kind in ("measured", "fitted"):
+                plotted = self._plot(f"plot.{n}.{kind}", f"{region} {kind}", curves, f"{region}_{kind}_mM", color)
+                measured = kind == "measured"
+                plotted.SetMarkerStyle(plotted.MarkerStyleCircle if measured else plotted.MarkerStyleNone)
+                plotted.SetLineStyle(plotted.LineStyleNone if measured else plotted.LineStyleSolid)
+                tissue.AddAndObservePlotSeriesNodeID(plotted.GetID())
+        artery = self._chart("chart.artery", f"{name} arterial input", "Contrast agent in blood (mmol/L)")
+        artery.RemoveAllPlotSeriesNodeIDs()
+        for kind, color in (("blood", (0.75, 0.15, 0.15)), ("plasma", (0.85, 0.55, 0.15))):
+            plotted = self._plot(f"plot.aif.{kind}", f"Arterial {kind}", curves, f"aif_{kind}_mM", color)
+            artery.AddAndObservePlotSeriesNodeID(plotted.GetID())
+
+    def _chart(self, role: str, name: str, y_title: str) -> Any:
+        chart = self._node("vtkMRMLPlotChartNode", role, name)
+        chart.SetTitle(name)
+        chart.SetXAxisTitle("Time (s)")
+        chart.SetYAxisTitle(y_title)
+        return chart
+
+    def _plot(self, role: str, name: str, table: Any, column: str, color: tuple[float, float, float]) -> Any:
+        node = self._node("vtkMRMLPlotSeriesNode", role, name)
+        node.SetAndObserveTableNodeID(table.GetID())
+        node.SetXColumnName("time_s")
+        node.SetYColumnName(column)
+        node.SetPlotType(node.PlotTypeScatter)
+        node.SetMarkerStyle(node.MarkerStyleNone)
+        node.SetColor(*color)
+        return node
+
+    def _arrange(self, subject: str, name: str) -> None:
+        """One folder with all nodes of the pair: subject / study / folder."""
+        hierarchy = self._scene.GetSubjectHierarchyNode()
+        if hierarchy is None:
+            hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(self._scene)
+        series_item = self._item(hierarchy, self._sequence)
+        folder = hierarchy.GetItemParent(series_item)
+        if not folder or hierarchy.GetItemAttribute(folder, ATTRIBUTE + "folder") != "results":
+            subject_item = hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), subject)
+            study = hierarchy.CreateStudyItem(subject_item, "DCE-MRI")
+            folder = hierarchy.CreateFolderItem(study, f"{name} perfusion")
+            hierarchy.SetItemAttribute(folder, ATTRIBUTE + "folder", "results")
+        nodes = [self._sequence, *self._companions(), self._segmentation]
+        nodes += [node for node in self._written.values() if not node.IsA("vtkMRMLColorNode")]
+        for node in nodes:
+            hierarchy.SetItemParent(self._item(hierarchy, node), folder)
+
+    def _companions(self) -> list[Any]:
+        """The browser of the sequence and the volume that shows its current frame."""
+        found = []
+        for n in range(self._scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode")):
+            browser = self._scene.GetNthNodeByClass(n, "vtkMRMLSequenceBrowserNode")
+            if browser.GetMasterSequenceNode() is self._sequence:
+                found += [browser, browser.GetProxyNode(self._sequence)]
+        return [node for node in found if node is not None]
+
+    @staticmethod
+    def _item(hierarchy: Any, node: Any) -> int:
+        item = hierarchy.GetItemByDataNode(node)
+        return int(item or hierarchy.CreateItem(hierarchy.GetSceneItemID(), node))
+
+
+def volume_from_array(values: npt.NDArray[np.generic], ijk_to_ras: npt.NDArray[np.float64]) -> Any:
+    """A scalar volume node outside any scene, for writing to a file."""
+    node = slicer.vtkMRMLScalarVolumeNode()
+    _set_volume(node, values, ijk_to_ras)
+    return node
+
+
+def segmentation_from_masks(
+    scene: Any, name: str, masks: Mapping[str, BoolArray], ijk_to_ras: npt.NDArray[np.float64]
+) -> Any:
+    """Add a segmentation node with one segment per mask to the scene."""
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    for segment, mask in masks.items():
+        _set_segment(node, segment, mask, ijk_to_ras)
+    return node
+
+
+def write_file(node: Any, storage: Any, path: Path) -> None:
+    """Write a storable node to a file.
+
+    Raises
+    ------
+    OSError
+        with the storage node's own message when it fails.
+    """
+    storage.SetFileName(str(path))
+    if not storage.WriteData(node):
+        raise OSError(f"cannot write {path}: {storage.GetUserMessages().GetAllMessagesAsString().strip()}")
+
+
+def _read(node: Any, storage: Any, scene: Any, path: Path) -> None:
+    """Read a file into a node; the node leaves the scene again when that fails."""
+    storage.SetFileName(str(path))
+    if not storage.ReadData(node):
+        if scene is not None:
+            scene.RemoveNode(node)
+        reason = storage.GetUserMessages().GetAllMessagesAsString().strip()
+        raise InputError(f"cannot read {path.name}: {' '.join(reason.split()) or 'unknown or damaged format'}")
+
+
+def _holds_named_segments(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(1 << 20)
+    return head.startswith(b"NRRD") and b"Segment0_ID" in head.split(b"\n\n", 1)[0]
+
+
+def _stem(path: Path) -> str:
+    return path.name.split(".")[0]
+
+
+def _set_volume(node: Any, values: npt.NDArray[np.generic], ijk_to_ras: npt.NDArray[np.float64]) -> None:
+    image = vtk.vtkImageData()
+    image.SetDimensions(*reversed(values.shape))
+    array = values.astype(np.float32) if values.dtype == np.float64 else values
+    image.GetPointData().SetScalars(numpy_support.numpy_to_vtk(np.ascontiguousarray(array).ravel(), deep=True))
+    matrix = vtk.vtkMatrix4x4()
+    slicer.util.updateVTKMatrixFromArray(matrix, ijk_to_ras)
+    node.SetIJKToRASMatrix(matrix)
+    node.SetAndObserveImageData(image)
+
+
+def _oriented_image(values: npt.NDArray[np.uint8], ijk_to_ras: npt.NDArray[np.float64]) -> Any:
+    image = slicer.vtkOrientedImageData()
+    image.SetDimensions(*reversed(values.shape))
+    image.GetPointData().SetScalars(numpy_support.numpy_to_vtk(np.ascontiguousarray(values).ravel(), deep=True))
+    matrix = vtk.vtkMatrix4x4()
+    slicer.util.updateVTKMatrixFromArray(matrix, ijk_to_ras)
+    image.SetGeometryFromImageToWorldMatrix(matrix)
+    return image
+
+
+def _set_segment(node: Any, name: str, mask: BoolArray, ijk_to_ras: npt.NDArray[np.float64], level: str = "") -> None:
+    segment_id = node.GetSegmentation().AddEmptySegment("", name)
+    if level:
+        node.GetSegmentation().GetSegment(segment_id).SetTag(ATTRIBUTE + "level", level)
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    image = _oriented_image(mask.astype(np.uint8), ijk_to_ras)
+    logic.SetBinaryLabelmapToSegment(image, node, segment_id, logic.MODE_REPLACE)
+
+
+def _coded_entry(code: Code) -> Any:
+    entry = slicer.vtkCodedEntry()
+    entry.SetValueSchemeMeaning(code.value, code.scheme, code.meaning)
+    return entry
+
+
+def _line_color(number: int) -> tuple[float, float, float]:
+    palette = ((0.12, 0.47, 0.71), (1.0, 0.50, 0.05), (0.17, 0.63, 0.17), (0.58, 0.40, 0.74), (0.55, 0.34, 0.29))
+    return palette[number % len(palette)]

@@ -1,0 +1,225 @@
+"""Every parameter a user can set, described once.
+
+Command-line options, the module's parameter node, tooltips and the documentation are derived from these
+dataclasses: `field(metadata=...)` carries the help text, the unit, the range and the choices. A value of None means
+"take it from the data"; `study.analyze` says in the provenance where it then came from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import InputError
+
+
+def _parameter(
+    default: Any,
+    help: str,
+    unit: str = "",
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+    option: str = "",
+) -> Any:
+    """A dataclass field with the description of the parameter; minimum and maximum are included."""
+    metadata = {
+        "help": help,
+        "unit": unit,
+        "minimum": minimum,
+        "maximum": maximum,
+        "choices": choices,
+        "option": option,
+    }
+    return field(default=default, metadata=metadata)
+
+
+class _Checked:
+    """Checks each field against its description when the object is made."""
+
+    def __post_init__(self) -> None:
+        for parameter in parameters(type(self)):
+            parameter.check(getattr(self, parameter.name))
+
+
+@dataclass(frozen=True)
+class AcquisitionSettings(_Checked):
+    """What the series' own header says about the acquisition, where the user knows better."""
+
+    repetition_time_ms: float | None = _parameter(None, "repetition time TR", "ms", 0.1, 1000.0)
+    flip_angle_deg: float | None = _parameter(None, "flip angle", "degrees", 0.1, 90.0)
+    field_strength_T: float | None = _parameter(None, "magnetic field strength", "T", 0.01, 20.0)
+    agent: str | None = _parameter(None, "contrast agent, e.g. gadobenate; selects the relaxivity")
+    baseline_frames: int | None = _parameter(
+        None, "number of frames before the contrast agent arrives; found from the arterial curve when absent", "", 1
+    )
+
+
+@dataclass(frozen=True)
+class ConversionSettings(_Checked):
+    """From signal to contrast agent concentration."""
+
+    t10_tissue_ms: float | None = _parameter(
+        None, "T1 of marrow before contrast; a literature value for the field strength when absent", "ms", 10.0, 10000.0
+    )
+    t10_blood_ms: float | None = _parameter(
+        None, "T1 of blood before contrast; a literature value for the field strength when absent", "ms", 10.0, 10000.0
+    )
+    relaxivity_per_s_mM: float | None = _parameter(
+        None,
+        "longitudinal relaxivity r1; by agent and field strength when absent",
+        "/s/mM",
+        0.1,
+        100.0,
+        option="relaxivity",
+    )
+    hematocrit: float = _parameter(0.42, "hematocrit of the large arteries", "fraction", 0.0, 0.8)
+
+
+@dataclass(frozen=True)
+class ArterialInputSettings(_Checked):
+    """Where the arterial input comes from."""
+
+    aif_segment: str | None = _parameter(
+        None, "name of the segment that holds the artery; recognized by name (aorta, artery, AIF) when absent"
+    )
+
+
+@dataclass(frozen=True)
+class ModelSettings(_Checked):
+    """The kinetic model and the box its parameters are searched in."""
+
+    model: str = _parameter("tofts", "kinetic model", choices=("tofts",))
+    ktrans_min_per_min: float = _parameter(1e-4, "lower bound of Ktrans", "/min", 1e-9, 100.0)
+    ktrans_max_per_min: float = _parameter(5.0, "upper bound of Ktrans", "/min", 1e-9, 100.0)
+    ve_min: float = _parameter(1e-3, "lower bound of ve", "fraction", 1e-9, 1.0)
+    ve_max: float = _parameter(1.0, "upper bound of ve", "fraction", 1e-9, 1.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for low, high in (("ktrans_min_per_min", "ktrans_max_per_min"), ("ve_min", "ve_max")):
+            if not getattr(self, low) < getattr(self, high):
+                raise InputError(f"{low} ({getattr(self, low):g}) must be below {high} ({getattr(self, high):g})")
+
+
+@dataclass(frozen=True)
+class RegionSettings(_Checked):
+    """Which voxels of a vertebra are analyzed."""
+
+    margin_mm: float = _parameter(
+        3.0, "keep only voxels whose center is farther than this from the edge of the segment", "mm", 0.0, 50.0
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All parameters of one analysis, in groups."""
+
+    acquisition: AcquisitionSettings = field(default_factory=AcquisitionSettings)
+    conversion: ConversionSettings = field(default_factory=ConversionSettings)
+    arterial_input: ArterialInputSettings = field(default_factory=ArterialInputSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    regions: RegionSettings = field(default_factory=RegionSettings)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """The description of one field of a settings group, as users meet it."""
+
+    group: str
+    name: str
+    type: type
+    default: Any
+    optional: bool
+    help: str
+    unit: str
+    minimum: float | None
+    maximum: float | None
+    choices: tuple[str, ...]
+    option: str
+
+    def check(self, value: Any) -> None:
+        """Raise InputError unless `value` is of the right type, in range and among the choices."""
+        if value is None and self.optional:
+            return
+        right_type = (int, float) if self.type is float else self.type
+        if not isinstance(value, right_type) or isinstance(value, bool) and self.type is not bool:
+            raise InputError(f"{self.name} must be {_TYPE_NAMES[self.type]}, not {value!r}")
+        if self.type in (int, float) and not math.isfinite(value):
+            raise InputError(f"{self.name} must be a finite number, not {value!r}")
+        unit = f" {self.unit}" if self.unit else ""
+        if self.minimum is not None and value < self.minimum:
+            raise InputError(f"{self.name} is {value:g}{unit}; the smallest value accepted is {self.minimum:g}{unit}")
+        if self.maximum is not None and value > self.maximum:
+            raise InputError(f"{self.name} is {value:g}{unit}; the largest value accepted is {self.maximum:g}{unit}")
+        if self.choices and value not in self.choices:
+            raise InputError(f"{self.name} is {value!r}; choose one of {', '.join(self.choices)}")
+
+
+_TYPE_NAMES = {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}
+
+
+def parameters(group_class: type) -> list[Parameter]:
+    """Descriptions of the fields of one settings group, in the order in which they are declared."""
+    hints = typing.get_type_hints(group_class)
+    described = []
+    for item in dataclasses.fields(group_class):
+        hint = hints[item.name]
+        members = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+        described.append(
+            Parameter(
+                group=_GROUP_NAMES.get(group_class, ""),
+                name=item.name,
+                type=next(member for member in members if member is not type(None)),
+                default=item.default,
+                optional=type(None) in members,
+                **{**item.metadata, "option": item.metadata["option"] or item.name.replace("_", "-")},
+            )
+        )
+    return described
+
+
+_GROUP_NAMES = {typing.get_type_hints(Settings)[item.name]: item.name for item in dataclasses.fields(Settings)}
+
+
+def all_parameters() -> list[Parameter]:
+    """Descriptions of every parameter of `Settings`."""
+    return [parameter for group_class in _GROUP_NAMES for parameter in parameters(group_class)]
+
+
+def from_dict(values: dict[str, Any], base: Settings | None = None) -> Settings:
+    """Settings from nested dictionaries, as a settings file holds them.
+
+    Parameters
+    ----------
+    values : {group: {parameter: value}}; what is not named keeps its value in `base`.
+    base : settings to start from, the defaults when None.
+
+    Raises
+    ------
+    InputError
+        for an unknown group or parameter, or a value out of range.
+    """
+    settings = base or Settings()
+    groups = {name: group_class for group_class, name in _GROUP_NAMES.items()}
+    for group_name, group_values in values.items():
+        if group_name not in groups:
+            raise InputError(f"unknown settings group {group_name!r}; the groups are {', '.join(groups)}")
+        if not isinstance(group_values, dict):
+            raise InputError(f"settings group {group_name!r} must hold named values, not {group_values!r}")
+        known = [parameter.name for parameter in parameters(groups[group_name])]
+        for name in group_values:
+            if name not in known:
+                raise InputError(f"unknown setting {group_name}.{name}; the group has {', '.join(known)}")
+        group = dataclasses.replace(getattr(settings, group_name), **group_values)
+        settings = dataclasses.replace(settings, **{group_name: group})
+    return settings
+
+
+def to_dict(settings: Settings) -> dict[str, dict[str, Any]]:
+    """The settings as nested dictionaries; `from_dict` takes them back."""
+    return dataclasses.asdict(settings)

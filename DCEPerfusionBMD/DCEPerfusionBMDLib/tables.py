@@ -1,0 +1,77 @@
+"""One table as a value: CSV files, MRML tables and reports are written from it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes
+    ----------
+    name : machine name, with the unit where the numbers are bare; heading of the CSV column.
+    values : one value per row: all str, all int or all float (NaN where there is none).
+    title : heading for people.
+    unit : unit of the numbers, empty for texts and counts.
+    description : one sentence.
+    quantity : name of the quantity in `quantities.BY_NAME`, empty where the column is none.
+    """
+
+    name: str
+    values: Sequence[str] | Sequence[int] | Sequence[float]
+    title: str
+    unit: str = ""
+    description: str = ""
+    quantity: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of equal length under a name.
+
+    Raises
+    ------
+    ValueError
+        when the columns differ in length.
+    """
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+
+    def __post_init__(self) -> None:
+        lengths = {column.name: len(column.values) for column in self.columns}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"table {self.name!r}: columns differ in length: {lengths}")
+
+    def __getitem__(self, name: str) -> Sequence[str] | Sequence[int] | Sequence[float]:
+        """Values of the column called `name`."""
+        for column in self.columns:
+            if column.name == name:
+                return column.values
+        raise KeyError(name)
+
+    def __len__(self) -> int:
+        return len(self.columns[0].values) if self.columns else 0
+
+    def to_csv(self) -> str:
+        """The table as CSV text: a heading, `\\n` line ends, numbers with all their digits, NaN as `nan`."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([column.name for column in self.columns])
+        for row in zip(*(column.values for column in self.columns), strict=True):
+            writer.writerow([_cell(value) for value in row])
+        return text.getvalue()
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):  # numpy's float64 is a float, but its repr names its type
+        return repr(float(value))
+    return str(value)
