@@ -30,7 +30,7 @@ class DCEPerfusionBMD(ScriptedLoadableModule):
         self.parent.helpText = _("""
 Quantitative dynamic contrast-enhanced MRI of lumbar vertebral marrow, next to bone mineral density.
 See the <a href="https://github.com/DCEPerfusionBMD/SlicerDCEPerfusionBMD#readme">documentation</a>.
-<p>For research use only; not for diagnosis or treatment.</p>
+<p>For research use only. Not for use in diagnostic procedures.</p>
 """)
         self.parent.acknowledgementText = _("""
 The method follows Huang Z, Lin Q, Wang J, Zhan Z, Tu X. Relationship between quantitative parameters of lumbar
@@ -105,16 +105,12 @@ class DCEPerfusionBMDTest(ScriptedLoadableModuleTest):
     def test_libraryImports(self):
         """The library beside the module is the one that is used, and its parts import with what Slicer bundles."""
         import importlib
-        import os
+        from pathlib import Path
 
         import DCEPerfusionBMDLib
 
         self.assertRegex(DCEPerfusionBMDLogic().libraryVersion(), r"^\d+\.\d+\.\d+")
-        moduleDirectory = os.path.dirname(slicer.util.modulePath("DCEPerfusionBMD"))
-        self.assertTrue(
-            os.path.samefile(
-                os.path.dirname(DCEPerfusionBMDLib.__file__), os.path.join(moduleDirectory, "DCEPerfusionBMDLib")
-            )
-        )
-        for name in ("settings", "quantities", "tables", "kinetics"):
+        moduleDirectory = Path(slicer.util.modulePath("DCEPerfusionBMD")).parent
+        self.assertTrue(Path(DCEPerfusionBMDLib.__file__).parent.samefile(moduleDirectory / "DCEPerfusionBMDLib"))
+        for name in ("settings", "quantities", "tables", "kinetics", "study", "dicomio", "scene"):
             importlib.import_module("DCEPerfusionBMDLib." + name)

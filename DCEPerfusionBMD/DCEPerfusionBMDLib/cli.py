@@ -316,7 +316,8 @@ def write_phantom(phantom: LumbarPhantom, folder: Path, progress: Progress | Non
     scene.write_file(node, slicer.vtkMRMLSegmentationStorageNode(), folder / "segmentation.seg.nrrd")
     (folder / "dxa.csv").write_text(phantom.dxa_csv("PHANTOM"), encoding="utf-8", newline="")
     (folder / "truth").mkdir()
-    for name, values in {**phantom.truth(), "labels": phantom.labels}.items():
+    maps: dict[str, Any] = {**phantom.truth(), "labels": phantom.labels}
+    for name, values in maps.items():
         volume = scene.volume_from_array(values, phantom.ijk_to_ras)
         scene.write_file(volume, slicer.vtkMRMLVolumeArchetypeStorageNode(), folder / "truth" / f"{name}.nrrd")
 

@@ -321,7 +321,7 @@ def _pixels(dataset: Dataset) -> npt.NDArray[np.generic]:
         raise InputError(f"image {dataset.get('InstanceNumber', '?')} cannot be decoded: {error}") from error
     slope, intercept = float(dataset.get("RescaleSlope") or 1.0), float(dataset.get("RescaleIntercept") or 0.0)
     if slope != 1.0 or intercept != 0.0:
-        return (pixels * slope + intercept).astype(np.float32)
+        return np.asarray(pixels * slope + intercept, dtype=np.float32)
     return np.asarray(pixels)
 
 
@@ -428,6 +428,7 @@ def _template(series: DynamicSeries, patient: str, description: str) -> Dataset:
     dataset.PatientPosition = "HFS"
     dataset.ScanningSequence = "GR"
     dataset.SequenceVariant = "SP"
+    dataset.ScanOptions = "CG"  # the standard allows TriggerTime, which GE writes per phase, with gating only
     dataset.MRAcquisitionType = "3D"
     dataset.EchoTrainLength = 1
     dataset.StudyInstanceUID = _uid(patient, "study")
@@ -442,7 +443,6 @@ def _template(series: DynamicSeries, patient: str, description: str) -> Dataset:
         "PatientSex",
         "PositionReferenceIndicator",
         "ReferringPhysicianName",
-        "ScanOptions",
         "StudyID",
     ):
         setattr(dataset, keyword, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,8 +40,9 @@ def study_figure(series: DynamicSeries, result: StudyResult, path: Path) -> None
 
     figure = Figure(figsize=(13.0, 9.2), layout="constrained")
     FigureCanvasAgg(figure)
-    top, bottom = figure.subfigures(2, 1, height_ratios=(1.1, 1.0))
-    axes = top.subplots(1, 4)
+    panels: Any = figure.subfigures(2, 1, height_ratios=(1.1, 1.0))
+    top, bottom = panels
+    axes = top.subplots(1, 4, squeeze=False)[0]
     for axis in axes:
         axis.imshow(anatomy[window], cmap="gray", aspect=row_mm / column_mm, vmax=np.percentile(anatomy[window], 99.5))
         axis.set_xticks([])
@@ -112,6 +114,6 @@ def _window(result: StudyResult, k: int) -> tuple[slice, slice]:
     rows, columns = np.nonzero(regions)
     borders = []
     for found, size in ((rows, drawn.shape[0]), (columns, drawn.shape[1])):
-        margin = max(6, round(0.35 * (found.max() - found.min() + 1) if found is columns else 8))
+        margin = 8 if found is rows else round(0.8 * (found.max() - found.min() + 1))
         borders.append(slice(max(0, int(found.min()) - margin), min(size, int(found.max()) + margin + 1)))
     return borders[0], borders[1]

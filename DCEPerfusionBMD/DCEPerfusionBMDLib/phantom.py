@@ -8,6 +8,7 @@ noise and rounded to integers. Flip angle and frame time are not in the paper; 3
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -111,7 +112,7 @@ class LumbarPhantom:
     @property
     def times_s(self) -> FloatArray:
         """Time of each frame."""
-        return np.arange(round(self.duration_s / self.frame_time_s)) * self.frame_time_s
+        return np.arange(float(round(self.duration_s / self.frame_time_s))) * self.frame_time_s
 
     @cached_property
     def ijk_to_ras(self) -> FloatArray:
@@ -171,21 +172,19 @@ class LumbarPhantom:
         plasma_mM = plasma_from_blood(blood_mM, self.hematocrit)
         protocol = (self.repetition_time_ms, self.flip_angle_deg)
         m0 = _BLOOD_BASELINE_COUNTS / float(spgr_signal(_BLOOD_DENSITY, 1000.0 / _BLOOD_T1_MS, *protocol))
-        signal = np.empty((len(TISSUES), self.times_s.size))
-        for row, (name, tissue) in zip(signal, TISSUES.items(), strict=True):
-            concentration = tofts_concentration(fine_s, plasma_mM, tissue.ktrans_per_min, tissue.kep_per_min)
-            if name == "aorta":
-                concentration = blood_mM
-            r1_per_s = 1000.0 / tissue.t1_ms + self.relaxivity_per_s_mM * concentration
-            row[:] = np.interp(self.times_s, fine_s, spgr_signal(m0 * tissue.proton_density, r1_per_s, *protocol))
-        return signal
+        density, t1_ms, ktrans, kep = np.array([dataclasses.astuple(tissue) for tissue in TISSUES.values()]).T
+        concentration_mM = tofts_concentration(fine_s, plasma_mM, ktrans, kep)
+        concentration_mM[_label("aorta")] = blood_mM
+        r1_per_s = (1000.0 / t1_ms)[:, np.newaxis] + self.relaxivity_per_s_mM * concentration_mM
+        signal = spgr_signal((m0 * density)[:, np.newaxis], r1_per_s, *protocol)
+        return np.array([np.interp(self.times_s, fine_s, row) for row in signal])
 
     def frame(self, index: int) -> npt.NDArray[np.generic]:
         """One time point, (K, J, I): uint16 counts with noise, or float64 without when `snr` is None.
 
         The noise of a frame depends on `seed` and `index` alone.
         """
-        clean = self.tissue_signal[:, index][self.labels]
+        clean: FloatArray = self.tissue_signal[:, index][self.labels]
         if self.snr is None:
             return clean
         deviation = self.tissue_signal[_label("L1"), 0] / self.snr
@@ -194,7 +193,7 @@ class LumbarPhantom:
         counts = np.rint(np.hypot(clean + real, imaginary))
         if counts.max() > np.iinfo(np.uint16).max:
             raise ValueError(f"frame {index + 1} needs {counts.max():.0f} counts, more than 16 bits hold")
-        return counts.astype(np.uint16)
+        return np.asarray(counts, dtype=np.uint16)
 
     def series(self) -> DynamicSeries:
         """The imaged phantom; frames are computed when they are asked for."""
@@ -271,7 +270,7 @@ def _draw(left: FloatArray, back: FloatArray, up: FloatArray) -> npt.NDArray[np.
     paint("fat", (np.abs(left) < 4) & (back > column_back + 34) & (back < 72))
     paint("canal", (np.abs(left) < 10) & (back > column_back + 18) & (back < column_back + 33))
     paint("aorta", np.hypot(left - 8.0, back - (column_back - 16.5 - 4.0 - 9.0)) < 9.0)
-    half_left, half_back, half_up = _BODY_HALF_MM
+    half_left, half_back, _ = _BODY_HALF_MM
     footprint = np.abs(left / half_left) ** 2.5 + np.abs((back - column_back) / half_back) ** 2.5
     paint("disc", (footprint < 1.0) & (np.abs(up) < 2.5 * _LEVEL_SPACING_MM))
     for number, level in enumerate(LEVELS):

@@ -83,7 +83,7 @@ def read_segmentation(scene: Any, path: Path, label_names: Mapping[str, int] | N
     present = [int(value) for value in np.unique(values) if value != 0]
     if not label_names:
         raise InputError(
-            f"{path.name} does not name its labels {', '.join(map(str, present))}; give --segments NAME=VALUE,NAME=VALUE"
+            f"{path.name} does not name its labels {', '.join(map(str, present))}; give --segments NAME=VALUE,..."
         )
     absent = [f"{name}={value}" for name, value in label_names.items() if value not in present]
     if absent:
@@ -171,7 +171,7 @@ def write_series(scene: Any, series: DynamicSeries, name: str) -> Any:
     proxy = browser.AddProxyNode(shown, sequence, True)
     proxy.SetAndObserveDisplayNodeID(display.GetID())
     display.SetDefaultColorMap()
-    low, high = np.percentile(series.frames[last], (1, 99))
+    low, high = np.percentile(series.frames[last].astype(float), (1, 99))
     display.AutoWindowLevelOff()
     display.SetWindowLevelMinMax(float(low), float(high))
     browser.SetSelectedItemNumber(last)
@@ -280,8 +280,8 @@ class ResultWriter:
         count = 256
         node.SetTypeToUser()
         node.SetNumberOfColors(count)
-        positions, colors = zip(*_COLOR_ANCHORS, strict=True)
-        channels = np.array(colors).T
+        positions = [position for position, _ in _COLOR_ANCHORS]
+        channels = np.array([color for _, color in _COLOR_ANCHORS]).T
         ramp = np.array([np.interp(np.linspace(0, 1, count), positions, channel) for channel in channels]).T
         for n, (red, green, blue) in enumerate(ramp):
             node.SetColor(n, f"{n / (count - 1):.3f}", float(red), float(green), float(blue), 1.0)

@@ -146,8 +146,9 @@ class Parameter:
         """Raise InputError unless `value` is of the right type, in range and among the choices."""
         if value is None and self.optional:
             return
-        right_type = (int, float) if self.type is float else self.type
-        if not isinstance(value, right_type) or isinstance(value, bool) and self.type is not bool:
+        right_type: Any = (int, float) if self.type is float else self.type
+        wrong_type = not isinstance(value, right_type)
+        if wrong_type or (isinstance(value, bool) and self.type is not bool):
             raise InputError(f"{self.name} must be {_TYPE_NAMES[self.type]}, not {value!r}")
         if self.type in (int, float) and not math.isfinite(value):
             raise InputError(f"{self.name} must be a finite number, not {value!r}")

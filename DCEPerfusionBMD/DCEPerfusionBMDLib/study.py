@@ -364,8 +364,8 @@ def _resolve_constants(series: DynamicSeries, settings: Settings) -> dict[str, S
         if known is None:
             agent = f"of {used['agent'].value!r} at this field strength " if "agent" in used else ""
             raise InputError(
-                f"the relaxivity {agent}is not known; give --relaxivity, or --agent (one of {', '.join(agent_names())}) "
-                "and --field-strength-T"
+                f"the relaxivity {agent}is not known; give --relaxivity, or --agent (one of "
+                f"{', '.join(agent_names())}) and --field-strength-T"
             )
         used["relaxivity_per_s_mM"] = Sourced(known[0], f"assumed: {known[1]}")
     default = type(conversion)().hematocrit

@@ -70,7 +70,7 @@ for name in sys.argv[2:]:
 
 def cmake_program() -> str | None:
     """CMake on the path, or the one installed beside this Python."""
-    return shutil.which("cmake") or shutil.which("cmake", path=os.path.dirname(sys.executable))
+    return shutil.which("cmake") or shutil.which("cmake", path=str(Path(sys.executable).parent))
 
 
 def listed(variable: str) -> list[str]:
@@ -88,7 +88,9 @@ def on_disk() -> tuple[set[str], set[str]]:
     resources: set[str] = set()
     for path in MODULE.rglob("*"):
         relative = path.relative_to(MODULE)
-        ignored = any(part == "__pycache__" or part.startswith(".") for part in relative.parts)
+        ignored = any(
+            part == "__pycache__" or part.startswith(".") or part.endswith(".egg-info") for part in relative.parts
+        )
         if path.is_file() and not ignored and relative.parts[0] not in {"Testing", "CMakeLists.txt"}:
             (scripts if path.suffix == ".py" else resources).add(relative.as_posix())
     return scripts, resources

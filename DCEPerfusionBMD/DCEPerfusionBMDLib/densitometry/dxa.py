@@ -17,7 +17,7 @@ _COLUMNS = {
     "bmd_g_cm2": ("bmd_g_cm2", "bmd"),
     "t_score": ("t_score", "t-score", "t score", "t"),
 }
-_MISSING = ("", "na", "n/a", "nan", "-", "–")
+_MISSING = ("", "na", "n/a", "nan", "-", "\N{EN DASH}")
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def staged(output: Path) -> Iterator[Path]:
             if path.is_file():
                 target = output / path.relative_to(stage)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(path, target)
+                path.replace(target)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
 

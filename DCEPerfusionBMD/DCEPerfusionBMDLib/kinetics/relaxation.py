@@ -12,7 +12,9 @@ _FIELD_TOLERANCE = 0.2
 
 @cache
 def _constants() -> dict[str, Any]:
-    text = resources.files("DCEPerfusionBMDLib").joinpath("data", "relaxation.json").read_text(encoding="utf-8")
+    text = (
+        resources.files("DCEPerfusionBMDLib").joinpath("data").joinpath("relaxation.json").read_text(encoding="utf-8")
+    )
     constants: dict[str, Any] = json.loads(text)
     return constants
 

@@ -35,7 +35,8 @@ def spgr_signal(
     """
     alpha = np.deg2rad(flip_angle_deg)
     e1 = np.exp(-repetition_time_ms / 1000.0 * np.asarray(r1_per_s, dtype=float))
-    return np.asarray(m0, dtype=float) * np.sin(alpha) * (1.0 - e1) / (1.0 - np.cos(alpha) * e1)
+    signal: FloatArray = np.asarray(m0, dtype=float) * np.sin(alpha) * (1.0 - e1) / (1.0 - np.cos(alpha) * e1)
+    return signal
 
 
 def concentration_from_signal(

@@ -25,6 +25,7 @@ _CHUNK_VOXELS = 4096
 _NEWTON_STEPS = 8
 _GOLDEN_STEPS = 48
 _MINIMUM_FRAMES = 4
+_BLOCK_VALUES = 1 << 18
 
 
 def response(
@@ -48,14 +49,19 @@ def response(
     t = np.asarray(times_min, dtype=float)
     plasma = np.asarray(plasma_concentration_mM, dtype=float)
     kep = np.atleast_1d(np.asarray(kep_per_min, dtype=float))
-    h = np.zeros((kep.size, t.size))
+    dt = np.diff(t)[:, np.newaxis]
+    before, after = plasma[:-1, np.newaxis], plasma[1:, np.newaxis]
+    h = np.zeros((t.size, kep.size))
     dh = np.zeros_like(h)
-    for i in range(1, t.size):
-        dt = t[i] - t[i - 1]
-        decay, a, b, da, db = _interval_weights(kep * dt)
-        h[:, i] = decay * h[:, i - 1] + dt * (plasma[i - 1] * a + plasma[i] * b)
-        dh[:, i] = decay * (dh[:, i - 1] - dt * h[:, i - 1]) + dt**2 * (plasma[i - 1] * da + plasma[i] * db)
-    return h, dh
+    block = max(1, _BLOCK_VALUES // t.size)
+    for start in range(0, kep.size, block):
+        part = slice(start, start + block)
+        decay, a, b, da, db = _interval_weights(kep[part] * dt)
+        gain, dgain = dt * (before * a + after * b), dt**2 * (before * da + after * db)
+        for i in range(dt.size):
+            h[i + 1, part] = decay[i] * h[i, part] + gain[i]
+            dh[i + 1, part] = decay[i] * (dh[i, part] - dt[i] * h[i, part]) + dgain[i]
+    return h.T, dh.T
 
 
 def _interval_weights(x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:

@@ -51,6 +51,6 @@ def farther_than(
     Huang Z et al. 2019, MRI examination: "more than 3 mm from the edge of the vertebral body".
     """
     if margin_mm == 0:
-        return mask.copy()
+        return np.array(mask, dtype=bool)
     rounding_mm = 1e-6
-    return distance_to_edge_mm(mask, spacing_mm) > margin_mm + rounding_mm
+    return np.greater(distance_to_edge_mm(mask, spacing_mm), margin_mm + rounding_mm)

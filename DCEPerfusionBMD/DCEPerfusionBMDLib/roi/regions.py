@@ -43,12 +43,12 @@ class Region:
     @property
     def drawn(self) -> BoolArray:
         """Voxels of the segment."""
-        return self.fate != Fate.NOT_DRAWN
+        return np.not_equal(self.fate, Fate.NOT_DRAWN)
 
     @property
     def analyzed(self) -> BoolArray:
         """Voxels that enter the analysis."""
-        return self.fate == Fate.ANALYZED
+        return np.equal(self.fate, Fate.ANALYZED)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,33 @@
+# `make demo` and `make test` need Python 3.10 to 3.13 and nothing else; both install into .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/slicer-5.12.txt
+
+.PHONY: demo test clean
+
+demo: $(VENV)/.headless
+	$(BIN)/dce-perfusion-bmd demo --output demo-output
+
+test: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf $(VENV) demo-output build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
+	  { echo "Python 3.10 to 3.13 is needed, $(PYTHON) is `$(PYTHON) --version`; try make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.headless: $(VENV)/.python pyproject.toml constraints/slicer-5.12.txt
+	$(PIP) --editable '.[headless]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.headless
+	$(PIP) --editable '.[headless,test]'
+	@touch $@

@@ -1,0 +1,103 @@
+"""Settings describe and check themselves; tables keep every digit."""
+
+import csv
+import io
+import math
+import unittest
+
+from DCEPerfusionBMDLib.errors import InputError
+from DCEPerfusionBMDLib.quantities import BY_NAME, PARAMETERS
+from DCEPerfusionBMDLib.settings import (
+    ConversionSettings,
+    ModelSettings,
+    RegionSettings,
+    Settings,
+    all_parameters,
+    from_dict,
+    to_dict,
+)
+from DCEPerfusionBMDLib.tables import Column, Table
+
+
+class Descriptions(unittest.TestCase):
+    def test_each_parameter_is_described_once(self):
+        options = [parameter.option for parameter in all_parameters()]
+        self.assertEqual(len(options), len(set(options)))
+        for parameter in all_parameters():
+            self.assertTrue(parameter.help, parameter.name)
+            if parameter.type is float:
+                self.assertTrue(parameter.unit, parameter.name)
+                self.assertIsNotNone(parameter.minimum, parameter.name)
+        for needed in ("model", "aif-segment", "t10-tissue-ms", "t10-blood-ms", "hematocrit", "relaxivity"):
+            self.assertIn(needed, options)
+        for needed in ("baseline-frames", "margin-mm"):
+            self.assertIn(needed, options)
+
+    def test_defaults_pass_their_own_checks(self):
+        for parameter in all_parameters():
+            parameter.check(parameter.default)
+
+    def test_round_trip(self):
+        settings = from_dict({"regions": {"margin_mm": 2}, "conversion": {"t10_tissue_ms": 600.0}})
+        self.assertEqual((settings.regions.margin_mm, settings.conversion.hematocrit), (2, 0.42))
+        self.assertEqual(from_dict(to_dict(settings)), settings)
+
+
+class Checks(unittest.TestCase):
+    def test_messages(self):
+        for make, words in (
+            (
+                lambda: ConversionSettings(hematocrit=42.0),
+                "hematocrit is 42 fraction; the largest value accepted is 0.8",
+            ),
+            (lambda: ConversionSettings(t10_tissue_ms=0.549), "t10_tissue_ms is 0.549 ms; the smallest"),
+            (lambda: RegionSettings(margin_mm=math.nan), "margin_mm must be a finite number"),
+            (lambda: RegionSettings(margin_mm="3"), "margin_mm must be a number, not '3'"),
+            (lambda: RegionSettings(margin_mm=True), "margin_mm must be a number, not True"),
+            (lambda: ModelSettings(model="patlack"), "model is 'patlack'; choose one of tofts"),
+            (lambda: ModelSettings(ve_min=0.9, ve_max=0.5), r"ve_min \(0.9\) must be below ve_max \(0.5\)"),
+            (lambda: from_dict({"region": {}}), "unknown settings group 'region'; the groups are acquisition"),
+            (lambda: from_dict({"regions": {"margin": 3}}), "unknown setting regions.margin; the group has margin_mm"),
+            (lambda: from_dict({"regions": 3}), "must hold named values"),
+        ):
+            with self.subTest(words=words), self.assertRaisesRegex(InputError, words):
+                make()
+
+    def test_settings_cannot_be_changed(self):
+        with self.assertRaises(AttributeError):
+            Settings().regions.margin_mm = 4.0
+
+
+class Quantities(unittest.TestCase):
+    """Codes as printed in DICOM PS3.16 CID 4107 and the OSIPI lexicon."""
+
+    def test_codes(self):
+        codes = {name: BY_NAME[name].dicom.value for name in ("ktrans", "kep", "ve")}
+        self.assertEqual(codes, {"ktrans": "126312", "kep": "126313", "ve": "126314"})
+        lexicon = [quantity.caplex for quantity in PARAMETERS]
+        self.assertEqual(lexicon, ["Q.PH1.008", "Q.PH1.009", "Q.PH1.001.e"])
+
+    def test_pydicom_knows_the_codes_under_the_same_meaning(self):
+        from pydicom.sr.codedict import codes
+
+        for quantity in PARAMETERS:
+            known = [getattr(codes.DCM, name) for name in codes.DCM.dir() if name.lower() == quantity.name]
+            self.assertEqual([code.value for code in known], [quantity.dicom.value], quantity.name)
+
+
+class Csv(unittest.TestCase):
+    def test_numbers_keep_all_digits(self):
+        values = [1 / 3, 1e-300, 123456.789012345678, math.nan, -0.0]
+        table = Table("t", "T", (Column("x", values, "X"), Column("n", ["a,b", '"', "\n", "", "e"], "N")))
+        rows = list(csv.DictReader(io.StringIO(table.to_csv())))
+        self.assertEqual([row["n"] for row in rows], ["a,b", '"', "\n", "", "e"])
+        for row, value in zip(rows, values, strict=True):
+            self.assertEqual(repr(float(row["x"])), repr(value))
+
+    def test_columns_of_unequal_length(self):
+        with self.assertRaisesRegex(ValueError, "differ in length"):
+            Table("t", "T", (Column("a", [1], "A"), Column("b", [1, 2], "B")))
+
+
+if __name__ == "__main__":
+    unittest.main()

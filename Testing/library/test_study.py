@@ -1,0 +1,165 @@
+"""One subject from series and masks to a result: values, status, warnings and refusals."""
+
+import dataclasses
+import unittest
+
+import numpy as np
+from DCEPerfusionBMDLib.errors import Cancelled, InputError
+from DCEPerfusionBMDLib.kinetics import FitStatus
+from DCEPerfusionBMDLib.phantom import LEVELS, TISSUES
+from DCEPerfusionBMDLib.settings import from_dict
+from DCEPerfusionBMDLib.study import DynamicSeries, Sourced, analyze
+from support import small_phantom
+
+
+class Result(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.phantom = small_phantom(snr=None)
+        cls.segments = cls.phantom.segments
+        cls.result = analyze(cls.phantom.series(), cls.segments, subject="S1")
+
+    def test_maps_hold_the_truth_where_analyzed_and_nothing_elsewhere(self):
+        truth = self.phantom.truth()
+        analyzed = np.any([region.analyzed for region in self.result.rois.regions], axis=0)
+        for name in ("ktrans", "kep", "ve"):
+            values = self.result.maps[name].values
+            self.assertEqual(values.dtype, np.float32)
+            np.testing.assert_array_equal(np.isfinite(values), analyzed)
+            np.testing.assert_allclose(values[analyzed], truth[name][analyzed], rtol=0.013)
+        status = self.result.maps["status"].values
+        np.testing.assert_array_equal(status, np.where(analyzed, FitStatus.FITTED, FitStatus.NOT_ANALYZED))
+
+    def test_table_agrees_with_the_maps(self):
+        table = self.result.vertebrae
+        self.assertEqual(list(table["region"]), list(LEVELS))
+        self.assertEqual(list(table["subject"]), ["S1"] * 5)
+        for n, region in enumerate(self.result.rois.regions):
+            values = self.result.maps["ktrans"].values[region.analyzed].astype(float)
+            self.assertEqual(table["voxels_analyzed"][n], values.size)
+            self.assertEqual(table["voxels_drawn"][n], np.count_nonzero(self.segments[region.name]))
+            self.assertAlmostEqual(table["ktrans_median_per_min"][n], np.median(values), places=6)
+            self.assertAlmostEqual(table["ktrans_q3_per_min"][n], np.percentile(values, 75), places=6)
+            self.assertAlmostEqual(
+                table["ve"][n] * table["kep_per_min"][n] / table["ktrans_per_min"][n], 1.0, places=12
+            )
+
+    def test_curves(self):
+        curves = self.result.curves_table()
+        np.testing.assert_array_equal(curves["time_s"], self.phantom.times_s)
+        np.testing.assert_allclose(
+            np.array(curves["aif_plasma_mM"]) * (1 - 0.42), curves["aif_blood_mM"], rtol=1e-12, atol=1e-12
+        )
+        self.assertAlmostEqual(max(curves["L1_measured_mM"]), 1.04, delta=0.05)  # peak of the class, Parker, Hct 0.42
+        residual = np.array(curves["L1_measured_mM"]) - np.array(curves["L1_fitted_mM"])
+        self.assertAlmostEqual(np.sqrt(np.mean(residual**2)), self.result.vertebrae["rmse_mM"][0], places=9)
+
+    def test_each_constant_has_a_source(self):
+        sources = {name: entry.source for name, entry in self.result.used.items()}
+        self.assertEqual(sources["flip_angle_deg"], "phantom")
+        self.assertEqual(sources["hematocrit"], "default")
+        self.assertRegex(sources["t10_tissue_ms"], "^assumed: .*1.5 T")
+        self.assertEqual(self.result.used["relaxivity_per_s_mM"].value, 6.3)
+        self.assertEqual(sum("not measured but assumed" in warning for warning in self.result.warnings), 3)
+
+    def test_settings_of_the_user_win(self):
+        settings = from_dict({"conversion": {"t10_tissue_ms": 600.0}, "acquisition": {"baseline_frames": 5}})
+        result = analyze(self.phantom.series(), self.segments, settings)
+        self.assertEqual(result.used["t10_tissue_ms"], Sourced(600.0, "user"))
+        self.assertEqual(result.baseline_frames, 5)
+
+    def test_one_frame_order_of_magnitude_checks(self):
+        """Leaving the hematocrit out multiplies Ktrans and ve by 1/(1 - Hct) and leaves kep."""
+        none = analyze(self.phantom.series(), self.segments, from_dict({"conversion": {"hematocrit": 0.0}}))
+        for column, factor in (("ktrans_per_min", 1 / 0.58), ("ve", 1 / 0.58), ("kep_per_min", 1.0)):
+            ratio = np.array(none.vertebrae[column]) / np.array(self.result.vertebrae[column])
+            np.testing.assert_allclose(ratio, factor, rtol=1e-5)
+
+    def test_cancel_at_any_step(self):
+        calls = []
+        analyze(self.phantom.series(), self.segments, progress=lambda f, m: calls.append((f, m)) is None)
+        self.assertEqual([fraction for fraction, _ in calls], sorted(fraction for fraction, _ in calls))
+        for stop in range(len(calls)):
+            count = iter(range(stop))
+            with self.assertRaises(Cancelled):
+                analyze(self.phantom.series(), self.segments, progress=lambda f, m, c=count: next(c, None) is not None)
+
+
+class Voxels(unittest.TestCase):
+    def test_status_says_why_a_voxel_has_no_value(self):
+        phantom = small_phantom(snr=None)
+        series = phantom.series()
+        body = np.argwhere(phantom.segments["L1"])
+        dead, bright, flat = (tuple(voxel) for voxel in body[[0, 1, 2]])
+        frames = [np.array(frame) for frame in series.frames]
+        for t, frame in enumerate(frames):
+            frame[dead] = 0.0
+            frame[flat] = 1000.0 - t
+            if t == 30:
+                frame[bright] = 1e6
+        result = analyze(
+            dataclasses.replace(series, frames=frames), phantom.segments, from_dict({"regions": {"margin_mm": 0.0}})
+        )
+        status = result.maps["status"].values
+        self.assertEqual(status[dead], FitStatus.NO_BASELINE)
+        self.assertEqual(status[bright], FitStatus.CONVERSION_INVALID)
+        self.assertEqual(status[flat], FitStatus.NO_ENHANCEMENT)
+        self.assertTrue(all(np.isnan(result.maps["ktrans"].values[voxel]) for voxel in (dead, bright, flat)))
+        neighbors = phantom.labels == list(TISSUES).index("L1")
+        neighbors[dead] = neighbors[bright] = neighbors[flat] = False
+        np.testing.assert_allclose(result.maps["ktrans"].values[neighbors], 0.961, rtol=0.013)
+        self.assertAlmostEqual(
+            result.vertebrae["failed_share"][0],
+            np.mean(~np.isfinite(result.maps["ktrans"].values[phantom.segments["L1"]])),
+            places=12,
+        )
+
+
+class Refusals(unittest.TestCase):
+    def setUp(self):
+        self.phantom = small_phantom(snr=None)
+        self.series = self.phantom.series()
+        self.segments = self.phantom.segments
+
+    def without(self, *names):
+        kept = {name: entry for name, entry in self.series.acquisition.items() if name not in names}
+        return dataclasses.replace(self.series, acquisition=kept)
+
+    def test_messages(self):
+        times_s = self.series.times_s.copy()
+        times_s[4] = times_s[3]
+        sheared = self.series.ijk_to_ras.copy()
+        sheared[1, 2] = 1.0
+        change = dataclasses.replace
+        for series, settings, words in (
+            (self.without("flip_angle_deg"), {}, "does not tell its flip angle; give --flip-angle-deg"),
+            (self.without("repetition_time_ms"), {}, "give --repetition-time-ms"),
+            (self.without("agent"), {}, "relaxivity is not known; give --relaxivity, or --agent"),
+            (self.without("field_strength_T"), {}, "give --t10-tissue-ms"),
+            (change(self.series, times_s=times_s), {}, "frame 4 is at 9 s, frame 5 at 9 s"),
+            (change(self.series, times_s=times_s[:-1]), {}, "50 frames but 49 times"),
+            (change(self.series, frames=self.series.frames[:4], times_s=times_s[:4]), {}, "at least 6"),
+            (change(self.series, ijk_to_ras=sheared), {}, "not orthogonal"),
+            (self.series, {"acquisition": {"baseline_frames": 50}}, "only 50 frames"),
+            (self.series, {"conversion": {"t10_blood_ms": 400.0}}, "arterial curve of 'aorta' cannot be converted"),
+        ):
+            with self.subTest(words=words), self.assertRaisesRegex(InputError, words):
+                analyze(series, self.segments, from_dict(settings))
+
+    def test_artery_without_enhancement(self):
+        still = dataclasses.replace(self.series, frames=[self.series.frames[0]] * 50)
+        with self.assertRaisesRegex(InputError, "shows no enhancement"):
+            analyze(still, self.segments)
+
+    def test_description_of_a_series(self):
+        self.assertEqual(
+            self.series.describe(),
+            "50 frames of 96x128x6 voxels, 3 s apart (phantom), TR 3.5 ms, TE 1.2 ms, flip angle 30 degrees, "
+            "field 1.5 T, gadobenate",
+        )
+        uneven = DynamicSeries([np.zeros((1, 2, 3))] * 3, np.array([0.0, 1.0, 4.0]), np.eye(4))
+        self.assertIn("1 to 3 s apart", uneven.describe())
+
+
+if __name__ == "__main__":
+    unittest.main()
