@@ -8,7 +8,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -48,8 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(_BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="dce-perfusion-bmd",
         description="Quantitative DCE-MRI of lumbar vertebrae beside bone mineral density.",
         epilog=RESEARCH_USE,
@@ -252,7 +259,7 @@ def _write_results(
     scene.ResultWriter(host.scene, sequence, segmentation_node).write(series, result)
     step(0.5, "Writing the scene")
     host.save(folder / "scene.mrb")
-    step(1.0, "Done")
+    step(1.0, "Writing the scene")
 
 
 def _write_csv(table: Table, folder: Path) -> None:
@@ -282,10 +289,10 @@ def _demo(options: argparse.Namespace, progress: _Terminal) -> None:
     if not (options.snr > 0 and 0.5 <= options.frame_time <= 30.0):
         raise InputError("--snr must be above 0 and --frame-time between 0.5 and 30 s")
     phantom = LumbarPhantom(snr=options.snr, frame_time_s=options.frame_time, seed=options.seed)
-    with staged(output / "study") as stage:
-        shutil.rmtree(output / "study", ignore_errors=True)
-        write_phantom(phantom, stage, progress)
     study, results = output / "study", output / "results"
+    with staged(study) as stage:
+        write_phantom(phantom, stage, progress)
+        shutil.rmtree(study, ignore_errors=True)  # files of an earlier demo must not mix with these
     progress.close()
     print(f"The phantom is in {study}: a DICOM series, segmentation.seg.nrrd, dxa.csv and the truth as maps.")
     result = analyze_folder(
@@ -346,7 +353,7 @@ def _comparison(result: StudyResult) -> str:
 
 
 class _Terminal:
-    """Progress on the terminal: a bar where one is watching, a line per step elsewhere."""
+    """Progress: a bar on a terminal, else a line per step on standard output."""
 
     def __init__(self) -> None:
         self._bar = sys.stderr.isatty()
@@ -360,7 +367,7 @@ class _Terminal:
             sys.stderr.flush()
             self._open = True
         elif message != self._message:
-            print(message, file=sys.stderr)
+            print(message, flush=True)
         self._message = message
         return True
 

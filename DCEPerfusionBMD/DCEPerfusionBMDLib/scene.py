@@ -22,6 +22,7 @@ from .kinetics import FitStatus
 from .quantities import BY_NAME, STATUS, Code, Quantity
 from .study import DynamicSeries, StudyResult
 from .tables import Table
+from .volumefiles import check_volume_file, nrrd_header
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -69,7 +70,8 @@ def read_segmentation(scene: Any, path: Path, label_names: Mapping[str, int] | N
     """
     if not path.is_file():
         raise InputError(f"the segmentation file {path} does not exist")
-    if _holds_named_segments(path):
+    check_volume_file(path)
+    if "Segment0_ID" in nrrd_header(path):
         if label_names:
             raise InputError(f"{path.name} names its segments itself; --segments is for plain labelmaps")
         node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", _stem(path))
@@ -439,14 +441,7 @@ def _read(node: Any, storage: Any, scene: Any, path: Path) -> None:
     if not storage.ReadData(node):
         if scene is not None:
             scene.RemoveNode(node)
-        reason = storage.GetUserMessages().GetAllMessagesAsString().strip()
-        raise InputError(f"cannot read {path.name}: {' '.join(reason.split()) or 'unknown or damaged format'}")
-
-
-def _holds_named_segments(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = file.read(1 << 20)
-    return head.startswith(b"NRRD") and b"Segment0_ID" in head.split(b"\n\n", 1)[0]
+        raise InputError(f"cannot read {path.name}: it is no NRRD or NIfTI volume, or it is damaged")
 
 
 def _stem(path: Path) -> str:

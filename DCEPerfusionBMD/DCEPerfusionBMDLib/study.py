@@ -293,7 +293,7 @@ def analyze(
         curve, row = _region_row(region, model, voxel_signal[inside], to_concentration, values, inside)
         curves.append(curve)
         rows.append(row)
-    _step(report, 1.0, "Done")
+    _step(report, 1.0, "Fitting the mean curve of each region")
     return StudyResult(
         subject=subject or (densitometry.subject if densitometry else ""),
         times_s=times_s,

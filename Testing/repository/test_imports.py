@@ -39,7 +39,7 @@ LAYERS = (
     Layer(frozenset({"kinetics", "roi", "densitometry", "statistics"}), NUMERICS),
     Layer(frozenset({"study"}), NUMERICS),
     Layer(frozenset({"cohort", "phantom"}), NUMERICS),
-    Layer(frozenset({"dicomio", "export", "motion", "figures", "batch"}), FILES, OPTIONAL),
+    Layer(frozenset({"dicomio", "export", "motion", "figures", "batch", "volumefiles"}), FILES, OPTIONAL),
     Layer(frozenset({"scene"}), FILES | {"slicer", "vtk"}, OPTIONAL),
     Layer(frozenset({"headless", "cli"}), ANYTHING),
 )

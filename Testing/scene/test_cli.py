@@ -1,0 +1,372 @@
+"""The command line as a user meets it: all outputs, bad input, interruption, and the QIBA object."""
+
+import contextlib
+import csv
+import dataclasses
+import hashlib
+import io
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import slicer
+from DCEPerfusionBMDLib import cli, scene
+from DCEPerfusionBMDLib.dicomio import read_series, write_series
+from DCEPerfusionBMDLib.phantom import LEVELS
+from DCEPerfusionBMDLib.settings import all_parameters
+from DCEPerfusionBMDLib.study import analyze
+from support import reference_data, small_phantom
+
+FILES = ["curves.csv", "densitometry.csv", "figure.png", "provenance.json", "scene.mrb", "vertebrae.csv"]
+MAPS = [f"maps/{name}.nrrd" for name in ("kep", "ktrans", "status", "ve")]
+
+
+def run(*arguments):
+    """Exit status, standard output and standard error of the command line."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = cli.main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            status = stop.code
+    return status, out.getvalue(), err.getvalue()
+
+
+def read_csv(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def read_volume(path):
+    node = slicer.vtkMRMLScalarVolumeNode()
+    storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
+    storage.SetFileName(str(path))
+    assert storage.ReadData(node)
+    return slicer.util.arrayFromVolume(node)
+
+
+class Study(unittest.TestCase):
+    """A small phantom study on disk, shared by the tests; each test gets its own output folder."""
+
+    @classmethod
+    def setUpClass(cls):
+        temporary = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(temporary.cleanup)
+        cls.study = Path(temporary.name)
+        cls.phantom = small_phantom(duration_s=120.0)
+        cli.write_phantom(cls.phantom, cls.study)
+
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = Path(temporary.name)
+        self.output = self.folder / "out"
+
+    def arguments(self, **changes):
+        given = {
+            "--dicom": self.study / "dicom",
+            "--segmentation": self.study / "segmentation.seg.nrrd",
+            "--output": self.output,
+            **{f"--{name.replace('_', '-')}": value for name, value in changes.items()},
+        }
+        return ["analyze", *(part for pair in given.items() if pair[1] is not None for part in pair)]
+
+
+class Analyze(Study):
+    def test_all_outputs(self):
+        status, out, err = run(*self.arguments(dxa=self.study / "dxa.csv", subject="PHANTOM"))
+        self.assertEqual(status, 0, err)
+        written = sorted(p.relative_to(self.output).as_posix() for p in self.output.rglob("*") if p.is_file())
+        self.assertEqual(written, sorted(FILES + MAPS))
+        self.assertEqual(list(self.folder.iterdir()), [self.output])
+        self.assertIn("T-score category osteoporosis", out)
+
+        series = read_series(self.study / "dicom")
+        expected = analyze(series, self.phantom.segments)
+        rows = read_csv(self.output / "vertebrae.csv")
+        self.assertEqual([row["level"] for row in rows], list(LEVELS))
+        for n, row in enumerate(rows):
+            self.assertEqual(row["subject"], "PHANTOM")
+            for column in ("ktrans_per_min", "kep_per_min", "ve", "ktrans_median_per_min", "failed_share"):
+                self.assertEqual(float(row[column]), expected.vertebrae[column][n])  # every digit
+        for name, parameter_map in expected.maps.items():
+            np.testing.assert_array_equal(read_volume(self.output / "maps" / f"{name}.nrrd"), parameter_map.values)
+        curves = read_csv(self.output / "curves.csv")
+        self.assertEqual([float(row["time_s"]) for row in curves], list(series.times_s))
+        bone = read_csv(self.output / "densitometry.csv")
+        self.assertEqual([row["site"] for row in bone], ["L1", "L2", "L3", "L4", "L1-L4"])
+        self.assertGreater((self.output / "figure.png").stat().st_size, 20000)
+
+    def test_provenance(self):
+        settings = self.folder / "settings.json"
+        settings.write_text(json.dumps({"regions": {"margin_mm": 2.5}, "conversion": {"hematocrit": 0.4}}))
+        status, _, err = run(*self.arguments(settings=settings, hematocrit=0.45))
+        self.assertEqual(status, 0, err)
+        history = json.loads((self.output / "provenance.json").read_text(encoding="utf-8"))
+        self.assertEqual(history["settings"]["regions"]["margin_mm"], {"value": 2.5, "origin": "user"})
+        self.assertEqual(history["settings"]["conversion"]["hematocrit"], {"value": 0.45, "origin": "user"})
+        self.assertEqual(history["settings"]["model"]["model"], {"value": "tofts", "origin": "default"})
+        self.assertEqual(history["used"]["flip_angle_deg"], {"value": 30.0, "source": "DICOM FlipAngle (0018,1314)"})
+        self.assertEqual(history["series"]["time_source"], "TriggerTime (0018,1060)")
+        self.assertEqual(len(history["series"]["times_rejected"]), 2)
+        self.assertEqual(history["inputs"]["series"]["files"], 240)
+        digest = hashlib.sha256((self.study / "segmentation.seg.nrrd").read_bytes()).hexdigest()
+        self.assertEqual(history["inputs"]["segmentation"]["sha256"], digest)
+        for package in ("numpy", "scipy", "pydicom", "slicer-core"):
+            self.assertIn(package, history["software"])
+
+    def test_nothing_identifies_the_patient(self):
+        series = read_series(self.study / "dicom")
+        write_series(series, self.folder / "dicom", patient="DOE^JANE^1234")
+        status, _, err = run(*self.arguments(dicom=self.folder / "dicom"))
+        self.assertEqual(status, 0, err)
+        with zipfile.ZipFile(self.output / "scene.mrb") as archive:
+            archive.extractall(self.folder / "unzipped")
+        (self.output / "scene.mrb").unlink()
+        searched = 0
+        for path in (*self.output.rglob("*"), *(self.folder / "unzipped").rglob("*")):
+            if path.is_file():
+                searched += 1
+                for secret in (b"DOE", b"JANE", b"20190101", str(self.study).encode(), str(self.folder).encode()):
+                    self.assertNotIn(secret, path.read_bytes(), f"{secret!r} in {path.name}")
+        self.assertGreater(searched, 15)
+
+    def test_a_rerun_replaces_and_leaves_other_files(self):
+        self.assertEqual(run(*self.arguments())[0], 0)
+        (self.output / "notes.txt").write_text("mine")
+        first = (self.output / "vertebrae.csv").read_bytes()
+        self.assertEqual(run(*self.arguments(margin_mm=1))[0], 0)
+        self.assertNotEqual((self.output / "vertebrae.csv").read_bytes(), first)
+        self.assertEqual((self.output / "notes.txt").read_text(), "mine")
+
+    def test_same_input_same_numbers(self):
+        contents = []
+        for name in ("a", "b"):
+            self.assertEqual(run(*self.arguments(output=self.folder / name))[0], 0)
+            contents.append(
+                [(self.folder / name / file).read_bytes() for file in ("vertebrae.csv", "curves.csv", *MAPS)]
+            )
+        self.assertEqual(*contents)
+
+    def test_a_level_without_voxels_is_named_and_the_rest_goes_on(self):
+        masks = {**self.phantom.segments}
+        thin = np.zeros_like(masks["L5"])
+        thin[3, 60, 40:60] = True
+        masks["L5"] = thin
+        from DCEPerfusionBMDLib.headless import HeadlessSlicer
+
+        host = HeadlessSlicer()
+        node = scene.segmentation_from_masks(host.scene, "s", masks, self.phantom.ijk_to_ras)
+        path = self.folder / "thin.seg.nrrd"
+        scene.write_file(node, slicer.vtkMRMLSegmentationStorageNode(), path)
+        status, _, err = run(*self.arguments(segmentation=path))
+        self.assertEqual(status, 0, err)
+        self.assertRegex(err, "warning: L5: none of its 20 voxels is more than 3 mm from the edge")
+        last = read_csv(self.output / "vertebrae.csv")[-1]
+        self.assertEqual((last["region"], last["voxels_analyzed"], last["status"]), ("L5", "0", "not analyzed"))
+        self.assertTrue(math.isnan(float(last["ktrans_per_min"])))
+
+    def test_help_names_every_setting_with_its_unit(self):
+        status, out, _ = run("analyze", "--help")
+        self.assertEqual(status, 0)
+        flat = " ".join(out.split())
+        for parameter in all_parameters():
+            self.assertIn(f"--{parameter.option} ", flat)
+            if parameter.unit:
+                self.assertIn(f"({parameter.unit})", flat)
+
+
+class BadInput(Study):
+    def refuse(self, words, **changes):
+        status, _, err = run(*self.arguments(**changes))
+        self.assertEqual(status, 2, err)
+        self.assertRegex(err, words)
+        self.assertEqual(len(err.strip().splitlines()), 1, err)
+        self.assertNotIn("Traceback", err)
+        self.assertFalse(self.output.exists())
+
+    def edited(self, edit):
+        """The study's series with each file changed."""
+        folder = self.folder / "edited"
+        folder.mkdir()
+        for path in (self.study / "dicom").iterdir():
+            dataset = pydicom.dcmread(path)
+            edit(dataset)
+            dataset.save_as(folder / path.name)
+        return folder
+
+    def test_empty_folder(self):
+        (self.folder / "empty").mkdir()
+        self.refuse("holds no MR image in DICOM format", dicom=self.folder / "empty")
+        self.refuse("is not a folder", dicom=self.folder / "absent")
+
+    def test_two_series(self):
+        series = read_series(self.study / "dicom")
+        short = dataclasses.replace(series, frames=series.frames[:8], times_s=series.times_s[:8])
+        write_series(short, self.folder / "two" / "a")
+        write_series(short, self.folder / "two" / "b", description="delayed")
+        self.refuse("2 series: number 1 'DCE phantom' .* 'delayed' .* --series", dicom=self.folder / "two")
+
+    def test_times_missing_or_not_increasing(self):
+        def remove(dataset):
+            del dataset.TriggerTime
+
+        self.refuse(r"no usable frame times. Looked at TriggerTime \(0018,1060\): absent", dicom=self.edited(remove))
+
+    def test_times_not_increasing(self):
+        def repeat(dataset):
+            if dataset.TemporalPositionIdentifier == 9:
+                dataset.TriggerTime = "21000"
+
+        self.refuse("frames 8 and 9 are both 21 s after the first", dicom=self.edited(repeat))
+
+    def test_segmentation_that_does_not_overlap(self):
+        from DCEPerfusionBMDLib.headless import HeadlessSlicer
+
+        host = HeadlessSlicer()
+        far = self.phantom.ijk_to_ras.copy()
+        far[2, 3] += 2000.0
+        node = scene.segmentation_from_masks(host.scene, "far", self.phantom.segments, far)
+        path = self.folder / "far.seg.nrrd"
+        scene.write_file(node, slicer.vtkMRMLSegmentationStorageNode(), path)
+        self.refuse("no voxel inside the series|does not overlap", segmentation=path)
+
+    def test_missing_flip_angle(self):
+        def remove(dataset):
+            del dataset.FlipAngle
+
+        folder = self.edited(remove)
+        self.refuse("does not tell its flip angle; give --flip-angle-deg", dicom=folder)
+        self.assertEqual(run(*self.arguments(dicom=folder, flip_angle_deg=30))[0], 0)
+
+    def test_t_score_that_is_no_number(self):
+        path = self.folder / "dxa.csv"
+        path.write_text("subject,site,bmd_g_cm2,t_score\nA,L1-L4,0.7,low\n")
+        self.refuse("dxa.csv row 2 .subject A, L1-L4.: t_score 'low' is not a number", dxa=path)
+
+    def test_several_subjects_without_a_choice(self):
+        path = self.folder / "dxa.csv"
+        path.write_text("subject,site,bmd_g_cm2,t_score\nA,L1-L4,0.7,-1\nB,L1-L4,0.7,-1\n")
+        self.refuse("choose one with --subject", dxa=path)
+
+    def test_margin_that_leaves_nothing(self):
+        self.refuse("no region has a voxel more than 30 mm from its edge", margin_mm=30)
+
+    def test_options(self):
+        self.refuse("hematocrit is 45 fraction; the largest value accepted is 0.8", hematocrit=45)
+        self.refuse("--margin-mm: invalid float value: 'three'", margin_mm="three")
+        self.refuse("invalid choice: 'patlak'", model="patlak")
+        self.refuse("'L1' is not NAME=VALUE", segments="L1")
+        self.refuse("--aif-segment 'vein' is not in the segmentation", aif_segment="vein")
+        broken = self.folder / "settings.json"
+        broken.write_text("{")
+        self.refuse("cannot read the settings settings.json", settings=broken)
+        broken.write_text('{"regions": {"margin": 3}}')
+        self.refuse("unknown setting regions.margin", settings=broken)
+
+    def test_output_that_cannot_be_written(self):
+        occupied = self.folder / "file"
+        occupied.write_text("mine")
+        status, _, err = run(*self.arguments(output=occupied))
+        self.assertEqual((status, len(err.splitlines())), (2, 1), err)
+        self.assertRegex(err, "is a file, not a folder")
+        self.assertEqual(occupied.read_text(), "mine")
+
+
+@unittest.skipIf(os.name == "nt", "Windows has no SIGINT for a child process")
+class Interrupted(Study):
+    def test_ctrl_c_leaves_whole_files_or_none(self):
+        statuses = []
+        for delay_s in (0.6, 0.9, 1.2, 1.5, 1.8, 2.1, 2.4, 2.8, 3.2, 4.0):
+            output = self.folder / f"out{delay_s}"
+            command = [sys.executable, "-m", "DCEPerfusionBMDLib.cli", *map(str, self.arguments(output=output))]
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            time.sleep(delay_s)
+            process.send_signal(signal.SIGINT)
+            error = process.communicate(timeout=60)[1]
+            statuses.append(process.returncode)
+            names = sorted(p.relative_to(output).as_posix() for p in output.rglob("*") if p.is_file())
+            with self.subTest(delay_s=delay_s, status=process.returncode):
+                self.assertEqual([path for path in self.folder.iterdir() if path.name.startswith(".")], [])
+                self.assertIn(len(names), (0, len(FILES) + len(MAPS) - 1))
+                if process.returncode == 130:
+                    self.assertIn("interrupted; nothing was written", error)
+                    self.assertEqual(names, [])
+        self.assertIn(130, statuses)
+
+
+class Demo(unittest.TestCase):
+    def test_shows_estimates_beside_the_truth(self):
+        with tempfile.TemporaryDirectory() as name:
+            status, out, err = run("demo", "--output", name, "--frame-time", "6", "--seed", "3")
+            self.assertEqual(status, 0, err)
+            self.assertRegex(out, r"(?m)^L3 +0\.3260 +0\.3\d+ ")
+            self.assertRegex(out, "Largest error against the known truth: ")
+            for file in ("study/segmentation.seg.nrrd", "study/truth/ktrans.nrrd", "results/scene.mrb"):
+                self.assertTrue((Path(name) / file).is_file(), file)
+            self.assertEqual(len(list((Path(name) / "study" / "dicom").iterdir())), 60 * 12)
+            truth = read_volume(Path(name) / "study" / "truth" / "ktrans.nrrd")
+            found = read_volume(Path(name) / "results" / "maps" / "ktrans.nrrd")
+            self.assertEqual(truth.shape, found.shape)
+
+    def test_refuses_what_makes_no_sense(self):
+        with tempfile.TemporaryDirectory() as name:
+            status, _, err = run("demo", "--output", f"{name}/x", "--snr", "0")
+            self.assertEqual((status, list(Path(name).iterdir())), (2, []), err)
+
+
+class Qiba(unittest.TestCase):
+    """QIBA v6 Tofts object through the command line: 30 blocks of known Ktrans and ve."""
+
+    KTRANS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.35)
+    VE = (0.01, 0.05, 0.1, 0.2, 0.5)
+
+    def test_every_block(self):
+        source = reference_data("qiba_v6_tofts_dicom")
+        labels = np.zeros((1, 80, 50), dtype=np.uint8)
+        names = {}
+        for row in range(6):
+            for column in range(5):
+                value = 1 + 5 * row + column
+                names[f"block{row}{column}"] = value
+                labels[0, 10 + 10 * row : 20 + 10 * row, 10 * column : 10 * column + 10] = value
+        labels[0, 70:80] = names["vessel"] = 31
+        with tempfile.TemporaryDirectory() as folder:
+            path, output = Path(folder) / "labels.nrrd", Path(folder) / "out"
+            node = scene.volume_from_array(labels, read_series(source).ijk_to_ras)
+            scene.write_file(node, slicer.vtkMRMLVolumeArchetypeStorageNode(), path)
+            options = "--margin-mm 0 --baseline-frames 4 --t10-tissue-ms 1000 --t10-blood-ms 1440 --hematocrit 0.45"
+            status, _, err = run(
+                *("analyze", "--dicom", source, "--segmentation", path, "--output", output),
+                *("--segments", ",".join(f"{name}={value}" for name, value in names.items())),
+                *("--aif-segment", "vessel", "--relaxivity", "4.5", *options.split()),
+            )
+            self.assertEqual(status, 0, err)
+            self.assertRegex(err, "TriggerTime .* is absent in the first frame")
+            rows = {row["region"]: row for row in read_csv(output / "vertebrae.csv")}
+            maps = {name: read_volume(output / "maps" / f"{name}.nrrd")[0] for name in ("ktrans", "ve")}
+        self.assertEqual(len(rows), 30)
+        for row, ktrans in enumerate(self.KTRANS):
+            for column, ve in enumerate(self.VE):
+                with self.subTest(ktrans=ktrans, ve=ve):
+                    found = rows[f"block{row}{column}"]
+                    self.assertLess(abs(float(found["ktrans_per_min"]) / ktrans - 1), 0.002)
+                    self.assertLess(abs(float(found["ve"]) / ve - 1), 0.003)
+                    block = (slice(10 + 10 * row, 20 + 10 * row), slice(10 * column, 10 * column + 10))
+                    self.assertLess(np.abs(maps["ktrans"][block] / ktrans - 1).max(), 0.002)
+                    self.assertLess(np.abs(maps["ve"][block] / ve - 1).max(), 0.003)
+                    self.assertEqual(found["status"], "fitted")
+
+
+if __name__ == "__main__":
+    unittest.main()

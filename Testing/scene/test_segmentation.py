@@ -1,0 +1,153 @@
+"""Segmentations from files, and their masks on the grid of a series."""
+
+import tempfile
+import unittest
+from pathlib import Path
+
+import numpy as np
+import slicer
+import vtk
+from DCEPerfusionBMDLib import scene
+from DCEPerfusionBMDLib.errors import InputError
+from DCEPerfusionBMDLib.headless import HeadlessSlicer
+from DCEPerfusionBMDLib.study import DynamicSeries
+
+SHAPE = (6, 20, 24)
+
+
+def series_on(ijk_to_ras, shape=SHAPE):
+    return DynamicSeries([np.zeros(shape, dtype=np.int16)] * 6, np.arange(6.0), ijk_to_ras)
+
+
+def oblique(spacing_ijk=(1.5, 2.0, 5.0), degrees=20.0, origin=(10.0, -30.0, 5.0)):
+    angle = np.deg2rad(degrees)
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.array(
+        [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
+    ) * np.array(spacing_ijk)
+    matrix[:3, 3] = origin
+    return matrix
+
+
+def centers_ras(ijk_to_ras, shape=SHAPE):
+    k, j, i = np.indices(shape)
+    return np.stack([i, j, k, np.ones(shape)], axis=-1) @ ijk_to_ras.T
+
+
+class Files(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = Path(temporary.name)
+        self.host = HeadlessSlicer()
+        self.matrix = oblique()
+        random = np.random.default_rng(5)
+        labels = random.integers(0, 3, SHAPE)
+        self.masks = {"L1": labels == 1, "aorta": labels == 2}
+        self.labels = labels.astype(np.uint8)
+
+    def write_labelmap(self, name, values=None):
+        node = scene.volume_from_array(self.labels if values is None else values, self.matrix)
+        scene.write_file(node, slicer.vtkMRMLVolumeArchetypeStorageNode(), self.folder / name)
+        return self.folder / name
+
+    def check(self, node):
+        found = scene.masks_on_grid(node, series_on(self.matrix))
+        self.assertEqual(list(found), list(self.masks))
+        for name, mask in self.masks.items():
+            np.testing.assert_array_equal(found[name], mask)
+
+    def test_named_segments(self):
+        node = scene.segmentation_from_masks(self.host.scene, "drawn", self.masks, self.matrix)
+        path = self.folder / "drawn.seg.nrrd"
+        scene.write_file(node, slicer.vtkMRMLSegmentationStorageNode(), path)
+        self.check(scene.read_segmentation(self.host.scene, path))
+        with self.assertRaisesRegex(InputError, "names its segments itself"):
+            scene.read_segmentation(self.host.scene, path, {"L1": 1})
+
+    def test_labelmaps(self):
+        for name in ("labels.nrrd", "labels.nii.gz", "labels.nii"):
+            with self.subTest(name=name):
+                path = self.write_labelmap(name)
+                self.check(scene.read_segmentation(self.host.scene, path, {"L1": 1, "aorta": 2}))
+
+    def test_refusals_leave_the_scene_alone(self):
+        path = self.write_labelmap("labels.nrrd")
+        (self.folder / "broken.nrrd").write_bytes(path.read_bytes()[:300])
+        (self.folder / "text.nii").write_text("no image")
+        (self.folder / "picture.png").write_text("no image")
+        for name in ("labels.nii", "labels.nii.gz"):
+            whole = self.write_labelmap(name)
+            (self.folder / f"cut-{name}").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+        named = self.folder / "drawn.seg.nrrd"
+        drawn = scene.segmentation_from_masks(self.host.scene, "drawn", self.masks, self.matrix)
+        scene.write_file(drawn, slicer.vtkMRMLSegmentationStorageNode(), named)
+        for share in (0.3, 0.6, 0.99):
+            cut = round(share * named.stat().st_size)
+            (self.folder / f"cut{share}.seg.nrrd").write_bytes(named.read_bytes()[:cut])
+        (self.folder / "header.seg.nrrd").write_bytes(b"NRRD0004\nSegment0_ID:=a\n\n")
+        before = self.host.scene.GetNumberOfNodes()
+        for name, names, words in (
+            ("labels.nrrd", None, "does not name its labels 1, 2; give --segments"),
+            ("labels.nrrd", {"L1": 1, "L2": 7}, "no voxel with the label of L2=7; it holds 1, 2"),
+            ("broken.nrrd", {"L1": 1}, "broken.nrrd is damaged"),
+            ("text.nii", {"L1": 1}, "it ends within its header"),
+            ("picture.png", {"L1": 1}, "cannot read picture.png"),
+            ("cut-labels.nii", {"L1": 1}, "bytes of data where 2880 are due"),
+            ("cut-labels.nii.gz", {"L1": 1}, "compressed data is broken or ends early"),
+            ("cut0.3.seg.nrrd", None, "cut0.3.seg.nrrd is damaged"),
+            ("cut0.6.seg.nrrd", None, "cut0.6.seg.nrrd is damaged"),
+            ("cut0.99.seg.nrrd", None, "compressed data is broken or ends early"),
+            ("header.seg.nrrd", None, "no type, dimension, sizes, encoding"),
+            ("absent.nrrd", None, "does not exist"),
+        ):
+            with self.subTest(name=name), self.assertRaisesRegex(InputError, words):
+                scene.read_segmentation(self.host.scene, self.folder / name, names)
+        self.assertEqual(self.host.scene.GetNumberOfNodes(), before)
+
+
+class Grid(unittest.TestCase):
+    """A sphere drawn on one grid, asked for on another: nearest neighbor, checked by the centers of the voxels."""
+
+    def setUp(self):
+        self.host = HeadlessSlicer()
+        self.fine = oblique((0.8, 0.8, 0.8), 0.0, (-2.0, -40.0, 0.0))
+        self.shape = (60, 90, 70)
+        self.center = np.array([24.0, -6.0, 22.0])
+        inside = np.linalg.norm(centers_ras(self.fine, self.shape)[..., :3] - self.center, axis=-1) < 14.0
+        self.node = scene.segmentation_from_masks(self.host.scene, "s", {"ball": inside}, self.fine)
+
+    def check(self, series, center):
+        mask = scene.masks_on_grid(self.node, series)["ball"]
+        distance = np.linalg.norm(centers_ras(series.ijk_to_ras)[..., :3] - center, axis=-1)
+        self.assertGreater(np.count_nonzero(mask), 300)
+        self.assertTrue(mask[distance < 13.2].all())
+        self.assertFalse(mask[distance > 14.8].any())
+
+    def test_coarse_oblique_grid(self):
+        self.check(series_on(oblique()), self.center)
+
+    def test_transform_above_the_segmentation(self):
+        transform = self.host.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+        shift = vtk.vtkMatrix4x4()
+        shift.SetElement(0, 3, -6.0)
+        transform.SetMatrixTransformToParent(shift)
+        self.node.SetAndObserveTransformNodeID(transform.GetID())
+        self.check(series_on(oblique()), self.center + np.array([-6.0, 0.0, 0.0]))
+
+    def test_outside_the_series_the_mask_is_empty(self):
+        far = scene.masks_on_grid(self.node, series_on(oblique(origin=(500.0, 0.0, 0.0))))
+        self.assertFalse(far["ball"].any())
+
+    def test_no_segment_and_two_of_one_name(self):
+        empty = self.host.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "empty")
+        with self.assertRaisesRegex(InputError, "holds no segment"):
+            scene.masks_on_grid(empty, series_on(oblique()))
+        self.node.GetSegmentation().AddEmptySegment("", "other")
+        self.node.GetSegmentation().GetNthSegment(1).SetName("ball")
+        with self.assertRaisesRegex(InputError, "two segments are called 'ball'"):
+            scene.masks_on_grid(self.node, series_on(oblique()))
+
+
+if __name__ == "__main__":
+    unittest.main()
