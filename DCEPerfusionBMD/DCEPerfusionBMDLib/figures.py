@@ -61,6 +61,7 @@ def study_figure(series: DynamicSeries, result: StudyResult, path: Path) -> None
                 va="center",
                 fontsize=9,
                 parse_math=False,
+                bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1},
             )
     if result.rois.artery[k][window].any():
         axes[0].contour(result.rois.artery[k][window], [0.5], colors="red", linewidths=1.0)
