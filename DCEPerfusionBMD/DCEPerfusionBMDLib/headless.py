@@ -54,7 +54,7 @@ class HeadlessSlicer:
 
     def save(self, path: Path) -> None:
         """Write the scene with all its data to a `.mrb` file."""
-        if not self.scene.WriteToMRB(str(path)):
+        if not self.scene.WriteToMRB(str(path.absolute())):  # it refuses relative paths
             raise OSError(f"cannot write the scene to {path}")
 
     def load(self, path: Path) -> None:
@@ -76,5 +76,5 @@ class HeadlessSlicer:
             manager.SetAndObserveDataIOManager(remote.GetDataIOManager())
             remote.AddDataIOToScene()
             messages = slicer.vtkMRMLMessageCollection()
-            if not self.scene.ReadFromMRB(str(path), True, messages):
+            if not self.scene.ReadFromMRB(str(path.absolute()), True, messages):
                 raise InputError(f"cannot read the scene {path.name}: {messages.GetAllMessagesAsString().strip()}")

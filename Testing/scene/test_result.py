@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -288,6 +289,15 @@ class Appearance(Scene):
 
 
 class Hygiene(unittest.TestCase):
+    def test_relative_path(self):
+        first, second = HeadlessSlicer(), HeadlessSlicer()
+        first.scene.AddNewNodeByClass("vtkMRMLTableNode", "saved")
+        with tempfile.TemporaryDirectory(dir=".") as name:
+            path = Path(os.path.relpath(name)) / "scene.mrb"
+            first.save(path)
+            second.load(path)
+        self.assertIsNotNone(second.scene.GetFirstNodeByName("saved"))
+
     def test_two_hosts_in_one_process_do_not_mix(self):
         first, second = HeadlessSlicer(), HeadlessSlicer()
         first.scene.AddNewNodeByClass("vtkMRMLTableNode", "only here")
