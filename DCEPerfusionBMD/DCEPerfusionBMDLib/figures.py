@@ -67,7 +67,7 @@ def study_figure(series: DynamicSeries, result: StudyResult, path: Path) -> None
         axes[0].contour(result.rois.artery[k][window], [0.5], colors="red", linewidths=1.0)
     axes[0].set_title(f"Before contrast, slice {k + 1}\ndotted: drawn, solid: analyzed, red: artery", fontsize=9)
     for axis, quantity in zip(axes[1:], PARAMETERS, strict=True):
-        values = np.ma.masked_invalid(result.maps[quantity.name].values[k][window])
+        values = result.maps[quantity.name].values[k][window]
         low, high = quantity.display_range
         shown = axis.imshow(
             values, cmap="viridis", vmin=low, vmax=high, aspect=row_mm / column_mm, interpolation="none"

@@ -112,7 +112,7 @@ class LumbarPhantom:
     @property
     def times_s(self) -> FloatArray:
         """Time of each frame."""
-        return np.arange(float(round(self.duration_s / self.frame_time_s))) * self.frame_time_s
+        return np.arange(round(self.duration_s / self.frame_time_s), dtype=float) * self.frame_time_s
 
     @cached_property
     def ijk_to_ras(self) -> FloatArray:

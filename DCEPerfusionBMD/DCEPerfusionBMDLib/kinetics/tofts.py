@@ -323,8 +323,9 @@ class _Table:
             cell = cell - go_left
             p[:, go_left] = np.einsum("vmr,vr->mv", self.cubic[cell[go_left]], coordinates[go_left])
             q = self.sextic[cell].T
-        low, high = np.zeros(len(cell)), np.ones(len(cell))
-        u = np.full(len(cell), 0.5)
+        low: FloatArray = np.zeros(len(cell))
+        high: FloatArray = np.ones(len(cell))
+        u: FloatArray = np.full(len(cell), 0.5)
         for _ in range(_NEWTON_STEPS):
             p0, p1, p2 = _polynomial(p, u)
             q0, q1, q2 = _polynomial(q, u)
@@ -371,7 +372,8 @@ class _Table:
         best = np.argmin(ktrans * (ktrans * q - 2 * p), axis=1).astype(float)
 
         ratio = (np.sqrt(5.0) - 1.0) / 2.0
-        left, right = np.maximum(best - 1, 0.0), np.minimum(best + 1, _GRID_POINTS - 1.0)
+        left: FloatArray = np.maximum(best - 1, 0.0)
+        right: FloatArray = np.minimum(best + 1, _GRID_POINTS - 1.0)
         inner, outer = right - ratio * (right - left), left + ratio * (right - left)
         at_inner, at_outer = objective(inner)[0], objective(outer)[0]
         for _ in range(_GOLDEN_STEPS):
