@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
-import shutil
+import os
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 import numpy as np
 
@@ -21,29 +23,30 @@ from .figures import RESEARCH_USE, study_figure
 from .phantom import LEVELS, LumbarPhantom
 from .settings import Parameter, Settings, all_parameters, from_dict
 from .study import DynamicSeries, Progress, StudyResult, analyze
-from .tables import Table
+from .tables import Table, one_line
 
 _BAD_INPUT, _INTERRUPTED = 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status: 0 done, 2 bad input, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a name must not end the work
     parser = _parser()
     options = parser.parse_args(arguments)
     progress = _Terminal()
     try:
-        options.run(options, progress)
-    except InputError as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom's remarks on odd files; what matters is said by us
+            options.run(options, progress)
+    except (InputError, OSError) as error:
         progress.close()
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return _BAD_INPUT
-    except OSError as error:
-        progress.close()
-        print(f"{parser.prog}: {error}; nothing was written", file=sys.stderr)
+        print(f"{parser.prog}: {' '.join(str(error).split())}", file=sys.stderr)
         return _BAD_INPUT
     except (KeyboardInterrupt, Cancelled):
         progress.close()
-        print(f"{parser.prog}: interrupted; nothing was written", file=sys.stderr)
+        print(f"{parser.prog}: interrupted; no results were written", file=sys.stderr)
         return _INTERRUPTED
     return 0
 
@@ -136,7 +139,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     if options.settings is not None:
         try:
             values = json.loads(options.settings.read_text(encoding="utf-8-sig"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"cannot read the settings {options.settings.name}: {error}") from error
         if not isinstance(values, dict):
             raise InputError(f"the settings {options.settings.name} must be a JSON object of groups")
@@ -162,10 +165,9 @@ def _analyze(options: argparse.Namespace, progress: _Terminal) -> None:
         progress=progress,
     )
     progress.close()
-    for warning in result.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    print(_summary(result))
-    print(f"Results are in {options.output}. {RESEARCH_USE}")
+    _print_warnings(result)
+    _print(_summary(result))
+    _print(f"Results are in {options.output}. {RESEARCH_USE}")
 
 
 def analyze_folder(
@@ -196,23 +198,29 @@ def analyze_folder(
     InputError
         when something about the input is wrong; nothing is written then.
     """
-    from . import scene
-    from .headless import HeadlessSlicer
+    from .headless import HeadlessSlicer  # first, since it says what to do where slicer-core is missing
+
+    from . import scene  # isort: skip
 
     settings = settings or Settings()
     report = progress or (lambda fraction, message: True)
     check_output_folder(output)
+    subject = one_line(subject) if subject is not None else None
     densitometry = read_dxa_table(dxa, subject) if dxa is not None else None
     host = HeadlessSlicer()
     segmentation_node = scene.read_segmentation(host.scene, segmentation, label_names)
     series = read_series(dicom, series_id, _part(report, 0.0, 0.4))
+    if not report(0.4, series.describe()):
+        raise Cancelled
     masks = scene.masks_on_grid(segmentation_node, series)
     result = analyze(series, masks, settings, densitometry, subject or "", _part(report, 0.4, 0.6))
     hashes = {"segmentation": sha256_of(segmentation)}
     if dxa is not None:
         hashes["dxa"] = sha256_of(dxa)
-    with staged(output) as stage:
-        _write_results(stage, host, series, segmentation_node, settings, result, hashes, _part(report, 0.6, 1.0))
+    choices = {"series": series_id, "segments": label_names}
+    history = provenance(series, settings, result, hashes, choices)
+    with staged(output, stale=("densitometry.csv",)) as stage:
+        _write_results(stage, host, series, segmentation_node, result, history, _part(report, 0.6, 1.0))
     return result
 
 
@@ -225,9 +233,8 @@ def _write_results(
     host: Any,
     series: DynamicSeries,
     segmentation_node: Any,
-    settings: Settings,
     result: StudyResult,
-    hashes: dict[str, str],
+    history: dict[str, Any],
     report: Progress,
 ) -> None:
     import slicer
@@ -248,7 +255,6 @@ def _write_results(
     _write_csv(result.curves_table(), folder)
     if result.densitometry is not None:
         _write_csv(result.densitometry.table(), folder)
-    history = provenance(series, settings, result, hashes)
     text = json.dumps(history, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "provenance.json").write_text(text + "\n", encoding="utf-8")
     step(0.1, "Drawing the figure")
@@ -268,11 +274,13 @@ def _write_csv(table: Table, folder: Path) -> None:
 
 def _summary(result: StudyResult) -> str:
     table = result.vertebrae
-    lines = ["region      voxels  Ktrans (/min)  kep (/min)       ve   voxel median (IQR) of Ktrans"]
+    width = max(6, *(len(str(name)) for name in table["region"]))
+    heading = "voxels  Ktrans (/min)  kep (/min)       ve   voxel median (IQR) of Ktrans"
+    lines = [f"{'region':<{width}}  {heading}"]
     for n, region in enumerate(table["region"]):
         median, q1, q3 = (float(table[f"ktrans_{name}_per_min"][n]) for name in ("median", "q1", "q3"))
         lines.append(
-            f"{region!s:<10.10} {table['voxels_analyzed'][n]:7d} {table['ktrans_per_min'][n]:14.4f} "
+            f"{region!s:<{width}} {table['voxels_analyzed'][n]:7d} {table['ktrans_per_min'][n]:14.4f} "
             f"{table['kep_per_min'][n]:11.3f} {table['ve'][n]:8.4f}   {median:.4f} ({q1:.4f} to {q3:.4f})"
         )
     if result.densitometry is not None:
@@ -286,15 +294,14 @@ def _summary(result: StudyResult) -> str:
 def _demo(options: argparse.Namespace, progress: _Terminal) -> None:
     output: Path = options.output
     check_output_folder(output)
-    if not (options.snr > 0 and 0.5 <= options.frame_time <= 30.0):
-        raise InputError("--snr must be above 0 and --frame-time between 0.5 and 30 s")
+    if not (1.0 <= options.snr <= 1e6 and 0.5 <= options.frame_time <= 30.0 and options.seed >= 0):
+        raise InputError("--snr must be 1 to 1e6, --frame-time 0.5 to 30 s, and --seed not negative")
     phantom = LumbarPhantom(snr=options.snr, frame_time_s=options.frame_time, seed=options.seed)
     study, results = output / "study", output / "results"
-    with staged(study) as stage:
+    with staged(study, stale=("dicom/frame*_slice*.dcm",)) as stage:
         write_phantom(phantom, stage, progress)
-        shutil.rmtree(study, ignore_errors=True)  # files of an earlier demo must not mix with these
     progress.close()
-    print(f"The phantom is in {study}: a DICOM series, segmentation.seg.nrrd, dxa.csv and the truth as maps.")
+    _print(f"The phantom is in {study}: a DICOM series, segmentation.seg.nrrd, dxa.csv and the truth as maps.")
     result = analyze_folder(
         dicom=study / "dicom",
         segmentation=study / "segmentation.seg.nrrd",
@@ -303,19 +310,19 @@ def _demo(options: argparse.Namespace, progress: _Terminal) -> None:
         progress=progress,
     )
     progress.close()
-    for warning in result.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    print(_comparison(result))
-    print(f"Results are in {results}; open {results / 'scene.mrb'} in 3D Slicer, or look at {results / 'figure.png'}.")
-    print(RESEARCH_USE)
+    _print_warnings(result)
+    _print(_comparison(result))
+    _print(f"Results are in {results}; open {results / 'scene.mrb'} in 3D Slicer, or look at {results / 'figure.png'}.")
+    _print(RESEARCH_USE)
 
 
 def write_phantom(phantom: LumbarPhantom, folder: Path, progress: Progress | None = None) -> None:
     """Write a phantom study: `dicom/`, `segmentation.seg.nrrd`, `dxa.csv` and `truth/` with the true maps."""
-    import slicer
-
-    from . import scene
     from .headless import HeadlessSlicer
+
+    import slicer  # isort: skip
+
+    from . import scene  # isort: skip
 
     write_series(phantom.series(), folder / "dicom", progress=progress)
     host = HeadlessSlicer()
@@ -352,6 +359,19 @@ def _comparison(result: StudyResult) -> str:
     return "\n".join(lines)
 
 
+def _print_warnings(result: StudyResult) -> None:
+    for warning in result.warnings:
+        _print(f"warning: {warning}", sys.stderr)
+
+
+def _print(text: str, stream: TextIO | None = None, end: str = "\n") -> None:
+    """Print, and go on in silence when nobody reads any more (`... | head`)."""
+    try:
+        print(text, file=stream or sys.stdout, end=end, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), (stream or sys.stdout).fileno())
+
+
 class _Terminal:
     """Progress: a bar on a terminal, else a line per step on standard output."""
 
@@ -363,18 +383,18 @@ class _Terminal:
     def __call__(self, fraction: float, message: str) -> bool:
         if self._bar:
             done = round(30 * fraction)
-            print(f"\r[{'#' * done}{'.' * (30 - done)}] {fraction:4.0%} {message:<30.30}", end="", file=sys.stderr)
-            sys.stderr.flush()
+            bar = f"\r[{'#' * done}{'.' * (30 - done)}] {fraction:4.0%} {message:<40.40}"
+            _print(bar, sys.stderr, end="")
             self._open = True
         elif message != self._message:
-            print(message, flush=True)
+            _print(message)
         self._message = message
         return True
 
     def close(self) -> None:
         """End the line of the bar."""
         if self._open:
-            print(file=sys.stderr)
+            _print("", sys.stderr)
             self._open = False
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import io
+import itertools
 import math
 import uuid
 from collections.abc import Callable, Sequence
@@ -21,18 +23,20 @@ import numpy.typing as npt
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.errors import InvalidDicomError
+from pydicom.multival import MultiValue
 from pydicom.uid import ExplicitVRLittleEndian
 from pydicom.valuerep import format_number_as_ds
 
 from .errors import Cancelled, InputError
 from .study import DynamicSeries, Progress, Sourced
+from .tables import one_line
 
 FloatArray = npt.NDArray[np.float64]
 
 _MR_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.4"
 _IMPLEMENTATION_UID = "2.25.286317905470120934728519036627124801953"
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-_POSITION_DIGITS = 2  # positions are compared in hundredths of a mm
+_SAME_SLICE_MM = 0.1
 _SHORTEST_FRAME_TIME_S = 0.2
 
 _ACQUISITION_TAGS = {
@@ -70,8 +74,9 @@ def read_series(folder: Path, series: str | None = None, progress: Progress | No
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder")
-    datasets, source_hash = _read_files(folder, progress)
-    chosen = _choose_series(datasets, folder, series)
+    files = _choose_series(_read_files(folder, progress), folder, series)
+    chosen = [file.dataset for file in files]
+    _check_uniform(chosen)
     positions, order = _slices(chosen)
     by_slice = [[dataset for dataset, n in zip(chosen, order, strict=True) if n == k] for k in range(len(positions))]
     _check_complete(by_slice, positions)
@@ -85,74 +90,142 @@ def read_series(folder: Path, series: str | None = None, progress: Progress | No
         time_source=time_source,
         times_rejected=tuple(rejected),
         warnings=tuple(warnings),
-        source_hash=source_hash,
-        source_files=len(chosen),
+        source_hash=hashlib.sha256("".join(sorted(file.sha256 for file in files)).encode()).hexdigest(),
+        source_files=len(files),
     )
 
 
-def _read_files(folder: Path, progress: Progress | None) -> tuple[list[Dataset], str]:
-    """All DICOM images below a folder, and the hash of their hashes, which does not depend on names or order."""
+@dataclass(frozen=True)
+class _File:
+    """A DICOM image and the hash of its file."""
+
+    dataset: Dataset
+    sha256: str
+
+
+def _read_files(folder: Path, progress: Progress | None) -> list[_File]:
+    """All DICOM MR images below a folder."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    datasets, digests = [], []
+    files = []
     for index, path in enumerate(paths):
         if progress and index % 64 == 0 and not progress(index / len(paths), "Reading DICOM files"):
             raise Cancelled
         content = path.read_bytes()
         try:
-            dataset = pydicom.dcmread(pydicom.filebase.DicomBytesIO(content))
+            dataset = pydicom.dcmread(io.BytesIO(content))
         except InvalidDicomError:
             continue
         if "PixelData" in dataset and dataset.get("Modality") == "MR" and "ImagePositionPatient" in dataset:
-            datasets.append(dataset)
-            digests.append(hashlib.sha256(content).hexdigest())
-    if not datasets:
+            files.append(_File(dataset, hashlib.sha256(content).hexdigest()))
+    if not files:
         raise InputError(f"{folder} holds no MR image in DICOM format ({len(paths)} files looked at)")
-    return datasets, hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
+    return files
 
 
-def _choose_series(datasets: list[Dataset], folder: Path, wanted: str | None) -> list[Dataset]:
-    by_uid: dict[str, list[Dataset]] = {}
-    for dataset in datasets:
-        by_uid.setdefault(str(dataset.SeriesInstanceUID), []).append(dataset)
+def _choose_series(files: list[_File], folder: Path, wanted: str | None) -> list[_File]:
+    by_uid: dict[str, list[_File]] = {}
+    for file in files:
+        by_uid.setdefault(str(file.dataset.get("SeriesInstanceUID", "")), []).append(file)
+    numbers = {uid: str(members[0].dataset.get("SeriesNumber") or "?") for uid, members in by_uid.items()}
     if wanted is not None:
-        by_uid = {uid: files for uid, files in by_uid.items() if wanted in (uid, str(files[0].get("SeriesNumber", "")))}
+        by_uid = {uid: members for uid, members in by_uid.items() if wanted in (uid, numbers[uid])}
         if not by_uid:
-            raise InputError(f"{folder} has no series {wanted!r}")
+            raise InputError(f"{folder} has no series {wanted!r}; it has {', '.join(numbers.values())}")
     if len(by_uid) > 1:
+        ambiguous = len({numbers[uid] for uid in by_uid}) < len(by_uid)
         named = "; ".join(
-            f"number {files[0].get('SeriesNumber', '?')} {str(files[0].get('SeriesDescription', 'unnamed'))!r} "
-            f"({len(files)} files)"
-            for files in by_uid.values()
+            f"number {numbers[uid]} {str(members[0].dataset.get('SeriesDescription', 'unnamed'))!r} "
+            f"({len(members)} files{f', UID {uid}' if ambiguous else ''})"
+            for uid, members in by_uid.items()
         )
-        raise InputError(f"{folder} holds {len(by_uid)} series: {named}; choose one with --series NUMBER")
+        raise InputError(
+            f"{folder} holds {len(by_uid)} series: {named}; choose one with --series {'UID' if ambiguous else 'NUMBER'}"
+        )
     return next(iter(by_uid.values()))
+
+
+def _numbers(dataset: Dataset, keyword: str, count: int) -> list[float]:
+    """The values of a numeric attribute; empty when it is absent or blank.
+
+    Raises
+    ------
+    InputError
+        naming the image and the attribute when there are more or fewer, or one is no finite number.
+    """
+    try:
+        value = dataset.get(keyword)
+        if value is None or value == "":
+            return []
+        listed = [float(item) for item in (value if isinstance(value, MultiValue) else [value])]
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{_named(dataset)}: {keyword} is not a number ({error})") from error
+    if len(listed) != count or not np.isfinite(listed).all():
+        found = "\\".join(f"{item:g}" for item in listed)
+        raise InputError(f"{_named(dataset)}: {keyword} is {found}, {count} finite numbers are needed")
+    return listed
+
+
+def _number(dataset: Dataset, keyword: str) -> float | None:
+    values = _numbers(dataset, keyword, 1)
+    return values[0] if values else None
+
+
+def _required(dataset: Dataset, keyword: str, count: int) -> FloatArray:
+    values = _numbers(dataset, keyword, count)
+    if not values:
+        raise InputError(f"{_named(dataset)} has no {keyword}")
+    return np.array(values)
+
+
+def _named(dataset: Dataset) -> str:
+    return f"image {dataset.get('InstanceNumber', '?')} of series {dataset.get('SeriesNumber', '?')}"
+
+
+def _check_uniform(datasets: list[Dataset]) -> None:
+    """Refuse a series whose images were not all acquired alike."""
+    for keyword, count in (
+        ("Rows", 1),
+        ("Columns", 1),
+        ("PixelSpacing", 2),
+        ("ImageOrientationPatient", 6),
+        ("RepetitionTime", 1),
+        ("EchoTime", 1),
+        ("FlipAngle", 1),
+    ):
+        first = _numbers(datasets[0], keyword, count)
+        for dataset in datasets:
+            other = _numbers(dataset, keyword, count)
+            if len(other) != len(first) or np.abs(np.subtract(other, first)).max(initial=0.0) > 1e-3:
+                raise InputError(
+                    f"the series mixes images of different {keyword}: {_spelled(first)} in {_named(datasets[0])}, "
+                    f"{_spelled(other)} in {_named(dataset)}; choose files of one acquisition"
+                )
+
+
+def _spelled(values: list[float]) -> str:
+    return "\\".join(f"{value:g}" for value in values) or "none"
 
 
 def _slices(datasets: list[Dataset]) -> tuple[FloatArray, npt.NDArray[np.intp]]:
     """Positions of the slices in order, (K, 3) in LPS mm, and for each file the slice it belongs to."""
-    first = datasets[0]
-    orientation = np.array(first.ImageOrientationPatient, dtype=float)
-    shape = (first.Rows, first.Columns)
-    for dataset in datasets:
-        if (dataset.Rows, dataset.Columns) != shape:
-            raise InputError(
-                f"the series mixes image sizes: {shape[0]}x{shape[1]} and {dataset.Rows}x{dataset.Columns}"
-            )
-        if np.abs(np.array(dataset.ImageOrientationPatient, dtype=float) - orientation).max() > 1e-3:
-            raise InputError("the series mixes image orientations; choose files of one acquisition")
+    orientation = _required(datasets[0], "ImageOrientationPatient", 6)
     normal = np.cross(orientation[:3], orientation[3:])
-    positions = np.array([dataset.ImagePositionPatient for dataset in datasets], dtype=float)
-    along = np.round(positions @ normal, _POSITION_DIGITS)
-    levels, first_file, order = np.unique(along, return_index=True, return_inverse=True)
-    if len(levels) > 2:
-        steps = np.diff(levels)
-        if steps.max() - steps.min() > 0.02 * steps.mean() + 2 * 10.0**-_POSITION_DIGITS:
-            widest = int(np.argmax(np.abs(steps - np.median(steps))))
-            raise InputError(
-                f"the slices are not evenly spaced: {steps[widest]:g} mm between positions {levels[widest]:g} and "
-                f"{levels[widest + 1]:g} mm, {np.median(steps):g} mm elsewhere; a slice may be missing"
-            )
-    return positions[first_file], order.ravel()
+    positions = np.array([_required(dataset, "ImagePositionPatient", 3) for dataset in datasets])
+    along = positions @ normal
+    by_position = np.argsort(along, kind="stable")
+    begins = np.concatenate(([True], np.diff(along[by_position]) > _SAME_SLICE_MM))
+    order = np.empty(len(datasets), dtype=np.intp)
+    order[by_position] = np.cumsum(begins) - 1
+    of_slice = positions[by_position[begins]]
+    steps = np.diff(of_slice @ normal)
+    if steps.size > 1 and steps.max() - steps.min() > 0.02 * np.median(steps):
+        widest = int(np.argmax(np.abs(steps - np.median(steps))))
+        raise InputError(
+            f"the slices are not evenly spaced: {steps[widest]:g} mm between slices {widest + 1} and {widest + 2} (at "
+            f"{_point(of_slice[widest])} and {_point(of_slice[widest + 1])} mm), {np.median(steps):g} mm elsewhere; a "
+            "slice may be missing"
+        )
+    return of_slice, order
 
 
 def _check_complete(by_slice: list[list[Dataset]], positions: FloatArray) -> None:
@@ -166,10 +239,17 @@ def _check_complete(by_slice: list[list[Dataset]], positions: FloatArray) -> Non
         )
 
 
+class _Rejected(Exception):
+    """Why a tag does not hold the frame times."""
+
+
 def _seconds_from(keyword: str, unit_s: float) -> Callable[[Dataset], float | None]:
     def seconds(dataset: Dataset) -> float | None:
-        value = dataset.get(keyword)
-        return None if value in (None, "") else float(value) * unit_s
+        try:
+            value = _number(dataset, keyword)
+        except InputError as error:
+            raise _Rejected(str(error)) from error
+        return None if value is None else value * unit_s
 
     return seconds
 
@@ -178,17 +258,16 @@ def _clock(date_keyword: str, time_keyword: str) -> Callable[[Dataset], float | 
     """Seconds of a DICOM date and time; of the time alone where there is no date."""
 
     def seconds(dataset: Dataset) -> float | None:
-        text = str(dataset.get(time_keyword) or "")
-        if not text:
+        day, clock = (str(dataset.get(keyword) or "") for keyword in (date_keyword, time_keyword))
+        if not clock:
             return None
         try:
-            whole, _, fraction = text.partition(".")
+            whole, _, fraction = clock.partition(".")
             hours, minutes, secs = int(whole[:2]), int(whole[2:4] or 0), int(whole[4:6] or 0)
-            day = str(dataset.get(date_keyword) or "")
             days = datetime.date(int(day[:4]), int(day[4:6]), int(day[6:8])).toordinal() if day else 0
             return days * 86400.0 + hours * 3600.0 + minutes * 60.0 + secs + float(f"0.{fraction or 0}")
-        except ValueError:
-            return None
+        except ValueError as error:
+            raise _Rejected(f"{_named(dataset)}: {day} {clock} is no date and time") from error
 
     return seconds
 
@@ -227,14 +306,11 @@ def _resolve_times(
     return times_s, ordered, name, rejected, warnings
 
 
-class _Rejected(Exception):
-    """Why a tag does not hold the frame times."""
-
-
 def _try_candidate(
     candidate: _Candidate, by_slice: list[list[Dataset]]
 ) -> tuple[FloatArray, list[list[Dataset]], list[str]]:
     ordered, columns, warnings = [], [], []
+    numbering = _numbering(by_slice)
     for files in by_slice:
         values = [candidate.seconds(dataset) for dataset in files]
         seconds = np.array([math.nan if value is None else value for value in values])
@@ -242,14 +318,14 @@ def _try_candidate(
         if missing.size == len(files):
             raise _Rejected("absent")
         if missing.size:
-            seconds[missing] = _value_before_the_first(files, seconds, missing)
+            seconds[missing] = _value_before_the_first(files, seconds, missing, numbering)
             warnings = [f"{candidate.name} is absent in the first frame; taken as one regular step before the second"]
         rank = np.argsort(seconds, kind="stable")
         seconds, files = seconds[rank], [files[n] for n in rank]
         same = np.flatnonzero(np.diff(seconds) <= 0)
         if same.size:
             _reject_repeated(seconds, int(same[0]))
-        _check_order(files)
+        _check_order(files, numbering)
         ordered.append(files)
         columns.append(seconds)
     table = np.array(columns)
@@ -263,7 +339,9 @@ def _try_candidate(
     return times_s, ordered, warnings
 
 
-def _value_before_the_first(files: list[Dataset], seconds: FloatArray, missing: npt.NDArray[np.intp]) -> float:
+def _value_before_the_first(
+    files: list[Dataset], seconds: FloatArray, missing: npt.NDArray[np.intp], numbering: str
+) -> float:
     """The time of a first frame that has none, when all the others are regular."""
     if missing.size > 1:
         raise _Rejected(f"absent in {missing.size} of {len(files)} frames")
@@ -271,7 +349,9 @@ def _value_before_the_first(files: list[Dataset], seconds: FloatArray, missing: 
     steps = np.diff(present)
     if steps.size < 2 or steps.max() - steps.min() > 0.01 * steps.mean():
         raise _Rejected("absent in one frame, and the others are not regular")
-    if _rank_of(files[missing[0]]) > min(_rank_of(dataset) for dataset in files):
+    if not numbering:
+        raise _Rejected("absent in one frame, and the images carry no numbers that would tell which")
+    if _number(files[missing[0]], numbering) != min(_number(dataset, numbering) or 0.0 for dataset in files):
         raise _Rejected("absent in a frame that is not the first")
     return float(present[0] - steps.mean())
 
@@ -286,28 +366,29 @@ def _reject_repeated(seconds: FloatArray, index: int) -> None:
     )
 
 
-def _rank_of(dataset: Dataset) -> float:
-    """Place of a file in the order in which the scanner numbered the frames; 0 where it did not."""
+def _numbering(by_slice: list[list[Dataset]]) -> str:
+    """The attribute by which the scanner numbered the frames; empty when no attribute numbers all images."""
     for keyword in ("TemporalPositionIdentifier", "InstanceNumber"):
-        value = dataset.get(keyword)
-        if value not in (None, ""):
-            return float(value)
-    return 0.0
+        if all(_number(dataset, keyword) is not None for files in by_slice for dataset in files):
+            return keyword
+    return ""
 
 
-def _check_order(files: list[Dataset]) -> None:
-    ranks = [_rank_of(dataset) for dataset in files]
-    for index in range(len(ranks) - 1):
-        if ranks[index + 1] < ranks[index]:
+def _check_order(files: list[Dataset], numbering: str) -> None:
+    if not numbering:
+        return
+    numbers = [_number(dataset, numbering) or 0.0 for dataset in files]
+    for before, after in itertools.pairwise(numbers):
+        if after < before:
             raise _Rejected(
-                f"does not increase: image {ranks[index + 1]:g} comes before image {ranks[index]:g} by this tag but "
-                "after it by the scanner's numbering"
+                f"does not increase: number {after:g} comes after number {before:g} by this tag but before it by the "
+                f"scanner's numbering ({numbering})"
             )
 
 
 def _check_plausible(times_s: FloatArray, dataset: Dataset) -> None:
     step = float(np.median(np.diff(times_s)))
-    repetition_time_s = float(dataset.get("RepetitionTime") or 0.0) / 1000.0
+    repetition_time_s = (_number(dataset, "RepetitionTime") or 0.0) / 1000.0
     if repetition_time_s and abs(step - repetition_time_s) < 0.01 * repetition_time_s:
         raise _Rejected(f"its step of {step * 1000:g} ms is the repetition time, not a frame time")
     if step < _SHORTEST_FRAME_TIME_S:
@@ -317,39 +398,51 @@ def _check_plausible(times_s: FloatArray, dataset: Dataset) -> None:
 def _pixels(dataset: Dataset) -> npt.NDArray[np.generic]:
     try:
         pixels = dataset.pixel_array
-    except (AttributeError, NotImplementedError, RuntimeError, ValueError, TypeError) as error:
-        raise InputError(f"image {dataset.get('InstanceNumber', '?')} cannot be decoded: {error}") from error
-    slope, intercept = float(dataset.get("RescaleSlope") or 1.0), float(dataset.get("RescaleIntercept") or 0.0)
-    if slope != 1.0 or intercept != 0.0:
-        return np.asarray(pixels * slope + intercept, dtype=np.float32)
+    except (AttributeError, NotImplementedError, RuntimeError, ValueError, TypeError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{_named(dataset)} cannot be decoded: {reason}") from error
+    if pixels.shape != (dataset.Rows, dataset.Columns):
+        raise InputError(
+            f"{_named(dataset)} is not a single gray image: its pixels have the shape "
+            f"{'x'.join(str(n) for n in pixels.shape)}"
+        )
+    slope, intercept = _number(dataset, "RescaleSlope"), _number(dataset, "RescaleIntercept")
+    if slope not in (None, 1.0) or intercept not in (None, 0.0):
+        pixels = pixels * (1.0 if slope is None else slope) + (intercept or 0.0)
+        if np.abs(pixels).max() > np.finfo(np.float32).max:
+            raise InputError(f"{_named(dataset)}: RescaleSlope {slope:g} makes its values too large")
+        return np.asarray(pixels, dtype=np.float32)
     return np.asarray(pixels)
 
 
 def _ijk_to_ras(dataset: Dataset, positions: FloatArray) -> FloatArray:
     """Voxel index (i, j, k) to RAS, from the positions of first and last slice (DICOM PS3.3 C.7.6.2.1.1)."""
-    orientation = np.array(dataset.ImageOrientationPatient, dtype=float)
-    row_mm, column_mm = (float(value) for value in dataset.PixelSpacing)
+    orientation = _required(dataset, "ImageOrientationPatient", 6)
+    row_mm, column_mm = _required(dataset, "PixelSpacing", 2)
     matrix = np.eye(4)
     matrix[:3, 0] = orientation[:3] * column_mm
     matrix[:3, 1] = orientation[3:] * row_mm
     if len(positions) > 1:
         matrix[:3, 2] = (positions[-1] - positions[0]) / (len(positions) - 1)
     else:
-        thickness = float(dataset.get("SpacingBetweenSlices") or dataset.get("SliceThickness") or 1.0)
+        thickness = _number(dataset, "SpacingBetweenSlices") or _number(dataset, "SliceThickness") or 1.0
         matrix[:3, 2] = np.cross(orientation[:3], orientation[3:]) * thickness
     matrix[:3, 3] = positions[0]
+    if min(row_mm, column_mm) <= 0 or abs(np.linalg.det(matrix)) < 1e-6:
+        raise InputError(f"{_named(dataset)}: PixelSpacing and ImageOrientationPatient do not span a grid")
     return _LPS_TO_RAS @ matrix
 
 
 def _acquisition(dataset: Dataset) -> dict[str, Sourced]:
     found: dict[str, Sourced] = {}
     for name, (keyword, tag) in _ACQUISITION_TAGS.items():
-        value = dataset.get(keyword)
-        if value in (None, ""):
-            continue
-        text = name in ("agent", "manufacturer")
-        if text or float(value) > 0:
-            found[name] = Sourced(str(value) if text else float(value), f"DICOM {keyword} {tag}")
+        value: float | str | None
+        if name in ("agent", "manufacturer"):
+            value = one_line(str(dataset.get(keyword) or "")) or None
+        else:
+            value = _number(dataset, keyword) or None
+        if value is not None:
+            found[name] = Sourced(value, f"DICOM {keyword} {tag}")
     return found
 
 

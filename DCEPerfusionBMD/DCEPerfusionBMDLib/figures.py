@@ -108,13 +108,10 @@ def study_figure(series: DynamicSeries, result: StudyResult, path: Path) -> None
 
 def _window(result: StudyResult, k: int) -> tuple[slice, slice]:
     """The part of a slice that holds the regions, with some surroundings."""
-    drawn = result.rois.artery[k].copy()
-    regions = np.zeros_like(drawn)
-    for region in result.rois.regions:
-        regions |= region.drawn[k]
+    regions = np.any([region.drawn[k] for region in result.rois.regions], axis=0)
     rows, columns = np.nonzero(regions)
     borders = []
-    for found, size in ((rows, drawn.shape[0]), (columns, drawn.shape[1])):
+    for found, size in ((rows, regions.shape[0]), (columns, regions.shape[1])):
         margin = 8 if found is rows else round(0.8 * (found.max() - found.min() + 1))
         borders.append(slice(max(0, int(found.min()) - margin), min(size, int(found.max()) + margin + 1)))
     return borders[0], borders[1]

@@ -90,7 +90,7 @@ STATUS = Quantity(
     ucum=NO_UNIT,
     dicom=None,
     caplex="",
-    display_range=(0.0, 7.0),
+    display_range=(0.0, 5.0),
     description="What became of the voxel: 0 not analyzed, 1 fitted, others say why there is no plain estimate.",
 )
 

@@ -21,7 +21,7 @@ from .errors import InputError
 from .kinetics import FitStatus
 from .quantities import BY_NAME, STATUS, Code, Quantity
 from .study import DynamicSeries, StudyResult
-from .tables import Table
+from .tables import Table, one_line
 from .volumefiles import check_volume_file, nrrd_header
 
 BoolArray = npt.NDArray[np.bool_]
@@ -43,7 +43,6 @@ _STATUS_COLORS = {
     FitStatus.NO_BASELINE: (0.45, 0.45, 0.45),
     FitStatus.CONVERSION_INVALID: (0.80, 0.25, 0.25),
     FitStatus.NO_ENHANCEMENT: (0.30, 0.45, 0.80),
-    FitStatus.TOO_FEW_FRAMES: (0.60, 0.35, 0.70),
 }
 
 
@@ -82,7 +81,12 @@ def read_segmentation(scene: Any, path: Path, label_names: Mapping[str, int] | N
     if labelmap.GetImageData().GetNumberOfScalarComponents() != 1:
         raise InputError(f"{path.name} is no labelmap: each voxel holds several values")
     values = slicer.util.arrayFromVolume(labelmap)
-    present = [int(value) for value in np.unique(values) if value != 0]
+    found = np.unique(values)
+    if len(found) > 1000 or not np.all(found == np.rint(found)):
+        raise InputError(f"{path.name} is no labelmap: its values are not whole numbers, or there are too many of them")
+    present = [int(value) for value in found if value != 0]
+    if not present:
+        raise InputError(f"{path.name} is empty: no voxel has a label")
     if not label_names:
         raise InputError(
             f"{path.name} does not name its labels {', '.join(map(str, present))}; give --segments NAME=VALUE,..."
@@ -126,7 +130,7 @@ def masks_on_grid(segmentation: Any, series: DynamicSeries) -> dict[str, BoolArr
     reference = _oriented_image(np.zeros(series.shape, dtype=np.uint8), series.ijk_to_ras)
     masks: dict[str, BoolArray] = {}
     for segment_id in ids:
-        name = segments.GetSegment(segment_id).GetName()
+        name = one_line(segments.GetSegment(segment_id).GetName()) or segment_id
         if name in masks:
             raise InputError(f"two segments are called {name!r}; give each its own name")
         labelmap, resampled = slicer.vtkOrientedImageData(), slicer.vtkOrientedImageData()
@@ -470,7 +474,7 @@ def _oriented_image(values: npt.NDArray[np.uint8], ijk_to_ras: npt.NDArray[np.fl
 
 
 def _set_segment(node: Any, name: str, mask: BoolArray, ijk_to_ras: npt.NDArray[np.float64], level: str = "") -> None:
-    segment_id = node.GetSegmentation().AddEmptySegment("", name)
+    segment_id = node.GetSegmentation().AddEmptySegment(name, name)
     if level:
         node.GetSegmentation().GetSegment(segment_id).SetTag(ATTRIBUTE + "level", level)
     logic = slicer.vtkSlicerSegmentationsModuleLogic

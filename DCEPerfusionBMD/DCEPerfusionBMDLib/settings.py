@@ -8,7 +8,6 @@ dataclasses: `field(metadata=...)` carries the help text, the unit, the range an
 from __future__ import annotations
 
 import dataclasses
-import math
 import types
 import typing
 from dataclasses import dataclass, field
@@ -117,13 +116,18 @@ class RegionSettings(_Checked):
 
 @dataclass(frozen=True)
 class Settings:
-    """All parameters of one analysis, in groups."""
+    """All parameters of one analysis, in groups; `given` names those that the user has set, as `group.name`."""
 
     acquisition: AcquisitionSettings = field(default_factory=AcquisitionSettings)
     conversion: ConversionSettings = field(default_factory=ConversionSettings)
     arterial_input: ArterialInputSettings = field(default_factory=ArterialInputSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     regions: RegionSettings = field(default_factory=RegionSettings)
+    given: frozenset[str] = field(default=frozenset(), compare=False)
+
+    def origin(self, group: str, name: str) -> str:
+        """Where the value of a parameter comes from: `user` or `default`."""
+        return "user" if f"{group}.{name}" in self.given else "default"
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,7 @@ class Parameter:
         wrong_type = not isinstance(value, right_type)
         if wrong_type or (isinstance(value, bool) and self.type is not bool):
             raise InputError(f"{self.name} must be {_TYPE_NAMES[self.type]}, not {value!r}")
-        if self.type in (int, float) and not math.isfinite(value):
+        if self.type in (int, float) and not abs(value) <= _LARGEST_NUMBER:
             raise InputError(f"{self.name} must be a finite number, not {value!r}")
         unit = f" {self.unit}" if self.unit else ""
         if self.minimum is not None and value < self.minimum:
@@ -161,6 +165,7 @@ class Parameter:
             raise InputError(f"{self.name} is {value!r}; choose one of {', '.join(self.choices)}")
 
 
+_LARGEST_NUMBER = 1e15
 _TYPE_NAMES = {float: "a number", int: "a whole number", str: "a text", bool: "true or false"}
 
 
@@ -184,7 +189,9 @@ def parameters(group_class: type) -> list[Parameter]:
     return described
 
 
-_GROUP_NAMES = {typing.get_type_hints(Settings)[item.name]: item.name for item in dataclasses.fields(Settings)}
+_GROUP_NAMES: dict[Any, str] = {
+    hint: name for name, hint in typing.get_type_hints(Settings).items() if dataclasses.is_dataclass(hint)
+}
 
 
 def all_parameters() -> list[Parameter]:
@@ -217,10 +224,11 @@ def from_dict(values: dict[str, Any], base: Settings | None = None) -> Settings:
             if name not in known:
                 raise InputError(f"unknown setting {group_name}.{name}; the group has {', '.join(known)}")
         group = dataclasses.replace(getattr(settings, group_name), **group_values)
-        settings = dataclasses.replace(settings, **{group_name: group})
+        given = settings.given | {f"{group_name}.{name}" for name in group_values}
+        settings = dataclasses.replace(settings, **{group_name: group}, given=given)
     return settings
 
 
 def to_dict(settings: Settings) -> dict[str, dict[str, Any]]:
     """The settings as nested dictionaries; `from_dict` takes them back."""
-    return dataclasses.asdict(settings)
+    return {name: dataclasses.asdict(getattr(settings, name)) for name in _GROUP_NAMES.values()}

@@ -260,6 +260,8 @@ def analyze(
             signal, baseline, float(used[t10].value), relaxivity, repetition_time_ms, flip_angle_deg
         )
 
+    if not artery_signal[:baseline_frames].mean() > 0:
+        raise InputError(f"the signal of the arterial segment {rois.artery_name!r} is not positive before contrast")
     blood = to_concentration(artery_signal, "t10_blood_ms")
     if not np.isfinite(blood).all():
         frames = ", ".join(str(i + 1) for i in np.flatnonzero(~np.isfinite(blood))[:5])
@@ -290,7 +292,7 @@ def analyze(
     curves, rows = [], []
     for region in rois.regions:
         inside = region.analyzed.ravel()[voxels]
-        curve, row = _region_row(region, model, voxel_signal[inside], to_concentration, values, inside)
+        curve, row = _region_row(region, model, voxel_signal[inside], to_concentration, baseline_frames, values, inside)
         curves.append(curve)
         rows.append(row)
     _step(report, 1.0, "Fitting the mean curve of each region")
@@ -306,7 +308,13 @@ def analyze(
         rois=rois,
         densitometry=densitometry,
         used=used,
-        warnings=(*series.warnings, *_constant_warnings(used), *rois.warnings, *_fit_warnings(rows)),
+        warnings=(
+            *series.warnings,
+            *_protocol_warnings(times_s, baseline_frames),
+            *_constant_warnings(used),
+            *rois.warnings,
+            *_fit_warnings(rows),
+        ),
     )
 
 
@@ -368,10 +376,26 @@ def _resolve_constants(series: DynamicSeries, settings: Settings) -> dict[str, S
                 f"{', '.join(agent_names())}) and --field-strength-T"
             )
         used["relaxivity_per_s_mM"] = Sourced(known[0], f"assumed: {known[1]}")
-    default = type(conversion)().hematocrit
-    source = "default" if conversion.hematocrit == default else "user"
-    used["hematocrit"] = Sourced(conversion.hematocrit, source)
+    used["hematocrit"] = Sourced(conversion.hematocrit, settings.origin("conversion", "hematocrit"))
     return used
+
+
+def _protocol_warnings(times_s: FloatArray, baseline_frames: int) -> list[str]:
+    """What the timing does to the result; the figures are the largest errors over all phases of a simulated bolus."""
+    warnings = []
+    step_s = float(np.max(np.diff(times_s)))
+    if step_s >= 8.0:
+        warnings.append(f"frames up to {step_s:g} s apart miss the bolus: Ktrans and kep may be wrong by 20 % or more")
+    elif step_s > 5.0:
+        warnings.append(f"frames up to {step_s:g} s apart sample the bolus badly: Ktrans is wrong by 3 % or more")
+    elif step_s > 3.0:
+        warnings.append(f"frames up to {step_s:g} s apart sample the bolus coarsely: Ktrans is wrong by up to 3 %")
+    if baseline_frames < 3:
+        warnings.append(
+            f"only {baseline_frames} frame{'s' if baseline_frames > 1 else ''} before contrast: the noise of the "
+            "baseline goes into every concentration"
+        )
+    return warnings
 
 
 def _constant_warnings(used: dict[str, Sourced]) -> list[str]:
@@ -441,6 +465,7 @@ def _region_row(
     model: Tofts,
     signal: npt.NDArray[np.float32],
     to_concentration: Callable[[npt.NDArray[np.floating], str], FloatArray],
+    baseline_frames: int,
     values: dict[str, npt.NDArray[np.generic]],
     inside: npt.NDArray[np.bool_],
 ) -> tuple[Curve, dict[str, str | int | float]]:
@@ -458,8 +483,9 @@ def _region_row(
     mean_signal = signal.mean(axis=0, dtype=float)
     concentration = to_concentration(mean_signal, "t10_tissue_ms")
     fit = model.fit(concentration)
+    status = FitStatus(int(fit.status[0])) if mean_signal[:baseline_frames].mean() > 0 else FitStatus.NO_BASELINE
     row |= {
-        "status": FitStatus(int(fit.status[0])).label,
+        "status": status.label,
         "rmse_mM": float(fit.rmse_mM[0]),
         "r_squared": float(fit.r_squared[0]),
     }
@@ -470,9 +496,9 @@ def _region_row(
         quartiles = np.percentile(finite, (25, 50, 75)) if finite.size else np.full(3, np.nan)
         for name, value in zip(("q1", "median", "q3"), quartiles, strict=True):
             row[_statistic(quantity.column, name)] = float(value)
-    status = np.asarray(values[STATUS.name])[inside]
-    row["at_bound_share"] = float(np.mean(status == FitStatus.AT_BOUND))
-    row["failed_share"] = float(np.mean((status != FitStatus.FITTED) & (status != FitStatus.AT_BOUND)))
+    codes = np.asarray(values[STATUS.name])[inside]
+    row["at_bound_share"] = float(np.mean(codes == FitStatus.AT_BOUND))
+    row["failed_share"] = float(np.mean((codes != FitStatus.FITTED) & (codes != FitStatus.AT_BOUND)))
     return Curve(region.name, concentration, fit.predict()[0]), row
 
 
@@ -495,8 +521,8 @@ def _vertebrae_table(subject: str, rows: list[dict[str, str | int | float]]) -> 
         return Column(name, [row[name] for row in rows], title, unit, description, quantity)  # type: ignore[arg-type]
 
     columns = [
-        Column("subject", [subject] * len(rows), "Subject", "", "Pseudonym of the subject."),
         column("region", "Region", "", "Name of the segment."),
+        Column("subject", [subject] * len(rows), "Subject", "", "Pseudonym of the subject."),
         column("level", "Level", "", "Vertebral level recognized in the name."),
         column("voxels_drawn", "Voxels drawn", "", "Voxels of the segment on the grid of the series."),
         column("voxels_analyzed", "Voxels analyzed", "", "Voxels left after the margin."),

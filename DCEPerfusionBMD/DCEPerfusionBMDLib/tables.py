@@ -69,6 +69,14 @@ class Table:
         return text.getvalue()
 
 
+def one_line(text: str) -> str:
+    """Text from outside, as it may stand in a table: no line breaks, tabs or double quotes, single blanks.
+
+    Tables in a Slicer scene are saved as tab-separated text, and their reader stumbles over these.
+    """
+    return " ".join(text.replace('"', "'").split())
+
+
 def _cell(value: object) -> str:
     if isinstance(value, str):
         return value

@@ -56,6 +56,10 @@ class DxaTable(unittest.TestCase):
         self.assertEqual((found.subject, found.measurements[0].bmd_g_cm2), ("1", 0.778))
         self.assertEqual(found.measurements[0].t_score, -1.625)
 
+    def test_line_breaks_and_quotes_in_cells_become_plain(self):
+        found = self.read('subject,site,bmd_g_cm2,t_score\nA,"L1\n""to"" L4",0.778,-1.6\n')
+        self.assertEqual(found.measurements[0].site, "L1 'to' L4")
+
     def test_choice_of_subject(self):
         text = "subject,site,bmd_g_cm2,t_score\nA,L1-L4,0.7,-2\nB,L1-L4,0.6,-3\n"
         self.assertEqual(self.read(text, "B").measurements[0].t_score, -3.0)
@@ -73,6 +77,10 @@ class DxaTable(unittest.TestCase):
             (heading + "A,L1-L4,0.7,-1,9\n", "row 2 has 5 cells, the heading has 4"),
             (heading + ",L1-L4,0.7,-1\n", "row 2 has no subject"),
             (heading + "A,L1,0.7,-1\nA,L1,0.8,-1\n", "site 'L1' 2 times"),
+            (heading + "A,L1,0.7,-1_625\n", "t_score '-1_625' is not a number"),
+            (heading + "A,L1,0.7,-1625\n", "a T-score of -1625 is not possible"),
+            (heading + "A,L1,0.7,-1\nB,L1,0.7,x\n", "row 3 .subject B, L1.: t_score 'x'"),
+            (heading + "A," + "x" * 200000 + ",0.7,-1\n", "cannot read the DXA table dxa.csv: field larger"),
             (heading, "no measurement"),
             ("subject,site,t_score\nA,L1,-1\n", "no column 'bmd_g_cm2'"),
             ("", "no column"),

@@ -11,6 +11,7 @@ import numpy as np
 import pydicom
 from DCEPerfusionBMDLib.dicomio import read_series, write_series
 from DCEPerfusionBMDLib.errors import Cancelled, InputError
+from pydicom.dataelem import RawDataElement
 from support import reference_data, small_phantom, tool
 
 
@@ -74,6 +75,32 @@ class RoundTrip(Folder):
         self.assertEqual(found.source_hash, before.source_hash)
         for read, written in zip(found.frames, self.series.frames, strict=True):
             np.testing.assert_array_equal(read, written)
+
+    def test_the_hash_follows_the_content_of_the_chosen_series(self):
+        write_series(self.series, self.folder)
+        before = read_series(self.folder).source_hash
+        write_series(self.series, self.folder / "other", description="other")
+        uid = str(pydicom.dcmread(self.folder / "frame0001_slice001.dcm").SeriesInstanceUID)
+        self.assertEqual(read_series(self.folder, uid).source_hash, before)
+
+        def edit(dataset, path):
+            dataset.PixelData = bytes(len(dataset.PixelData))
+
+        self.change(edit, "frame0003_slice001*")
+        self.assertNotEqual(read_series(self.folder, uid).source_hash, before)
+
+    def test_jitter_of_positions_is_no_gap(self):
+        phantom = small_phantom(rows=32, columns=24, slices=5)
+        series = dataclasses.replace(phantom.series(), frames=phantom.series().frames[:8], times_s=np.arange(8) * 3.0)
+        write_series(series, self.folder)
+        random = np.random.default_rng(0)
+
+        def edit(dataset, path):
+            x, y, z = dataset.ImagePositionPatient
+            dataset.ImagePositionPatient = [f"{x + random.uniform(-1e-3, 1e-3):.6f}", y, z]
+
+        self.change(edit)
+        self.assertEqual(read_series(self.folder).shape, series.shape)
 
     def test_same_series_same_bytes(self):
         write_series(self.series, self.folder / "a")
@@ -169,7 +196,7 @@ class Refusals(Folder):
             dataset.TriggerTime = "1500"
 
         self.change(edit, "frame0005*")
-        self.refuse("does not increase: image 2 comes before image 5 by this tag")
+        self.refuse("does not increase: number 2 comes after number 5 by this tag but before it by the scanner")
 
     def test_repetition_time_in_disguise_and_wrong_unit(self):
         write_series(dataclasses.replace(self.series, times_s=np.arange(8) * 0.0035), self.folder)
@@ -187,7 +214,7 @@ class Refusals(Folder):
         write_series(dataclasses.replace(phantom.series(), frames=phantom.series().frames[:8]), self.folder)
         for path in self.folder.glob("*slice003.dcm"):
             path.unlink()
-        self.refuse("not evenly spaced: 10 mm between positions")
+        self.refuse(r"not evenly spaced: 10 mm between slices 2 and 3 \(at .* mm\), 5 mm elsewhere")
 
     def test_mixed_geometry(self):
         write_series(self.series, self.folder)
@@ -196,7 +223,7 @@ class Refusals(Folder):
             dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
 
         self.change(edit, "frame0003*")
-        self.refuse("mixes image orientations")
+        self.refuse("mixes images of different ImageOrientationPatient: .* in image 1 of series 1, .* in image 5")
 
     def test_truncated_pixels(self):
         write_series(self.series, self.folder)
@@ -205,7 +232,76 @@ class Refusals(Folder):
             dataset.PixelData = dataset.PixelData[:100]
 
         self.change(edit, "frame0004_slice001*")
-        self.refuse("image 7 cannot be decoded")
+        self.refuse("image 7 of series 1 cannot be decoded")
+
+    def test_acquisitions_that_differ_are_not_mixed(self):
+        for keyword, value in (("FlipAngle", "15"), ("RepetitionTime", "9"), ("PixelSpacing", ["1", "2"])):
+            with self.subTest(keyword=keyword):
+                write_series(self.series, self.folder)
+
+                def edit(dataset, path, keyword=keyword, value=value):
+                    setattr(dataset, keyword, value)
+
+                self.change(edit, "frame0006*")
+                self.refuse(f"mixes images of different {keyword}: .* in image 11 of series 1")
+
+    def test_damaged_attributes_are_named(self):
+        """Each attribute absent, blank, of the wrong count or no number, in one file or in all: one line, no crash."""
+        keywords = ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "Rows", "TriggerTime")
+        keywords += ("RepetitionTime", "FlipAngle", "SeriesInstanceUID", "InstanceNumber", "RescaleSlope")
+        damages = (("absent", None), ("blank", b""), ("text", b"abc "), ("three", b"1\\2\\3 "))
+        outcomes = []
+        for keyword in keywords:
+            for name, value in damages:
+                for pattern in ("frame0004_slice001*", "*.dcm"):
+                    write_series(self.series, self.folder)
+
+                    def edit(dataset, path, keyword=keyword, value=value):
+                        if keyword in dataset:
+                            element = dataset[keyword]
+                            del dataset[keyword]
+                            if value is not None and element.VR != "US":
+                                raw = RawDataElement(element.tag, element.VR, len(value), value, 0, False, True)
+                                dataset[element.tag] = raw
+
+                    self.change(edit, pattern)
+                    with self.subTest(keyword=keyword, value=name, pattern=pattern):
+                        try:
+                            read_series(self.folder)
+                            outcomes.append("read")
+                        except InputError as error:
+                            self.assertNotIn("\n", str(error))
+                            outcomes.append("refused")
+        self.assertGreater(outcomes.count("refused"), len(outcomes) // 2)
+
+    def test_several_frames_in_a_file(self):
+        write_series(self.series, self.folder)
+
+        def edit(dataset, path):
+            dataset.NumberOfFrames = 2
+            dataset.PixelData = dataset.PixelData * 2
+
+        self.change(edit, "frame0002_slice001*")
+        self.refuse("image 3 of series 1 is not a single gray image: its pixels have the shape 2x32x24")
+
+    def test_a_lost_time_is_not_made_up_without_numbers(self):
+        write_series(self.series, self.folder)
+
+        def edit(dataset, path):
+            del dataset.InstanceNumber, dataset.TemporalPositionIdentifier
+            dataset.TriggerTime = str(3000 * (int(path.name[5:9]) - 1))
+            if path.name.startswith("frame0008"):
+                del dataset.TriggerTime
+
+        self.change(edit)
+        self.refuse("absent in one frame, and the images carry no numbers that would tell which")
+
+    def test_two_series_of_one_number_are_told_apart_by_uid(self):
+        write_series(self.series, self.folder / "a")
+        write_series(self.series, self.folder / "b", description="late phase")
+        self.refuse("UID 2.25.*UID 2.25.*choose one with --series UID")
+        uid = str(pydicom.dcmread(next((self.folder / "b").iterdir())).SeriesInstanceUID)
+        self.assertEqual(len(read_series(self.folder, uid).frames), 8)
 
     def test_only_integers_are_written(self):
         with self.assertRaisesRegex(ValueError, "need 16-bit integers"):

@@ -63,6 +63,20 @@ class Checks(unittest.TestCase):
             with self.subTest(words=words), self.assertRaisesRegex(InputError, words):
                 make()
 
+    def test_absurd_numbers(self):
+        for value in (10**400, -(10**400), 1e300):
+            with self.subTest(value=str(value)[:8]), self.assertRaises(InputError):
+                from_dict({"acquisition": {"baseline_frames": value}, "regions": {"margin_mm": value}})
+
+    def test_origin(self):
+        settings = from_dict({"regions": {"margin_mm": 2.0}}, from_dict({"conversion": {"hematocrit": 0.42}}))
+        for group, name, origin in (
+            ("regions", "margin_mm", "user"),
+            ("conversion", "hematocrit", "user"),  # the default, but given
+            ("model", "model", "default"),
+        ):
+            self.assertEqual(settings.origin(group, name), origin)
+
     def test_settings_cannot_be_changed(self):
         with self.assertRaises(AttributeError):
             Settings().regions.margin_mm = 4.0

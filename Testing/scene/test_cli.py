@@ -185,6 +185,38 @@ class Analyze(Study):
             if parameter.unit:
                 self.assertIn(f"({parameter.unit})", flat)
 
+    def test_a_rerun_without_dxa_leaves_no_densitometry_of_before(self):
+        self.assertEqual(run(*self.arguments(dxa=self.study / "dxa.csv"))[0], 0)
+        self.assertTrue((self.output / "densitometry.csv").exists())
+        self.assertEqual(run(*self.arguments())[0], 0)
+        self.assertFalse((self.output / "densitometry.csv").exists())
+
+    def test_terminal_that_cannot_show_a_name(self):
+        from DCEPerfusionBMDLib.headless import HeadlessSlicer
+
+        host = HeadlessSlicer()
+        name = "L1 \N{CJK UNIFIED IDEOGRAPH-8170}"
+        masks = {name: self.phantom.segments["L1"], "aorta": self.phantom.segments["aorta"]}
+        node = scene.segmentation_from_masks(host.scene, "s", masks, self.phantom.ijk_to_ras)
+        path = self.folder / "named.seg.nrrd"
+        scene.write_file(node, slicer.vtkMRMLSegmentationStorageNode(), path)
+        command = [sys.executable, "-m", "DCEPerfusionBMDLib.cli", *map(str, self.arguments(segmentation=path))]
+        done = subprocess.run(
+            command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "cp1252"}, check=False
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(read_csv(self.output / "vertebrae.csv")[0]["region"], name)
+
+    @unittest.skipIf(os.name == "nt", "needs a POSIX pipe")
+    def test_reader_that_goes_away(self):
+        command = [sys.executable, "-m", "DCEPerfusionBMDLib.cli", *map(str, self.arguments())]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.stdout.close()
+        error = process.stderr.read()
+        process.stderr.close()
+        self.assertEqual(process.wait(), 0, error)
+        self.assertTrue((self.output / "scene.mrb").exists())
+
 
 class BadInput(Study):
     def refuse(self, words, **changes):
@@ -297,15 +329,25 @@ class Interrupted(Study):
             statuses.append(process.returncode)
             names = sorted(p.relative_to(output).as_posix() for p in output.rglob("*") if p.is_file())
             with self.subTest(delay_s=delay_s, status=process.returncode):
-                self.assertEqual([path for path in self.folder.iterdir() if path.name.startswith(".")], [])
+                self.assertEqual(list(self.folder.rglob(".*")), [])
                 self.assertIn(len(names), (0, len(FILES) + len(MAPS) - 1))
                 if process.returncode == 130:
-                    self.assertIn("interrupted; nothing was written", error)
+                    self.assertIn("interrupted; no results were written", error)
                     self.assertEqual(names, [])
         self.assertIn(130, statuses)
 
 
 class Demo(unittest.TestCase):
+    def test_the_phantom_is_the_same_bytes_each_time(self):
+        with tempfile.TemporaryDirectory() as name:
+            for folder in ("a", "b"):
+                cli.write_phantom(small_phantom(duration_s=24.0), Path(name) / folder)
+            files = [path for path in sorted((Path(name) / "a").rglob("*")) if path.is_file()]
+            self.assertEqual(len(files), 8 * 6 + 6)
+            for path in files:
+                twin = Path(name) / "b" / path.relative_to(Path(name) / "a")
+                self.assertEqual(path.read_bytes(), twin.read_bytes(), path.name)
+
     def test_shows_estimates_beside_the_truth(self):
         with tempfile.TemporaryDirectory() as name:
             status, out, err = run("demo", "--output", name, "--frame-time", "6", "--seed", "3")
@@ -323,6 +365,17 @@ class Demo(unittest.TestCase):
         with tempfile.TemporaryDirectory() as name:
             status, _, err = run("demo", "--output", f"{name}/x", "--snr", "0")
             self.assertEqual((status, list(Path(name).iterdir())), (2, []), err)
+            self.assertEqual(run("demo", "--output", f"{name}/x", "--seed", "-1")[0], 2)
+
+    def test_keeps_what_it_did_not_make(self):
+        with tempfile.TemporaryDirectory() as name:
+            mine = Path(name) / "study" / "thesis.txt"
+            (mine.parent / "dicom").mkdir(parents=True)
+            mine.write_text("mine")
+            (mine.parent / "dicom" / "frame9999_slice001.dcm").write_text("of an earlier, longer demo")
+            self.assertEqual(run("demo", "--output", name, "--frame-time", "20")[0], 0)
+            self.assertEqual(mine.read_text(), "mine")
+            self.assertEqual(len(list((mine.parent / "dicom").iterdir())), 18 * 12)
 
 
 class Qiba(unittest.TestCase):

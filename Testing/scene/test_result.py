@@ -11,8 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import slicer
+import vtk
 from DCEPerfusionBMDLib import scene
 from DCEPerfusionBMDLib.densitometry import Densitometry, DxaMeasurement
+from DCEPerfusionBMDLib.dicomio import write_series
+from DCEPerfusionBMDLib.figures import study_figure
 from DCEPerfusionBMDLib.headless import HeadlessSlicer
 from DCEPerfusionBMDLib.quantities import BY_NAME, PARAMETERS
 from DCEPerfusionBMDLib.study import analyze
@@ -186,6 +189,77 @@ class Reopened(Scene):
         for kind, count in (("ScalarVolume", 4), ("LabelMapVolume", 1), ("PlotSeries", 12), ("Segmentation", 2)):
             listed = [node for node in found["path"] if node.startswith(f"vtkMRML{kind}Node:")]
             self.assertEqual(len(listed), count, kind)
+
+
+class OddNames(unittest.TestCase):
+    """Names that a table saved as text could stumble over; and no subject, so that a cell of text is empty."""
+
+    def test_tables_and_plots_survive(self):
+        phantom = small_phantom(duration_s=90.0)
+        series = phantom.series()
+        odd = ['L1 "new"', "L2/'x'", "L3\tnew\nline", "  L4  wide ", "L5,<b>$x_1$"]
+        masks = dict(zip([*odd, "aorta"], phantom.segments.values(), strict=True))
+        host = HeadlessSlicer()
+        node = scene.segmentation_from_masks(host.scene, "Segmentation", masks, phantom.ijk_to_ras)
+        named = scene.masks_on_grid(node, series)
+        self.assertEqual(list(named), ["L1 'new'", "L2/'x'", "L3 new line", "L4 wide", "L5,<b>$x_1$", "aorta"])
+        result = analyze(series, named)
+        sequence = scene.write_series(host.scene, series, "DCE")
+        scene.ResultWriter(host.scene, sequence, node).write(series, result)
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            host.save(folder / "scene.mrb")
+            subprocess.run([sys.executable, "-c", READER, str(folder / "scene.mrb"), name], check=True)
+            found = json.loads((folder / "found.json").read_text(encoding="utf-8"))
+            study_figure(series, result, folder / "figure.png")
+        for table in (result.vertebrae, result.curves_table()):
+            read = found["tables"][f"DCE {table.title.lower()}"]
+            self.assertEqual(list(read), [column.name for column in table.columns])
+            for column in table.columns:
+                entry = read[column.name]
+                self.assertEqual((entry["unit"], entry["title"]), (column.unit, column.title))
+                if isinstance(column.values[0], str):
+                    self.assertEqual(entry["values"], list(column.values))
+                else:
+                    np.testing.assert_allclose(entry["values"], column.values, rtol=1e-5, atol=1e-12)
+        for name in list(named)[:5]:
+            plot = found["plots"][f"{name} fitted"]
+            self.assertIn(plot[2], found["tables"][plot[0]])
+
+
+class PatientGeometry(unittest.TestCase):
+    """Slicer's own DICOM reader says where a written series lies."""
+
+    def test_against_the_archetype_reader(self):
+        phantom = small_phantom(rows=32, columns=24, slices=5)
+        angle = np.deg2rad(11.0)
+        turn = np.eye(4)
+        turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+        series = dataclasses.replace(
+            phantom.series(),
+            frames=phantom.series().frames[:1],
+            times_s=np.zeros(1),
+            ijk_to_ras=turn @ phantom.ijk_to_ras,
+        )
+        with tempfile.TemporaryDirectory() as name:
+            write_series(series, Path(name))
+            files = sorted(Path(name).iterdir())
+            node = slicer.vtkMRMLScalarVolumeNode()
+            storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
+            storage.SetFileName(str(files[0]))
+            for file in files:
+                storage.AddFileName(str(file))
+            storage.SetSingleFile(0)
+            self.assertTrue(storage.ReadData(node))
+        matrix = vtk.vtkMatrix4x4()
+        node.GetIJKToRASMatrix(matrix)
+        to_ijk = np.linalg.inv(slicer.util.arrayFromVTKMatrix(matrix)) @ series.ijk_to_ras
+        values = slicer.util.arrayFromVolume(node)
+        random = np.random.default_rng(2)
+        for k, j, i in random.integers(0, series.shape, (20, 3)):
+            there = (to_ijk @ [i, j, k, 1.0])[2::-1]
+            np.testing.assert_allclose(there, np.rint(there), atol=1e-3)
+            self.assertEqual(values[tuple(np.rint(there).astype(int))], series.frames[0][k, j, i])
 
 
 class Rerun(Scene):

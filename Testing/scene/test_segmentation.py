@@ -85,6 +85,9 @@ class Files(unittest.TestCase):
         for share in (0.3, 0.6, 0.99):
             cut = round(share * named.stat().st_size)
             (self.folder / f"cut{share}.seg.nrrd").write_bytes(named.read_bytes()[:cut])
+        self.write_labelmap("half.nrrd", self.labels * np.float32(0.5))
+        self.write_labelmap("nan.nrrd", np.where(self.labels == 1, np.nan, self.labels).astype(np.float32))
+        self.write_labelmap("empty.nrrd", 0 * self.labels)
         (self.folder / "header.seg.nrrd").write_bytes(b"NRRD0004\nSegment0_ID:=a\n\n")
         before = self.host.scene.GetNumberOfNodes()
         for name, names, words in (
@@ -100,6 +103,9 @@ class Files(unittest.TestCase):
             ("cut0.99.seg.nrrd", None, "compressed data is broken or ends early"),
             ("header.seg.nrrd", None, "no type, dimension, sizes, encoding"),
             ("absent.nrrd", None, "does not exist"),
+            ("half.nrrd", {"L1": 1}, "half.nrrd is no labelmap"),
+            ("nan.nrrd", {"L1": 1}, "nan.nrrd is no labelmap"),
+            ("empty.nrrd", {"L1": 1}, "empty.nrrd is empty"),
         ):
             with self.subTest(name=name), self.assertRaisesRegex(InputError, words):
                 scene.read_segmentation(self.host.scene, self.folder / name, names)

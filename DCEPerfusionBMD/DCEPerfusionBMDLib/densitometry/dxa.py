@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from ..tables import Column, Table
+from ..tables import Column, Table, one_line
 from .classes import category_sentence, t_score_category
 
 _COLUMNS = {
@@ -17,6 +18,7 @@ _COLUMNS = {
     "bmd_g_cm2": ("bmd_g_cm2", "bmd"),
     "t_score": ("t_score", "t-score", "t score", "t"),
 }
+_LARGEST_T_SCORE = 12.0
 _MISSING = ("", "na", "n/a", "nan", "-", "\N{EN DASH}")
 
 
@@ -69,6 +71,10 @@ def read_dxa_table(path: Path, subject: str | None = None) -> Densitometry:
         naming file, row and column of what cannot be read, or the subjects when the choice is open.
     """
     rows = _read_rows(path)
+    measured = [
+        (row["subject"], DxaMeasurement(row["site"], _number(path, row, "bmd_g_cm2"), _number(path, row, "t_score")))
+        for row in rows
+    ]
     subjects = list(dict.fromkeys(row["subject"] for row in rows))
     if subject is None:
         if len(subjects) > 1:
@@ -77,11 +83,7 @@ def read_dxa_table(path: Path, subject: str | None = None) -> Densitometry:
         subject = subjects[0]
     elif subject not in subjects:
         raise InputError(f"{path.name} has no subject {subject!r}")
-    measurements = tuple(
-        DxaMeasurement(row["site"], _number(path, row, "bmd_g_cm2"), _number(path, row, "t_score"))
-        for row in rows
-        if row["subject"] == subject
-    )
+    measurements = tuple(measurement for owner, measurement in measured if owner == subject)
     sites = [measurement.site for measurement in measurements]
     for site in sites:
         if sites.count(site) > 1:
@@ -96,10 +98,12 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot read the DXA table {path.name}: {error}") from error
-    lines = text.splitlines()
-    heading = lines[0] if lines else ""
+    heading = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=heading.count)
-    table = list(csv.reader(lines, delimiter=delimiter))
+    try:
+        table = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    except csv.Error as error:
+        raise InputError(f"cannot read the DXA table {path.name}: {error}") from error
     names = [cell.strip().lower() for cell in table[0]] if table else []
     position = {}
     for wanted, spellings in _COLUMNS.items():
@@ -116,7 +120,7 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
             continue
         if len(cells) != len(names):
             raise InputError(f"{path.name} row {number} has {len(cells)} cells, the heading has {len(names)}")
-        row = {wanted: cells[index].strip() for wanted, index in position.items()}
+        row = {wanted: one_line(cells[index]) for wanted, index in position.items()}
         for wanted in ("subject", "site"):
             if not row[wanted]:
                 raise InputError(f"{path.name} row {number} has no {wanted}")
@@ -132,18 +136,17 @@ def _number(path: Path, row: dict[str, str], column: str) -> float:
         return math.nan
     if row["delimiter"] != ",":
         text = text.replace(",", ".")
+    where = f"{path.name} row {row['row']} (subject {row['subject']}, {row['site']})"
     try:
-        value = float(text)
+        value = math.nan if "_" in text else float(text)
     except ValueError:
-        value = math.inf
+        value = math.nan
     if not math.isfinite(value):
-        raise InputError(
-            f"{path.name} row {row['row']} (subject {row['subject']}, {row['site']}): "
-            f"{column} {row[column]!r} is not a number"
-        )
+        raise InputError(f"{where}: {column} {row[column]!r} is not a number")
     if column == "bmd_g_cm2" and not 0.0 < value < 5.0:
         raise InputError(
-            f"{path.name} row {row['row']} (subject {row['subject']}, {row['site']}): BMD {row[column]} cannot be in "
-            "g/cm2; values above 5 are mg/cm2 or a QCT density in mg/cm3"
+            f"{where}: BMD {row[column]} cannot be in g/cm2; values above 5 are mg/cm2 or a QCT density in mg/cm3"
         )
+    if column == "t_score" and abs(value) > _LARGEST_T_SCORE:
+        raise InputError(f"{where}: a T-score of {row[column]} is not possible; a decimal point may be missing")
     return value

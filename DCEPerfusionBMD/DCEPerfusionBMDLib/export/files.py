@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,28 +25,68 @@ def check_output_folder(output: Path) -> None:
         existing = existing.parent
     if not existing.is_dir():
         raise InputError(f"cannot write to {output}: {existing} is a file, not a folder")
-    if not os.access(existing, os.W_OK):
+    if not os.access(existing, os.W_OK | os.X_OK):
         raise InputError(f"cannot write to {output}: no permission in {existing}")
 
 
 @contextmanager
-def staged(output: Path) -> Iterator[Path]:
-    """A temporary folder whose files move into `output` when the block ends well.
+def staged(output: Path, stale: Sequence[str] = ()) -> Iterator[Path]:
+    """A temporary folder inside `output` whose files move into `output` when the block ends well.
 
-    Each file is replaced in one step; what else lies in `output` stays. When the block raises, or the program is
-    interrupted, the temporary folder goes and `output` is as it was.
+    When the block raises or is interrupted, the temporary folder goes and `output` is as it was. The moves themselves
+    are not interrupted by Ctrl-C, so a set of results is never mixed of old and new.
+
+    Parameters
+    ----------
+    output : is made when it does not exist; what else lies in it stays.
+    stale : patterns of files of an earlier run, relative to `output`, that go when the new ones have not replaced them.
     """
-    output.parent.mkdir(parents=True, exist_ok=True)
-    stage = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
+    made = [folder for folder in (output, *output.parents) if not folder.exists()]
+    output.mkdir(parents=True, exist_ok=True)
+    stage = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=output))
     try:
         yield stage
-        for path in sorted(stage.rglob("*")):
-            if path.is_file():
-                target = output / path.relative_to(stage)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                path.replace(target)
+        files = [path.relative_to(stage) for path in sorted(stage.rglob("*")) if path.is_file()]
+        for file in files:
+            _check_target(output, file)
+        with _uninterrupted():
+            for file in files:
+                (output / file).parent.mkdir(parents=True, exist_ok=True)
+                (stage / file).replace(output / file)
+            for pattern in stale:
+                for path in output.glob(pattern):
+                    if path.is_file() and path.relative_to(output) not in files:
+                        path.unlink()
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+        for folder in made:
+            if not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def _check_target(output: Path, file: Path) -> None:
+    """Raise InputError when something in `output` is in the way of a file."""
+    for folder in list(file.parents)[:-1]:
+        if (output / folder).exists() and not (output / folder).is_dir():
+            raise InputError(f"cannot write {output / file}: {output / folder} is a file, not a folder")
+    if (output / file).is_dir():
+        raise InputError(f"cannot write {output / file}: a folder of that name is there")
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Holds Ctrl-C back until the block is done."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pending: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: pending.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pending:
+        signal.raise_signal(signal.SIGINT)
 
 
 def sha256_of(path: Path) -> str:

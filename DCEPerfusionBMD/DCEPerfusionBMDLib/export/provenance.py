@@ -15,7 +15,11 @@ _PACKAGES = ("numpy", "scipy", "pydicom", "slicer-core", "vtk", "matplotlib")
 
 
 def provenance(
-    series: DynamicSeries, settings: Settings, result: StudyResult, input_hashes: dict[str, str]
+    series: DynamicSeries,
+    settings: Settings,
+    result: StudyResult,
+    input_hashes: dict[str, str],
+    choices: dict[str, Any],
 ) -> dict[str, Any]:
     """The history of a result, ready for JSON; it holds no path, name or date of the source.
 
@@ -23,6 +27,7 @@ def provenance(
     ----------
     series, settings, result : of the analysis.
     input_hashes : SHA-256 of the files that were read beside the series.
+    choices : what else the user chose, such as names of labels.
     """
     values = to_dict(settings)
     return {
@@ -41,11 +46,12 @@ def provenance(
             "time_source": series.time_source,
             "times_rejected": list(series.times_rejected),
         },
+        "choices": choices,
         "settings": {
             parameter.group: {
                 other.name: {
                     "value": values[other.group][other.name],
-                    "origin": "default" if values[other.group][other.name] == other.default else "user",
+                    "origin": settings.origin(other.group, other.name),
                 }
                 for other in all_parameters()
                 if other.group == parameter.group

@@ -14,7 +14,6 @@ class FitStatus(IntEnum):
     NO_BASELINE = 3
     CONVERSION_INVALID = 4
     NO_ENHANCEMENT = 5
-    TOO_FEW_FRAMES = 6
 
     @property
     def meaning(self) -> str:
@@ -34,5 +33,4 @@ _MEANINGS = {
     FitStatus.NO_BASELINE: "the signal before contrast is not positive",
     FitStatus.CONVERSION_INVALID: "a frame is brighter than the signal equation allows, so it has no concentration",
     FitStatus.NO_ENHANCEMENT: "no positive uptake fits better than none",
-    FitStatus.TOO_FEW_FRAMES: "fewer finite frames than the model needs",
 }

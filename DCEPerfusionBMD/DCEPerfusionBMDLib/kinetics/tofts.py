@@ -233,7 +233,7 @@ class Tofts:
                 values = chunk if usable.size == chunk.shape[0] else chunk[usable]
                 where = start + usable
                 ktrans[where], kep[where], status[where], squares = self._fit_finite(values)
-                rmse[where] = np.sqrt(np.maximum(squares, 0.0) / values.shape[1])
+                rmse[where] = np.sqrt(squares / values.shape[1])
                 total = np.square(values - values.mean(axis=1, keepdims=True)).sum(axis=1)
                 with np.errstate(divide="ignore", invalid="ignore"):
                     r_squared[where] = np.where(total > 0, 1.0 - squares / total, np.nan)
@@ -268,7 +268,7 @@ class Tofts:
             status[outside] = np.where(at_bound, FitStatus.AT_BOUND, FitStatus.FITTED)
         status[no_uptake] = FitStatus.NO_ENHANCEMENT
         ktrans[no_uptake] = kep[no_uptake] = np.nan
-        squares = np.square(values).sum(axis=1) - explained
+        squares = np.maximum(np.square(values).sum(axis=1) - explained, 0.0)
         squares[no_uptake] = np.nan
         return ktrans, kep, status, squares
 

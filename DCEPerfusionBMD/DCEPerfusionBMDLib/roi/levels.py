@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 
-LEVELS = ("T12", "L1", "L2", "L3", "L4", "L5", "L6", "S1")
-
 _LEVEL = re.compile(r"(?<![a-z0-9])(T12|L\s?[1-6]|S1)(?![0-9a-z])", re.IGNORECASE)
 _ARTERY = re.compile(r"(?<![a-z])(aorta|aortic|artery|arterial|aif)(?![a-z])", re.IGNORECASE)
 
 
 def level_from_name(name: str) -> str:
-    """Vertebral level named in a segment name, as in `LEVELS`; empty when it names none or more than one."""
+    """Vertebral level named in a segment name, T12, L1 to L6 or S1; empty when it names none or more than one."""
     found = {match.upper().replace(" ", "") for match in _LEVEL.findall(name.replace("_", " "))}
     return found.pop() if len(found) == 1 else ""
 
