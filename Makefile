@@ -1,10 +1,11 @@
 # `make demo` and `make test` need Python 3.10 to 3.13 and nothing else; both install into .venv first.
 PYTHON ?= python3
 VENV := .venv
+BENCH := .venv-bench
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/slicer-5.12.txt
 
-.PHONY: demo test clean
+.PHONY: demo test bench clean
 
 demo: $(VENV)/.headless
 	$(BIN)/dce-perfusion-bmd demo --output demo-output
@@ -15,8 +16,17 @@ test: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
+bench: $(BENCH)/.installed
+	$(BENCH)/bin/python Testing/benchmarks/bench_kinetics.py --output docs/performance.md
+
+# The other programs may want other versions than Slicer has, so they get an environment of their own.
+$(BENCH)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) demo-output build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(BENCH) demo-output build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/.python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \

@@ -21,6 +21,7 @@ from .errors import Cancelled, InputError
 from .export import check_output_folder, provenance, sha256_of, staged
 from .figures import RESEARCH_USE, study_figure
 from .phantom import LEVELS, LumbarPhantom
+from .quantities import BY_NAME
 from .settings import Parameter, Settings, all_parameters, from_dict
 from .study import DynamicSeries, Progress, StudyResult, analyze
 from .tables import Table, one_line
@@ -252,6 +253,7 @@ def _write_results(
         path = folder / "maps" / f"{parameter_map.quantity}.nrrd"
         scene.write_file(volume, slicer.vtkMRMLVolumeArchetypeStorageNode(), path)
     _write_csv(result.vertebrae, folder)
+    _write_csv(result.descriptive, folder)
     _write_csv(result.curves_table(), folder)
     if result.densitometry is not None:
         _write_csv(result.densitometry.table(), folder)
@@ -275,14 +277,12 @@ def _write_csv(table: Table, folder: Path) -> None:
 def _summary(result: StudyResult) -> str:
     table = result.vertebrae
     width = max(6, *(len(str(name)) for name in table["region"]))
-    heading = "voxels  Ktrans (/min)  kep (/min)       ve   voxel median (IQR) of Ktrans"
-    lines = [f"{'region':<{width}}  {heading}"]
+    quantities = [BY_NAME[name] for name in result.parameters]
+    titles = [f"{q.symbol} ({q.unit})" if q.unit != "fraction" else q.symbol for q in quantities]
+    lines = [f"{'region':<{width}}  voxels" + "".join(f"{title:>16}" for title in titles)]
     for n, region in enumerate(table["region"]):
-        median, q1, q3 = (float(table[f"ktrans_{name}_per_min"][n]) for name in ("median", "q1", "q3"))
-        lines.append(
-            f"{region!s:<{width}} {table['voxels_analyzed'][n]:7d} {table['ktrans_per_min'][n]:14.4f} "
-            f"{table['kep_per_min'][n]:11.3f} {table['ve'][n]:8.4f}   {median:.4f} ({q1:.4f} to {q3:.4f})"
-        )
+        values = "".join(f"{float(table[q.column][n]):16.4f}" for q in quantities)
+        lines.append(f"{region!s:<{width}} {table['voxels_analyzed'][n]:7d}{values}")
     if result.densitometry is not None:
         lines.append("")
         bone = result.densitometry.table()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .errors import InputError
-from .quantities import PARAMETERS
+from .quantities import BY_NAME
 from .study import DynamicSeries, StudyResult
 
 RESEARCH_USE = "For research use only. Not for use in diagnostic procedures."
@@ -66,7 +66,8 @@ def study_figure(series: DynamicSeries, result: StudyResult, path: Path) -> None
     if result.rois.artery[k][window].any():
         axes[0].contour(result.rois.artery[k][window], [0.5], colors="red", linewidths=1.0)
     axes[0].set_title(f"Before contrast, slice {k + 1}\ndotted: drawn, solid: analyzed, red: artery", fontsize=9)
-    for axis, quantity in zip(axes[1:], PARAMETERS, strict=True):
+    shown_quantities = [BY_NAME[name] for name in result.parameters[:3]]
+    for axis, quantity in zip(axes[1:], shown_quantities, strict=False):
         values = result.maps[quantity.name].values[k][window]
         low, high = quantity.display_range
         shown = axis.imshow(
@@ -80,9 +81,11 @@ def study_figure(series: DynamicSeries, result: StudyResult, path: Path) -> None
         color = f"C{number % 10}"
         if not np.isfinite(curve.concentration_mM).any():
             continue
-        row = result.vertebrae
-        ktrans, kep, ve = (row[quantity.column][number] for quantity in PARAMETERS)
-        label = f"{curve.region}: Ktrans {ktrans:.3f}/min, kep {kep:.2f}/min, ve {ve:.3f}"
+        values = [
+            f"{q.symbol} {float(result.vertebrae[q.column][number]):.3g}{q.unit if q.unit != 'fraction' else ''}"
+            for q in shown_quantities
+        ]
+        label = f"{curve.region}: {', '.join(values)}"
         tissue.plot(result.times_s, curve.concentration_mM, ".", color=color, markersize=3)
         tissue.plot(result.times_s, curve.fitted_mM, "-", color=color, linewidth=1.2, label=label)
     tissue.set_title("Mean curve of each region (points) and its fit (line)", fontsize=10)

@@ -82,6 +82,94 @@ VE = Quantity(
     display_range=(0.0, 0.5),
     description="Volume of the extravascular extracellular space per volume of tissue (0.30 is 30 mL/100 mL).",
 )
+VP = Quantity(
+    name="vp",
+    symbol="vp",
+    column="vp",
+    unit="fraction",
+    ucum=RATIO,
+    dicom=Code("126331", "DCM", "vp"),
+    caplex="Q.PH1.001.p",
+    display_range=(0.0, 0.2),
+    description="Volume of plasma per volume of tissue.",
+)
+FP = Quantity(
+    name="fp",
+    symbol="Fp",
+    column="fp_per_min",
+    unit="/min",
+    ucum=PER_MINUTE,
+    dicom=None,
+    caplex="",
+    display_range=(0.0, 1.2),
+    description="Plasma flow per volume of tissue (mL/mL/min).",
+)
+PS = Quantity(
+    name="ps",
+    symbol="PS",
+    column="ps_per_min",
+    unit="/min",
+    ucum=PER_MINUTE,
+    dicom=None,
+    caplex="",
+    display_range=(0.0, 1.2),
+    description="Permeability-surface area product per volume of tissue.",
+)
+DELAY = Quantity(
+    name="delay",
+    symbol="Delay",
+    column="delay_s",
+    unit="s",
+    ucum=Code("s", "UCUM", "s"),
+    dicom=None,
+    caplex="Q.PH1.007",
+    display_range=(-3.0, 15.0),
+    description="How much later the agent arrives in the tissue than in the artery.",
+)
+EMAX = Quantity(
+    name="emax",
+    symbol="Emax",
+    column="emax_percent",
+    unit="%",
+    ucum=Code("%", "UCUM", "percent"),
+    dicom=None,
+    caplex="",
+    display_range=(0.0, 200.0),
+    description="Maximal enhancement over the signal before contrast.",
+)
+MAX_SLOPE = Quantity(
+    name="max_slope",
+    symbol="Maximum slope",
+    column="max_slope_percent_per_s",
+    unit="%/s",
+    ucum=Code("%/s", "UCUM", "percent per second"),
+    dicom=Code("126375", "DCM", "Maximum Slope"),
+    caplex="",
+    display_range=(0.0, 15.0),
+    description="Steepest rise of the signal, relative to the signal before contrast.",
+)
+TIME_TO_PEAK = Quantity(
+    name="time_to_peak",
+    symbol="Time to peak",
+    column="time_to_peak_s",
+    unit="s",
+    ucum=Code("s", "UCUM", "s"),
+    dicom=Code("113069", "DCM", "Time To Peak"),
+    caplex="Q.CD1.010",
+    display_range=(0.0, 120.0),
+    description="From the arrival of the bolus to the maximum.",
+)
+IAUC60 = Quantity(
+    name="iauc60",
+    symbol="IAUC60",
+    column="iauc60_mM_s",
+    unit="mmol/L s",
+    ucum=Code("mmol/l.s", "UCUM", "mmol/l.s"),
+    dicom=Code("126321", "DCM", "IAUC60"),
+    caplex="",
+    display_range=(0.0, 50.0),
+    description="Area under the concentration in the first 60 s after arrival.",
+)
 STATUS = Quantity(
     name="status",
     symbol="Fit status",
@@ -90,9 +178,12 @@ STATUS = Quantity(
     ucum=NO_UNIT,
     dicom=None,
     caplex="",
-    display_range=(0.0, 5.0),
+    display_range=(0.0, 6.0),
     description="What became of the voxel: 0 not analyzed, 1 fitted, others say why there is no plain estimate.",
 )
 
-PARAMETERS = (KTRANS, KEP, VE)
-BY_NAME = {quantity.name: quantity for quantity in (*PARAMETERS, STATUS)}
+PARAMETERS = (KTRANS, KEP, VE, VP, FP, PS)
+"""What the kinetic models estimate."""
+DESCRIPTIVE = (EMAX, MAX_SLOPE, TIME_TO_PEAK, IAUC60)
+"""What is read off the curves without a model, as maps."""
+BY_NAME = {quantity.name: quantity for quantity in (*PARAMETERS, DELAY, *DESCRIPTIVE, STATUS)}

@@ -43,6 +43,7 @@ _STATUS_COLORS = {
     FitStatus.NO_BASELINE: (0.45, 0.45, 0.45),
     FitStatus.CONVERSION_INVALID: (0.80, 0.25, 0.25),
     FitStatus.NO_ENHANCEMENT: (0.30, 0.45, 0.80),
+    FitStatus.TOO_FEW_FRAMES: (0.60, 0.35, 0.70),
 }
 
 
@@ -212,7 +213,7 @@ class ResultWriter:
             quantity = BY_NAME[parameter_map.quantity]
             self._write_map(f"{name} {quantity.symbol}", quantity, parameter_map.values, series.ijk_to_ras)
         self._write_analyzed(f"{name} analyzed", series, result)
-        tables = [result.vertebrae, result.curves_table()]
+        tables = [result.vertebrae, result.descriptive, result.curves_table()]
         if result.densitometry is not None:
             tables.append(result.densitometry.table())
         nodes = {table.name: self._write_table(f"{name} {table.title.lower()}", table) for table in tables}
@@ -278,7 +279,7 @@ class ResultWriter:
             display.AutoWindowLevelOff()
             display.SetWindowLevelMinMax(low, high)
             display.AutoThresholdOff()
-            display.SetThreshold(0.0, float(np.finfo(np.float32).max))
+            display.SetThreshold(-1e30, 1e30)
             display.ApplyThresholdOn()  # NaN fails the threshold, so the anatomy shows through
 
     def _parameter_colors(self) -> Any:
@@ -309,7 +310,7 @@ class ResultWriter:
         if node.GetDisplayNode() is None:
             node.CreateDefaultDisplayNodes()
         node.GetDisplayNode().SetVisibility(False)
-        estimated = np.isfinite(result.maps["ktrans"].values)
+        estimated = np.isfinite(result.maps[result.parameters[0]].values)
         for region in result.rois.regions:
             voxels = region.analyzed & estimated
             if voxels.any():

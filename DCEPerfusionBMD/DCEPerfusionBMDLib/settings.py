@@ -51,6 +51,7 @@ class AcquisitionSettings(_Checked):
 
     repetition_time_ms: float | None = _parameter(None, "repetition time TR", "ms", 0.1, 1000.0)
     flip_angle_deg: float | None = _parameter(None, "flip angle", "degrees", 0.1, 90.0)
+    echo_time_ms: float | None = _parameter(None, "echo time TE", "ms", 0.01, 200.0)
     field_strength_T: float | None = _parameter(None, "magnetic field strength", "T", 0.01, 20.0)
     agent: str | None = _parameter(None, "contrast agent, e.g. gadobenate; selects the relaxivity")
     baseline_frames: int | None = _parameter(
@@ -77,6 +78,19 @@ class ConversionSettings(_Checked):
         option="relaxivity",
     )
     hematocrit: float = _parameter(0.42, "hematocrit of the large arteries", "fraction", 0.0, 0.8)
+    conversion: str = _parameter(
+        "exact",
+        "signal to concentration: exact inversion, or the linear legacy formula, which underestimates blood",
+        choices=("exact", "linear"),
+    )
+    b1: float = _parameter(1.0, "actual over nominal flip angle", "ratio", 0.2, 2.0)
+    r2star_per_s_mM: float = _parameter(
+        0.0, "transverse relaxivity r2* to correct for; 0 for none", "/s/mM", 0.0, 200.0
+    )
+    fat_fraction: float = _parameter(
+        0.0, "fat fraction of the marrow; above 0 the conversion allows for fat", "fraction", 0.0, 0.95
+    )
+    t1_fat_ms: float = _parameter(300.0, "T1 of marrow fat", "ms", 50.0, 2000.0)
 
 
 @dataclass(frozen=True)
@@ -86,21 +100,51 @@ class ArterialInputSettings(_Checked):
     aif_segment: str | None = _parameter(
         None, "name of the segment that holds the artery; recognized by name (aorta, artery, AIF) when absent"
     )
+    aif: str = _parameter(
+        "measured",
+        "arterial input: measured in the segment, or a population curve placed at the arrival in it",
+        choices=("measured", "parker", "georgiou", "weinmann", "fritz-hansen", "orton2", "orton3"),
+    )
+    aif_scale: str = _parameter(
+        "dose",
+        "height of a population curve: by the dose, or so that it meets the measured curve from 60 to 300 s",
+        choices=("dose", "tail"),
+    )
+    aif_pick: str = _parameter(
+        "all",
+        "voxels of the arterial segment: all, or those with an early, high and steep rise",
+        choices=("all", "best"),
+    )
+    dose_mmol_per_kg: float = _parameter(0.1, "dose of contrast agent", "mmol/kg", 0.01, 1.0)
 
 
 @dataclass(frozen=True)
 class ModelSettings(_Checked):
     """The kinetic model and the box its parameters are searched in."""
 
-    model: str = _parameter("tofts", "kinetic model", choices=("tofts",))
+    model: str = _parameter(
+        "tofts", "kinetic model", choices=("tofts", "extended-tofts", "patlak", "exchange", "linear-tofts")
+    )
+    delay: str = _parameter(
+        "none",
+        "delay from artery to tissue: none, one per region, or one per voxel (slow)",
+        choices=("none", "region", "voxel"),
+    )
     ktrans_min_per_min: float = _parameter(1e-4, "lower bound of Ktrans", "/min", 1e-9, 100.0)
     ktrans_max_per_min: float = _parameter(5.0, "upper bound of Ktrans", "/min", 1e-9, 100.0)
     ve_min: float = _parameter(1e-3, "lower bound of ve", "fraction", 1e-9, 1.0)
     ve_max: float = _parameter(1.0, "upper bound of ve", "fraction", 1e-9, 1.0)
+    vp_max: float = _parameter(0.3, "upper bound of vp", "fraction", 1e-6, 1.0)
+    delay_min_s: float = _parameter(-3.0, "smallest delay", "s", -60.0, 60.0)
+    delay_max_s: float = _parameter(15.0, "largest delay", "s", -60.0, 60.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for low, high in (("ktrans_min_per_min", "ktrans_max_per_min"), ("ve_min", "ve_max")):
+        for low, high in (
+            ("ktrans_min_per_min", "ktrans_max_per_min"),
+            ("ve_min", "ve_max"),
+            ("delay_min_s", "delay_max_s"),
+        ):
             if not getattr(self, low) < getattr(self, high):
                 raise InputError(f"{low} ({getattr(self, low):g}) must be below {high} ({getattr(self, high):g})")
 

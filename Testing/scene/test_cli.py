@@ -27,8 +27,17 @@ from DCEPerfusionBMDLib.settings import all_parameters
 from DCEPerfusionBMDLib.study import analyze
 from support import reference_data, small_phantom
 
-FILES = ["curves.csv", "densitometry.csv", "figure.png", "provenance.json", "scene.mrb", "vertebrae.csv"]
-MAPS = [f"maps/{name}.nrrd" for name in ("kep", "ktrans", "status", "ve")]
+FILES = [
+    "curves.csv",
+    "densitometry.csv",
+    "descriptive.csv",
+    "figure.png",
+    "provenance.json",
+    "scene.mrb",
+    "vertebrae.csv",
+]
+MAP_NAMES = ("emax", "iauc60", "kep", "ktrans", "max_slope", "status", "time_to_peak", "ve")
+MAPS = [f"maps/{name}.nrrd" for name in MAP_NAMES]
 
 
 def run(*arguments):
@@ -297,7 +306,7 @@ class BadInput(Study):
     def test_options(self):
         self.refuse("hematocrit is 45 fraction; the largest value accepted is 0.8", hematocrit=45)
         self.refuse("--margin-mm: invalid float value: 'three'", margin_mm="three")
-        self.refuse("invalid choice: 'patlak'", model="patlak")
+        self.refuse("invalid choice: 'patlack'", model="patlack")
         self.refuse("'L1' is not NAME=VALUE", segments="L1")
         self.refuse("--aif-segment 'vein' is not in the segmentation", aif_segment="vein")
         broken = self.folder / "settings.json"

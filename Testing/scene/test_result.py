@@ -17,7 +17,7 @@ from DCEPerfusionBMDLib.densitometry import Densitometry, DxaMeasurement
 from DCEPerfusionBMDLib.dicomio import write_series
 from DCEPerfusionBMDLib.figures import study_figure
 from DCEPerfusionBMDLib.headless import HeadlessSlicer
-from DCEPerfusionBMDLib.quantities import BY_NAME, PARAMETERS
+from DCEPerfusionBMDLib.quantities import BY_NAME
 from DCEPerfusionBMDLib.study import analyze
 from scipy import ndimage
 from support import small_phantom
@@ -132,7 +132,7 @@ class Reopened(Scene):
         self.check_structure(found)
 
     def check_volumes(self, found, folder):
-        for quantity in (*PARAMETERS, BY_NAME["status"]):
+        for quantity in (BY_NAME[name] for name in self.result.maps):
             with self.subTest(quantity=quantity.name):
                 entry = found["maps"][quantity.name]
                 np.testing.assert_array_equal(
@@ -155,7 +155,12 @@ class Reopened(Scene):
         self.assertEqual((sequence["browser"], sequence["proxy"], sequence["flip"]), ("DCE", "DCE", "30"))
 
     def check_tables(self, found):
-        tables = (self.result.vertebrae, self.result.curves_table(), self.densitometry.table())
+        tables = (
+            self.result.vertebrae,
+            self.result.descriptive,
+            self.result.curves_table(),
+            self.densitometry.table(),
+        )
         self.assertEqual(len(found["tables"]), len(tables))
         for table in tables:
             read = found["tables"][f"DCE {table.title.lower()}"]
@@ -171,7 +176,7 @@ class Reopened(Scene):
                         self.assertEqual(entry["values"], list(column.values))
                     else:
                         np.testing.assert_allclose(entry["values"], column.values, rtol=1e-5, atol=1e-12)
-                    if column.quantity:
+                    if column.quantity and BY_NAME[column.quantity].dicom is not None:
                         self.assertIn(BY_NAME[column.quantity].dicom.value, entry["code"])
 
     def check_structure(self, found):
@@ -186,7 +191,7 @@ class Reopened(Scene):
         for node, path in found["path"].items():
             if not node.startswith("vtkMRMLColor"):
                 self.assertEqual(path[:3], ["S1", "DCE-MRI", "DCE perfusion"], node)
-        for kind, count in (("ScalarVolume", 4), ("LabelMapVolume", 1), ("PlotSeries", 12), ("Segmentation", 2)):
+        for kind, count in (("ScalarVolume", 8), ("LabelMapVolume", 1), ("PlotSeries", 12), ("Segmentation", 2)):
             listed = [node for node in found["path"] if node.startswith(f"vtkMRML{kind}Node:")]
             self.assertEqual(len(listed), count, kind)
 
@@ -212,7 +217,7 @@ class OddNames(unittest.TestCase):
             subprocess.run([sys.executable, "-c", READER, str(folder / "scene.mrb"), name], check=True)
             found = json.loads((folder / "found.json").read_text(encoding="utf-8"))
             study_figure(series, result, folder / "figure.png")
-        for table in (result.vertebrae, result.curves_table()):
+        for table in (result.vertebrae, result.descriptive, result.curves_table()):
             read = found["tables"][f"DCE {table.title.lower()}"]
             self.assertEqual(list(read), [column.name for column in table.columns])
             for column in table.columns:

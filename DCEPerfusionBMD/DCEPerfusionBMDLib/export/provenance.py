@@ -60,6 +60,7 @@ def provenance(
         },
         "used": {name: {"value": entry.value, "source": entry.source} for name, entry in result.used.items()},
         "artery": result.rois.artery_name,
+        "findings": [{"grade": f.grade, "topic": f.topic, "message": f.message} for f in result.findings],
         "warnings": list(result.warnings),
     }
 

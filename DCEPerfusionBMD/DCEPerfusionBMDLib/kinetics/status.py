@@ -14,6 +14,7 @@ class FitStatus(IntEnum):
     NO_BASELINE = 3
     CONVERSION_INVALID = 4
     NO_ENHANCEMENT = 5
+    TOO_FEW_FRAMES = 6
 
     @property
     def meaning(self) -> str:
@@ -29,8 +30,9 @@ class FitStatus(IntEnum):
 _MEANINGS = {
     FitStatus.NOT_ANALYZED: "outside the analyzed regions",
     FitStatus.FITTED: "the least-squares minimum lies inside the bounds",
-    FitStatus.AT_BOUND: "the least-squares minimum within the bounds lies on one of them (Ktrans or ve)",
+    FitStatus.AT_BOUND: "the least-squares minimum within the bounds lies on one of them",
     FitStatus.NO_BASELINE: "the signal before contrast is not positive",
     FitStatus.CONVERSION_INVALID: "a frame is brighter than the signal equation allows, so it has no concentration",
     FitStatus.NO_ENHANCEMENT: "no positive uptake fits better than none",
+    FitStatus.TOO_FEW_FRAMES: "fewer finite frames than the model needs",
 }

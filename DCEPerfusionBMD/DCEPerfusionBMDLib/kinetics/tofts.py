@@ -1,93 +1,32 @@
-"""The standard Tofts model: forward model and exact nonlinear least squares for many voxels at once.
+"""The Tofts model and the extended Tofts model: forward, and exact nonlinear least squares within a box.
 
-C_t(t) = Ktrans * h(t; kep),  h(t; kep) = integral_0^t C_p(u) exp(-kep (t - u)) du,  ve = Ktrans / kep
+C_t(t) = vp C_p(t) + Ktrans h(t; kep),  h(t; kep) = integral_0^t C_p(u) exp(-kep (t - u)) du,  ve = Ktrans / kep
 
-The sum of squares is linear in Ktrans, so the search is over kep alone (variable projection). h is tabulated with its
-derivative on a grid over ln(kep), in the few coordinates that span all of it, and interpolated by cubics in between;
-a voxel then costs one small matrix product, the choice of the best grid point, and a few Newton steps on scalars.
+The Tofts model has vp = 0. At a given kep the sum of squares is quadratic in Ktrans and vp, and the box allows an
+interval of each; so the search is over kep alone (`profile`). Voxels whose free minimum leaves the box, or the range in
+which the data can tell one kep from another, are searched again over all kep that the box allows, with the best allowed
+Ktrans and vp at each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import Cancelled
+from .model import Model, Solution
+from .profile import Family, Profile
+from .response import response
 from .signal import FloatArray
 from .status import FitStatus
 
-_GRID_POINTS = 384
-_CHUNK_VOXELS = 4096
-_NEWTON_STEPS = 8
-_GOLDEN_STEPS = 48
-_MINIMUM_FRAMES = 4
-_BLOCK_VALUES = 1 << 18
-
-
-def response(
-    times_min: npt.ArrayLike, plasma_concentration_mM: npt.ArrayLike, kep_per_min: npt.ArrayLike
-) -> tuple[FloatArray, FloatArray]:
-    """Convolution of the plasma curve with exp(-kep t), and its derivative by kep, exact for a piecewise-linear curve.
-
-    Over one interval of length dt, with x = kep dt and C_p linear from c0 to c1:
-    h1 = exp(-x) h0 + dt (c0 a(x) + c1 b(x)),  a = (1 - e^-x - x e^-x)/x^2,  b = (x - 1 + e^-x)/x^2.
-
-    Parameters
-    ----------
-    times_min : (n_times,) increasing, in minutes; C_p is taken as zero before the first.
-    plasma_concentration_mM : (n_times,).
-    kep_per_min : (n_kep,) not negative.
-
-    Returns
-    -------
-    h in mM min and dh/dkep in mM min^2, both (n_kep, n_times).
-    """
-    t = np.asarray(times_min, dtype=float)
-    plasma = np.asarray(plasma_concentration_mM, dtype=float)
-    kep = np.atleast_1d(np.asarray(kep_per_min, dtype=float))
-    dt = np.diff(t)[:, np.newaxis]
-    before, after = plasma[:-1, np.newaxis], plasma[1:, np.newaxis]
-    h = np.zeros((t.size, kep.size))
-    dh = np.zeros_like(h)
-    block = max(1, _BLOCK_VALUES // t.size)
-    for start in range(0, kep.size, block):
-        part = slice(start, start + block)
-        decay, a, b, da, db = _interval_weights(kep[part] * dt)
-        gain, dgain = dt * (before * a + after * b), dt**2 * (before * da + after * db)
-        for i in range(dt.size):
-            h[i + 1, part] = decay[i] * h[i, part] + gain[i]
-            dh[i + 1, part] = decay[i] * (dh[i, part] - dt[i] * h[i, part]) + dgain[i]
-    return h.T, dh.T
-
-
-def _interval_weights(x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-    """exp(-x), a(x), b(x), a'(x), b'(x) of `response`; by series near zero, where the closed forms cancel."""
-    decay = np.exp(-x)
-    small = x < 0.1
-    safe = np.where(small, 1.0, x)
-    a = (1.0 - decay - safe * decay) / safe**2
-    b = (safe - 1.0 + decay) / safe**2
-    da = (decay - 2.0 * a) / safe
-    db = (1.0 - decay) / safe**2 - 2.0 * b / safe
-    if small.any():
-        z = -x[small]
-        a[small], b[small], da[small], db[small] = (np.polynomial.polynomial.polyval(z, c) for c in _SERIES)
-    return decay, a, b, da, db
-
-
-def _series() -> tuple[FloatArray, ...]:
-    """Coefficients of a, b, -da/dz and -db/dz as polynomials of z = -x."""
-    n = np.arange(12.0)
-    factorial = np.cumprod(np.concatenate(([2.0], n[1:] + 2.0)))  # (n + 2)!
-    a, b = (n + 1.0) / factorial, 1.0 / factorial
-    return a, b, -n[1:] * a[1:], -n[1:] * b[1:]
-
-
-_SERIES = _series()
+_GOLDEN_STEPS = 32
+_COARSER = 4  # entries of the table of curves that one step of the search in the box takes
+_BOUND_VOXELS = 2048
+_ON_BOUND = 1e-6
 
 
 def tofts_concentration(
@@ -95,77 +34,47 @@ def tofts_concentration(
     plasma_concentration_mM: npt.ArrayLike,
     ktrans_per_min: npt.ArrayLike,
     kep_per_min: npt.ArrayLike,
+    vp: npt.ArrayLike = 0.0,
 ) -> FloatArray:
-    """Tissue concentration of the Tofts model, exact for a plasma curve that is linear between its samples.
+    """Tissue concentration of the (extended) Tofts model, exact for a plasma curve linear between its samples.
 
     Parameters
     ----------
     times_s : (n_times,) increasing.
     plasma_concentration_mM : (n_times,), zero before the first sample.
-    ktrans_per_min, kep_per_min : (n_voxels,) or scalars.
+    ktrans_per_min, kep_per_min, vp : (n_voxels,) or scalars; vp is the plasma volume fraction, 0 for the Tofts model.
 
     Returns
     -------
-    (n_voxels, n_times) in mM; (n_times,) when both parameters are scalars.
+    (n_voxels, n_times) in mM; (n_times,) when all parameters are scalars.
 
     References
     ----------
-    Tofts PS et al., J Magn Reson Imaging 1999;10:223-232; OSIPI CAPLEX M.IC1.004.
+    Tofts PS et al., J Magn Reson Imaging 1999;10:223-232; OSIPI CAPLEX M.IC1.004 and M.IC1.005.
     """
-    ktrans, kep = np.broadcast_arrays(np.asarray(ktrans_per_min, dtype=float), np.asarray(kep_per_min, dtype=float))
-    h, _ = response(np.asarray(times_s, dtype=float) / 60.0, plasma_concentration_mM, kep.ravel())
-    concentration: FloatArray = ktrans.ravel()[:, np.newaxis] * h
+    plasma = np.asarray(plasma_concentration_mM, dtype=float)
+    ktrans, kep, volume = np.broadcast_arrays(*(np.asarray(p, dtype=float) for p in (ktrans_per_min, kep_per_min, vp)))
+    h, _ = response(np.asarray(times_s, dtype=float) / 60.0, plasma, kep.ravel())
+    concentration: FloatArray = ktrans.reshape(-1, 1) * h + volume.reshape(-1, 1) * plasma
     return concentration[0] if ktrans.ndim == 0 else concentration
 
 
-@dataclass(frozen=True)
-class ToftsFit:
-    """Result of `Tofts.fit`; arrays over voxels, NaN where `status` is neither FITTED nor AT_BOUND.
-
-    Attributes
-    ----------
-    ktrans_per_min, kep_per_min, ve : the parameters; kep is ktrans / ve.
-    status : `FitStatus` codes, uint8.
-    rmse_mM : root mean square of the residual.
-    r_squared : 1 - residual sum of squares / sum of squares of the data about their mean.
-    """
-
-    model: Tofts
-    ktrans_per_min: FloatArray
-    kep_per_min: FloatArray
-    ve: FloatArray
-    status: npt.NDArray[np.uint8]
-    rmse_mM: FloatArray
-    r_squared: FloatArray
-
-    def predict(self) -> FloatArray:
-        """Fitted concentration in mM, (n_voxels, n_times)."""
-        concentration = np.full((self.status.size, self.model.times_s.size), np.nan)
-        fitted = np.isfinite(self.ktrans_per_min)
-        if fitted.any():
-            concentration[fitted] = tofts_concentration(
-                self.model.times_s,
-                self.model.plasma_concentration_mM,
-                self.ktrans_per_min[fitted],
-                self.kep_per_min[fitted],
-            )
-        return concentration
-
-
-class Tofts:
-    """Standard Tofts model for one arterial input.
+class ExtendedTofts(Model):
+    """Extended Tofts model: plasma volume, and exchange with the extravascular extracellular space.
 
     Parameters
     ----------
-    times_s : (n_times,) strictly increasing, at least four.
-    plasma_concentration_mM : (n_times,), finite, zero before the first sample, not all zero.
-    ktrans_bounds_per_min, ve_bounds : the box that the parameters are searched in.
+    times_s, plasma_concentration_mM : as in `Model`.
+    ktrans_bounds_per_min, ve_bounds, vp_bounds : the box that the parameters are searched in.
 
-    Raises
-    ------
-    ValueError
-        when shapes differ, times do not increase, or the plasma curve is not finite or has no positive sample.
+    References
+    ----------
+    Tofts PS, J Magn Reson Imaging 1997;7:91-101; OSIPI CAPLEX M.IC1.005.
     """
+
+    free: ClassVar[tuple[str, ...]] = ("ktrans_per_min", "kep_per_min", "vp")
+    derived = ("ve",)
+    _settings = ("ktrans_bounds_per_min", "ve_bounds", "vp_bounds")
 
     def __init__(
         self,
@@ -173,238 +82,266 @@ class Tofts:
         plasma_concentration_mM: npt.ArrayLike,
         ktrans_bounds_per_min: tuple[float, float] = (1e-4, 5.0),
         ve_bounds: tuple[float, float] = (1e-3, 1.0),
+        vp_bounds: tuple[float, float] = (0.0, 0.3),
+        delay_s: float = 0.0,
     ) -> None:
-        self.times_s = np.asarray(times_s, dtype=float)
-        self.plasma_concentration_mM = np.asarray(plasma_concentration_mM, dtype=float)
+        super().__init__(times_s, plasma_concentration_mM, delay_s)
         self.ktrans_bounds_per_min = ktrans_bounds_per_min
         self.ve_bounds = ve_bounds
-        if self.times_s.ndim != 1 or self.times_s.shape != self.plasma_concentration_mM.shape:
-            raise ValueError(
-                f"times {self.times_s.shape} and plasma curve {self.plasma_concentration_mM.shape} must be two lists "
-                "of the same length"
-            )
-        if self.times_s.size < _MINIMUM_FRAMES:
-            raise ValueError(f"{self.times_s.size} frames are too few to fit; at least {_MINIMUM_FRAMES} are needed")
-        if not np.all(np.isfinite(self.times_s)):
-            raise ValueError("times must be finite numbers")
-        not_after = np.flatnonzero(np.diff(self.times_s) <= 0)
-        if not_after.size:
-            i = int(not_after[0])
-            raise ValueError(
-                f"times must increase: frame {i + 2} ({self.times_s[i + 1]:g} s) does not come after "
-                f"frame {i + 1} ({self.times_s[i]:g} s)"
-            )
-        if not np.all(np.isfinite(self.plasma_concentration_mM)):
-            raise ValueError("the plasma curve must be finite in every frame")
-        if not np.any(self.plasma_concentration_mM[1:] > 0):
-            raise ValueError("the plasma curve has no positive sample, so there is no arterial input")
+        self.vp_bounds = vp_bounds
 
-    def fit(self, concentration_mM: npt.ArrayLike, progress: Callable[[float], bool] | None = None) -> ToftsFit:
-        """Least-squares Ktrans and kep of every voxel within the bounds.
+    def concentration(self, **parameters: npt.ArrayLike) -> FloatArray:
+        arrays = np.broadcast_arrays(*(np.asarray(parameters[name], dtype=float) for name in self.free))
+        ktrans, kep, *volume = (array.reshape(-1, 1) for array in arrays)
+        concentration: FloatArray = ktrans * self.response(kep.ravel())[0]
+        if volume:
+            concentration += volume[0] * self.arterial_mM
+        return concentration
 
-        Parameters
-        ----------
-        concentration_mM : (n_voxels, n_times) or (n_times,). A voxel with a frame that is not finite is not fitted.
-        progress : called with the fraction done; a return of False cancels.
+    def jacobian(self, **parameters: npt.ArrayLike) -> FloatArray:
+        ktrans = np.atleast_1d(np.asarray(parameters["ktrans_per_min"], dtype=float))
+        h, dh = self.response(parameters["kep_per_min"])
+        columns = [h, ktrans[:, np.newaxis] * dh]
+        if "vp" in self.free:
+            columns.append(np.broadcast_to(self.arterial_mM, h.shape))
+        return np.stack(columns, axis=-1)
 
-        Returns
-        -------
-        ToftsFit with arrays of n_voxels.
+    def derive(self, values: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+        return {"ve": values["ktrans_per_min"] / values["kep_per_min"]}
 
-        Raises
-        ------
-        ValueError
-            when the number of times differs from the model's.
-        Cancelled
-            when `progress` asks for it.
-        """
-        data = np.atleast_2d(np.asarray(concentration_mM))
-        if data.ndim != 2 or data.shape[1] != self.times_s.size:
-            raise ValueError(f"concentration {data.shape} must be (voxels, {self.times_s.size} times)")
-        count = data.shape[0]
-        ktrans, kep, rmse, r_squared = (np.full(count, np.nan) for _ in range(4))
-        status = np.full(count, FitStatus.CONVERSION_INVALID, dtype=np.uint8)
-        for start in range(0, count, _CHUNK_VOXELS):
-            if progress and not progress(start / count):
-                raise Cancelled
-            chunk = np.asarray(data[start : start + _CHUNK_VOXELS], dtype=float)
-            usable = np.flatnonzero(np.isfinite(chunk).all(axis=1))
-            if usable.size:
-                values = chunk if usable.size == chunk.shape[0] else chunk[usable]
-                where = start + usable
-                ktrans[where], kep[where], status[where], squares = self._fit_finite(values)
-                rmse[where] = np.sqrt(squares / values.shape[1])
-                total = np.square(values - values.mean(axis=1, keepdims=True)).sum(axis=1)
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    r_squared[where] = np.where(total > 0, 1.0 - squares / total, np.nan)
-        return ToftsFit(self, ktrans, kep, ktrans / kep, status, rmse, r_squared)
+    def derived_gradient(self, name: str, values: Mapping[str, FloatArray]) -> FloatArray:
+        kep = values["kep_per_min"]
+        gradient = np.zeros((kep.size, len(self.free)))
+        gradient[:, 0] = 1.0 / kep
+        gradient[:, 1] = -values["ktrans_per_min"] / kep**2
+        return gradient
+
+    @property
+    def _fixed(self) -> FloatArray:
+        """The regressors that stand beside the convolved curve: the plasma curve, or none."""
+        return self.arterial_mM[np.newaxis] if "vp" in self.free else np.empty((0, self.times_s.size))
 
     @cached_property
-    def _table(self) -> _Table:
-        low = self.ktrans_bounds_per_min[0] / self.ve_bounds[1]
-        high = self.ktrans_bounds_per_min[1] / self.ve_bounds[0]
-        return _Table(self.times_s / 60.0, self.plasma_concentration_mM, low, high)
+    def _family(self) -> Family:
+        """The curves that these frames can tell apart; the rest of the box is searched only where this falls short."""
+        low, high = self._kep_bounds
+        span_min = self.times_min[-1] - self.times_min[0]
+        step_min = float(np.median(np.diff(self.times_min)))
+        low, high = max(low, 0.03 / span_min), min(high, 3.0 / step_min)
+        return Family.of(self.response, min(low, 0.5 * high), high)
 
-    def _fit_finite(self, values: FloatArray) -> tuple[FloatArray, FloatArray, npt.NDArray[np.uint8], FloatArray]:
-        """Ktrans, kep, status and residual sum of squares of voxels whose frames are all finite."""
-        table = self._table
-        coordinates = values @ table.basis
-        position, cubic = table.best_position(coordinates)
-        ktrans, kep, explained = table.amplitude(position, cubic)
-        status = np.full(len(values), FitStatus.FITTED, dtype=np.uint8)
+    @property
+    def _kep_bounds(self) -> tuple[float, float]:
+        return (
+            self.ktrans_bounds_per_min[0] / self.ve_bounds[1],
+            self.ktrans_bounds_per_min[1] / self.ve_bounds[0],
+        )
 
+    @cached_property
+    def _whole_family(self) -> Family:
+        return Family.of(self.response, *self._kep_bounds)
+
+    @cached_property
+    def _profile(self) -> Profile:
+        return Profile(self._family, np.ones(self.times_s.size), self._fixed)
+
+    def _solve(self, data: npt.NDArray[np.floating], root_weights: FloatArray | None) -> Solution:
+        profile = self._profile if root_weights is None else Profile(self._family, root_weights, self._fixed)
+        found = profile.maximize(data, root_weights, positive=True)
+        ktrans, kep = found.amplitude, np.exp(found.theta)
         ve = ktrans / kep
-        no_uptake = ~(ktrans > 0)
-        outside = ~no_uptake & ~(
-            (ktrans > self.ktrans_bounds_per_min[0])
-            & (ktrans < self.ktrans_bounds_per_min[1])
-            & (ve > self.ve_bounds[0])
-            & (ve < self.ve_bounds[1])
-        )
-        if outside.any():
-            ktrans[outside], kep[outside], explained[outside], at_bound = table.best_within(
-                coordinates[outside], self.ktrans_bounds_per_min, self.ve_bounds
-            )
-            status[outside] = np.where(at_bound, FitStatus.AT_BOUND, FitStatus.FITTED)
-        status[no_uptake] = FitStatus.NO_ENHANCEMENT
-        ktrans[no_uptake] = kep[no_uptake] = np.nan
-        squares = np.maximum(np.square(values).sum(axis=1) - explained, 0.0)
-        squares[no_uptake] = np.nan
-        return ktrans, kep, status, squares
+        inside = found.inside
+        inside &= (ktrans > self.ktrans_bounds_per_min[0]) & (ktrans < self.ktrans_bounds_per_min[1])
+        inside &= (ve > self.ve_bounds[0]) & (ve < self.ve_bounds[1])
+        solution = Solution(0, ())
+        solution.values = {"ktrans_per_min": ktrans, "kep_per_min": kep, "ve": ve}
+        solution.status = np.full(len(data), FitStatus.FITTED, dtype=np.uint8)
+        if "vp" in self.free:
+            vp = solution.values["vp"] = profile.fixed_amplitudes(found)[:, 0]
+            for edge, beyond in zip(self.vp_bounds, (vp <= self.vp_bounds[0], vp >= self.vp_bounds[1]), strict=True):
+                self._solve_on_vp_edge(data, root_weights, solution, np.flatnonzero(inside & beyond), edge)
+            inside &= np.isfinite(solution.values["vp"])
+        outside = np.flatnonzero(~inside)
+        for start in range(0, outside.size, _BOUND_VOXELS):
+            where = outside[start : start + _BOUND_VOXELS]
+            roots = np.ones(self.times_s.size) if root_weights is None else root_weights
+            solution.put(where, self._solve_in_box(data[where] * roots, roots))
+        return solution
 
+    def _solve_on_vp_edge(
+        self,
+        data: npt.NDArray[np.floating],
+        root_weights: FloatArray | None,
+        solution: Solution,
+        where: npt.NDArray[np.intp],
+        edge: float,
+    ) -> None:
+        """Voxels whose free minimum lies beyond a bound of vp, at that bound: a Tofts fit of what is left.
 
-class _Table:
-    """h(kep) on a grid over ln(kep), in orthonormal coordinates that span it, cubic between the grid points.
-
-    In cell j, with u in [0, 1] from grid point j to j + 1, h = sum_m cubic[j, m] u^m; |h|^2 is a sextic of u.
-    """
-
-    def __init__(self, times_min: FloatArray, plasma: FloatArray, kep_low: float, kep_high: float) -> None:
-        self.log_kep = np.linspace(np.log(kep_low), np.log(kep_high), _GRID_POINTS)
-        self.step = self.log_kep[1] - self.log_kep[0]
-        kep = np.exp(self.log_kep)[:, np.newaxis]
-        h, dh = response(times_min, plasma, kep.ravel())
-        scale = np.linalg.norm(h, axis=1, keepdims=True)
-        _, singular, rows = np.linalg.svd(np.concatenate((h, dh * kep)) / np.concatenate((scale, scale)), False)
-        self.basis = np.ascontiguousarray(rows[singular > 1e-13 * singular[0]].T)
-
-        value, slope = h @ self.basis, dh @ self.basis * kep * self.step
-        self.unit = np.ascontiguousarray((value / np.linalg.norm(value, axis=1, keepdims=True)).T)
-        left, right, slope_left, slope_right = value[:-1], value[1:], slope[:-1], slope[1:]
-        self.cubic = np.stack(
-            (
-                left,
-                slope_left,
-                3 * (right - left) - 2 * slope_left - slope_right,
-                2 * (left - right) + slope_left + slope_right,
-            ),
-            axis=1,
-        )
-        gram = np.einsum("jmr,jnr->jmn", self.cubic, self.cubic)
-        self.sextic = np.zeros((len(gram), 7))
-        for m in range(4):
-            for n in range(4):
-                self.sextic[:, m + n] += gram[:, m, n]
-
-    def best_position(self, coordinates: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Cell + u of the kep that maximizes p^2/q, and the cubic p(u) = h(u).c of each voxel in that cell.
-
-        p = h.c and q = h.h; the residual sum of squares at the best Ktrans is |c|^2 - p^2/q.
+        Where that meets another bound, vp comes out as NaN, which sends the voxel to the search in the whole box.
         """
-        cells = _GRID_POINTS - 1
-        best = np.argmax(coordinates @ self.unit, axis=1)
-        # at a grid point, the sign of 2 p' q - p q' tells on which side the maximum lies
-        cell = np.minimum(best, cells - 1)
-        p = np.einsum("vmr,vr->mv", self.cubic[cell], coordinates)
-        q = self.sextic[cell].T
-        at_left = 2 * p[1] * q[0] - p[0] * q[1]
-        go_left = (best == cell) & (at_left < 0) & (cell > 0)
-        if go_left.any():
-            cell = cell - go_left
-            p[:, go_left] = np.einsum("vmr,vr->mv", self.cubic[cell[go_left]], coordinates[go_left])
-            q = self.sextic[cell].T
-        low: FloatArray = np.zeros(len(cell))
-        high: FloatArray = np.ones(len(cell))
-        u: FloatArray = np.full(len(cell), 0.5)
-        for _ in range(_NEWTON_STEPS):
-            p0, p1, p2 = _polynomial(p, u)
-            q0, q1, q2 = _polynomial(q, u)
-            gradient = 2 * p1 * q0 - p0 * q1
-            curvature = 2 * p2 * q0 + p1 * q1 - p0 * q2
-            rising = gradient > 0
-            low, high = np.where(rising, u, low), np.where(rising, high, u)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                newton = u - gradient / curvature
-            u = np.where((newton >= low) & (newton <= high), newton, 0.5 * (low + high))
-        return cell + u, p
+        if not where.size:
+            return
+        rest = data[where] - edge * self.arterial_mM if edge else data[where]
+        part = self._on_vp_edge._solve(rest, root_weights)
+        part.values["vp"] = np.where(part.status == FitStatus.FITTED, edge, np.nan)
+        part.status[:] = FitStatus.AT_BOUND
+        solution.put(where, part)
 
-    def amplitude(self, position: FloatArray, cubic: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Ktrans, kep and explained sum of squares at the positions that `best_position` found."""
-        cell, u = self._split(position)
-        p, q = _polynomial(cubic, u)[0], _polynomial(self.sextic[cell].T, u)[0]
-        return p / q, np.exp(self.log_kep[0] + self.step * position), p * p / q
+    @cached_property
+    def _on_vp_edge(self) -> Tofts:
+        return Tofts(
+            self.times_s, self.plasma_concentration_mM, self.ktrans_bounds_per_min, self.ve_bounds, self.delay_s
+        )
 
-    def best_within(
-        self, coordinates: FloatArray, ktrans_bounds: tuple[float, float], ve_bounds: tuple[float, float]
-    ) -> tuple[FloatArray, FloatArray, FloatArray, npt.NDArray[np.bool_]]:
-        """Ktrans, kep, explained sum of squares and "on a bound", for voxels whose free minimum leaves the box.
-
-        At a given kep the allowed Ktrans form an interval and the sum of squares is a parabola in Ktrans, so its
-        minimum is the free one, cut to the interval; what remains is a search over kep.
-        """
-
-        def objective(position: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-            cell, u = self._split(position)
-            p = _polynomial(np.einsum("vmr,vr->mv", self.cubic[cell], coordinates), u)[0]
-            q = _polynomial(self.sextic[cell].T, u)[0]
-            kep = np.exp(self.log_kep[0] + self.step * position)
-            low = np.maximum(ktrans_bounds[0], kep * ve_bounds[0])
-            high = np.minimum(ktrans_bounds[1], kep * ve_bounds[1])
-            ktrans = np.minimum(np.maximum(p / q, low), high)
-            return ktrans * (ktrans * q - 2 * p), ktrans, kep, low, high
-
-        kep = np.exp(self.log_kep)
-        q = np.concatenate((self.sextic[:, 0], [self.sextic[-1].sum()]))
-        p = coordinates @ (self.unit * np.sqrt(q))
-        low = np.maximum(ktrans_bounds[0], kep * ve_bounds[0])
-        high = np.minimum(ktrans_bounds[1], kep * ve_bounds[1])
-        ktrans = np.minimum(np.maximum(p / q, low), high)
-        best = np.argmin(ktrans * (ktrans * q - 2 * p), axis=1).astype(float)
-
+    def _solve_in_box(self, data: FloatArray, roots: FloatArray) -> Solution:
+        """The minimum within the box, for weighted data: at each kep the best allowed Ktrans and vp, then over kep."""
+        finite = np.isfinite(data).all(axis=1)
+        if not finite.all():
+            solution = Solution(len(data), (*self.free, *self.derived))
+            if finite.any():
+                solution.put(finite, self._solve_in_box(data[finite], roots))
+            return solution
+        box = _Box(self, data, roots)
+        best = box.best_node()
         ratio = (np.sqrt(5.0) - 1.0) / 2.0
-        left: FloatArray = np.maximum(best - 1, 0.0)
-        right: FloatArray = np.minimum(best + 1, _GRID_POINTS - 1.0)
+        theta = box.theta
+        left: FloatArray = theta[np.maximum(best - 1, 0)]
+        right: FloatArray = theta[np.minimum(best + 1, theta.size - 1)]
         inner, outer = right - ratio * (right - left), left + ratio * (right - left)
-        at_inner, at_outer = objective(inner)[0], objective(outer)[0]
+        at_inner, at_outer = box.objective(inner), box.objective(outer)
         for _ in range(_GOLDEN_STEPS):
             keep_left = at_inner < at_outer
             left, right = np.where(keep_left, left, inner), np.where(keep_left, outer, right)
             new = np.where(keep_left, right - ratio * (right - left), left + ratio * (right - left))
-            at_new = objective(new)[0]
+            at_new = box.objective(new)
             inner, outer = np.where(keep_left, new, outer), np.where(keep_left, inner, new)
             at_inner, at_outer = np.where(keep_left, at_new, at_outer), np.where(keep_left, at_inner, at_new)
-        value, ktrans, kep_found, low, high = objective(0.5 * (left + right))
-        slack = 1e-6
-        at_bound = (
-            (ktrans <= low * (1 + slack))
-            | (ktrans >= high * (1 - slack))
-            | (kep_found <= kep[0] * (1 + slack))
-            | (kep_found >= kep[-1] * (1 - slack))
+        ktrans, kep, vp, at_bound = box.optimum(0.5 * (left + right))
+        solution = Solution(len(data), (*self.free, *self.derived))
+        uptake = box.rises()
+        solution.status[:] = np.where(
+            uptake, np.where(at_bound, FitStatus.AT_BOUND, FitStatus.FITTED), FitStatus.NO_ENHANCEMENT
         )
-        return ktrans, kep_found, -value, at_bound
-
-    @staticmethod
-    def _split(position: FloatArray) -> tuple[npt.NDArray[np.intp], FloatArray]:
-        cell = np.minimum(position.astype(np.intp), _GRID_POINTS - 2)
-        return cell, position - cell
+        found = {"ktrans_per_min": ktrans, "kep_per_min": kep, "vp": vp, "ve": ktrans / kep}
+        for name in solution.values:
+            solution.values[name] = np.where(uptake, found[name], np.nan)
+        return solution
 
 
-def _polynomial(coefficients: FloatArray, u: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Value, first and second derivative at u of polynomials with coefficients (degree + 1, n), by Horner's rule."""
-    value = coefficients[-1].copy()
-    first, second = np.zeros_like(u), np.zeros_like(u)
-    for coefficient in coefficients[-2::-1]:
-        second = second * u + 2 * first
-        first = first * u + value
-        value = value * u + coefficient
-    return value, first, second
+class Tofts(ExtendedTofts):
+    """Standard Tofts model: no plasma volume.
+
+    Parameters
+    ----------
+    times_s, plasma_concentration_mM : as in `Model`.
+    ktrans_bounds_per_min, ve_bounds : the box that the parameters are searched in.
+
+    References
+    ----------
+    Tofts PS, Kermode AG, Magn Reson Med 1991;17:357-367; OSIPI CAPLEX M.IC1.004.
+    """
+
+    free: ClassVar[tuple[str, ...]] = ("ktrans_per_min", "kep_per_min")
+
+    def __init__(
+        self,
+        times_s: npt.ArrayLike,
+        plasma_concentration_mM: npt.ArrayLike,
+        ktrans_bounds_per_min: tuple[float, float] = (1e-4, 5.0),
+        ve_bounds: tuple[float, float] = (1e-3, 1.0),
+        delay_s: float = 0.0,
+    ) -> None:
+        super().__init__(times_s, plasma_concentration_mM, ktrans_bounds_per_min, ve_bounds, (0.0, 0.0), delay_s)
+
+
+class _Box:
+    """The sum of squares of some voxels over kep, with Ktrans and vp at their best within the box.
+
+    f = Ktrans^2 q + vp^2 g + 2 Ktrans vp b - 2 Ktrans p - 2 vp a,  with
+    p = h.c, q = h.h, b = h.C_p, a = C_p.c, g = C_p.C_p; f + |c|^2 is the residual sum of squares.
+    """
+
+    def __init__(self, model: ExtendedTofts, data: FloatArray, roots: FloatArray) -> None:
+        family = model._whole_family
+        curves, plasma = family.curves[::_COARSER] * roots, model.arterial_mM * roots
+        self._model = model
+        self.theta = family.theta[::_COARSER]
+        self._p = data @ curves.T
+        self._q = np.square(curves).sum(axis=1)
+        self._b = curves @ plasma
+        self._a = data @ plasma
+        self._g = float(plasma @ plasma)
+        self._kep_bounds = model._kep_bounds
+
+    def best_node(self) -> npt.NDArray[np.intp]:
+        """Index of the best entry of the table of theta for each voxel."""
+        low, high = np.log(self._kep_bounds)
+        allowed = np.flatnonzero((self.theta >= low - 1e-9) & (self.theta <= high + 1e-9))
+        kep, a = np.exp(self.theta[allowed]), self._a[:, np.newaxis]
+        values = self._at(self._p[:, allowed], self._q[allowed], self._b[allowed], kep, a)[0]
+        return allowed[np.argmin(values, axis=1)]
+
+    def rises(self) -> npt.NDArray[np.bool_]:
+        """Whether some uptake, however small, explains more than none; noise below the baseline does not."""
+        with_vp = self._a > 0 if "vp" in self._model.free else False
+        return (self._p.max(axis=1) > 0) | with_vp
+
+    def objective(self, theta: FloatArray) -> FloatArray:
+        """f at one theta per voxel."""
+        return self._interpolated(theta)[0]
+
+    def optimum(self, theta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, npt.NDArray[np.bool_]]:
+        """Ktrans, kep, vp, and whether one of them lies on a bound."""
+        _, ktrans, vp, low, high = self._interpolated(theta)
+        kep = np.exp(np.clip(theta, *np.log(self._kep_bounds)))
+        at_bound = (ktrans <= low * (1 + _ON_BOUND)) | (ktrans >= high * (1 - _ON_BOUND))
+        at_bound |= (kep <= self._kep_bounds[0] * (1 + _ON_BOUND)) | (kep >= self._kep_bounds[1] * (1 - _ON_BOUND))
+        if "vp" in self._model.free:
+            vp_low, vp_high = self._model.vp_bounds
+            at_bound |= (vp <= vp_low + _ON_BOUND) | (vp >= vp_high - _ON_BOUND)
+        return ktrans, kep, vp, at_bound
+
+    def _interpolated(self, theta: FloatArray) -> tuple[FloatArray, ...]:
+        theta = np.clip(theta, *np.log(self._kep_bounds))
+        step = self.theta[1] - self.theta[0]
+        position = (theta - self.theta[0]) / step
+        cell = np.clip(position.astype(np.intp), 1, self.theta.size - 3)
+        u = position - cell
+        cubic = np.array(
+            [
+                -u * (u - 1) * (u - 2) / 6,
+                (u + 1) * (u - 1) * (u - 2) / 2,
+                -(u + 1) * u * (u - 2) / 2,
+                (u + 1) * u * (u - 1) / 6,
+            ]
+        )
+        columns = cell + np.arange(-1, 3)[:, np.newaxis]
+        p = (cubic * self._p[np.arange(theta.size), columns]).sum(axis=0)
+        q = (cubic * self._q[columns]).sum(axis=0)
+        b = (cubic * self._b[columns]).sum(axis=0)
+        return self._at(p, q, b, np.exp(theta), self._a)
+
+    def _at(
+        self, p: FloatArray, q: FloatArray, b: FloatArray, kep: FloatArray, a: FloatArray
+    ) -> tuple[FloatArray, ...]:
+        """f, Ktrans, vp and the interval of Ktrans, at given kep."""
+        model = self._model
+        low = np.maximum(model.ktrans_bounds_per_min[0], kep * model.ve_bounds[0])
+        high = np.minimum(model.ktrans_bounds_per_min[1], kep * model.ve_bounds[1])
+        vp_low, vp_high = model.vp_bounds
+        candidates = []
+        for vp_edge in {vp_low, vp_high}:
+            ktrans = np.clip((p - vp_edge * b) / q, low, high)
+            candidates.append((ktrans, np.full_like(ktrans, vp_edge)))
+        if vp_high > vp_low:
+            for edge in (low, high):
+                candidates.append((edge + 0 * p, np.clip((a - edge * b) / self._g, vp_low, vp_high)))
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ktrans = np.clip((p * self._g - a * b) / (q * self._g - b * b), low, high)
+            ktrans = np.where(np.isfinite(ktrans), ktrans, low)
+            candidates.append((ktrans, np.clip((a - ktrans * b) / self._g, vp_low, vp_high)))
+        values = np.array([k * (k * q + 2 * v * b - 2 * p) + v * (v * self._g - 2 * a) for k, v in candidates])
+        choice = np.argmin(values, axis=0)
+        ktrans, vp = (np.choose(choice, column) for column in zip(*candidates, strict=True))
+        return np.min(values, axis=0), ktrans, vp, low, high

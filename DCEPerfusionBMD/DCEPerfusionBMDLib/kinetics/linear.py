@@ -1,0 +1,132 @@
+"""Models that are linear in their parameters: the Patlak model, and Murase's linear method for the Tofts model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from scipy import integrate
+
+from .model import Model, Solution
+from .signal import FloatArray
+from .status import FitStatus
+from .tofts import Tofts
+
+_ON_BOUND = 1e-9
+
+
+class Patlak(Model):
+    """Patlak model: plasma volume and uptake without return, C_t = vp C_p + Ktrans integral_0^t C_p.
+
+    Parameters
+    ----------
+    times_s, plasma_concentration_mM : as in `Model`.
+    ktrans_bounds_per_min, vp_bounds : the box that the parameters are searched in.
+
+    References
+    ----------
+    Patlak CS, Blasberg RG, Fenstermacher JD, J Cereb Blood Flow Metab 1983;3:1-7; OSIPI CAPLEX M.IC1.006.
+    """
+
+    free = ("ktrans_per_min", "vp")
+    _settings = ("bounds",)
+
+    def __init__(
+        self,
+        times_s: npt.ArrayLike,
+        plasma_concentration_mM: npt.ArrayLike,
+        ktrans_bounds_per_min: tuple[float, float] = (1e-4, 5.0),
+        vp_bounds: tuple[float, float] = (0.0, 0.3),
+        delay_s: float = 0.0,
+    ) -> None:
+        super().__init__(times_s, plasma_concentration_mM, delay_s)
+        self.bounds = np.array([ktrans_bounds_per_min, vp_bounds], dtype=float)
+
+    @cached_property
+    def _regressors(self) -> FloatArray:
+        return np.array([self.response(0.0)[0][0], self.arterial_mM])
+
+    def concentration(self, **parameters: npt.ArrayLike) -> FloatArray:
+        arrays = np.broadcast_arrays(*(np.asarray(parameters[name], dtype=float) for name in self.free))
+        return np.stack([array.ravel() for array in arrays], axis=1) @ self._regressors
+
+    def jacobian(self, **parameters: npt.ArrayLike) -> FloatArray:
+        count = np.size(parameters["ktrans_per_min"])
+        return np.broadcast_to(self._regressors.T, (count, self.times_s.size, 2))
+
+    def derive(self, values: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+        return {}
+
+    def derived_gradient(self, name: str, values: Mapping[str, FloatArray]) -> FloatArray:
+        raise KeyError(name)
+
+    def _solve(self, data: npt.NDArray[np.floating], root_weights: FloatArray | None) -> Solution:
+        regressors = self._regressors if root_weights is None else self._regressors * root_weights
+        with np.errstate(invalid="ignore", over="ignore"):
+            projected = (data if root_weights is None else data * root_weights) @ regressors.T
+        normal = regressors @ regressors.T
+        (k_low, k_high), (v_low, v_high) = self.bounds
+        ktrans, vp = np.linalg.solve(normal, projected.T)
+        inside = (ktrans > k_low) & (ktrans < k_high) & (vp > v_low) & (vp < v_high)
+        # outside the box the minimum lies on one of its four edges
+        edges = [
+            (np.full_like(ktrans, k), np.clip((projected[:, 1] - normal[0, 1] * k) / normal[1, 1], v_low, v_high))
+            for k in (k_low, k_high)
+        ]
+        edges += [
+            (np.clip((projected[:, 0] - normal[0, 1] * v) / normal[0, 0], k_low, k_high), np.full_like(vp, v))
+            for v in (v_low, v_high)
+        ]
+        values = np.array(
+            [
+                normal[0, 0] * k * k + normal[1, 1] * v * v + 2 * (normal[0, 1] * k * v)
+                - 2 * (projected[:, 0] * k + projected[:, 1] * v)
+                for k, v in edges
+            ]
+        )  # fmt: skip
+        finite = np.isfinite(projected).all(axis=1)
+        choice = np.argmin(np.where(np.isfinite(values), values, np.inf), axis=0)
+        ktrans = np.where(inside, ktrans, np.choose(choice, [k for k, _ in edges]))
+        vp = np.where(inside, vp, np.choose(choice, [v for _, v in edges]))
+        uptake = inside | ((ktrans > k_low * (1 + _ON_BOUND)) | (vp > v_low))
+        solution = Solution(len(data), self.free)
+        solution.status[finite] = np.where(
+            uptake, np.where(inside, FitStatus.FITTED, FitStatus.AT_BOUND), FitStatus.NO_ENHANCEMENT
+        )[finite]
+        for name, found in (("ktrans_per_min", ktrans), ("vp", vp)):
+            solution.values[name] = np.where(finite & uptake, found, np.nan)
+        return solution
+
+
+class LinearTofts(Tofts):
+    """Tofts model by Murase's linear method: fast, but not the least-squares estimate, and biased by noise.
+
+    C_t = Ktrans integral C_p - kep integral C_t is solved as a linear equation, with integrals by the trapezoid rule;
+    the noise of C_t is in its own regressor. There are no bounds. It is here for comparison with the literature.
+
+    References
+    ----------
+    Murase K, Magn Reson Med 2004;51:858-862.
+    """
+
+    def _solve(self, data: npt.NDArray[np.floating], root_weights: FloatArray | None) -> Solution:
+        values = np.asarray(data, dtype=float)
+        roots = np.ones(self.times_s.size) if root_weights is None else root_weights
+        of_plasma = roots * integrate.cumulative_trapezoid(self.arterial_mM, self.times_min, initial=0)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            of_tissue = -roots * integrate.cumulative_trapezoid(values, self.times_min, axis=1, initial=0)
+            weighted = roots * values
+            pp = of_plasma @ of_plasma
+            pt, tt = of_tissue @ of_plasma, np.einsum("vt,vt->v", of_tissue, of_tissue)
+            pc, tc = weighted @ of_plasma, np.einsum("vt,vt->v", of_tissue, weighted)
+            determinant = pp * tt - pt * pt
+            ktrans, kep = (tt * pc - pt * tc) / determinant, (pp * tc - pt * pc) / determinant
+        solution = Solution(len(data), (*self.free, *self.derived))
+        finite = np.isfinite(values).all(axis=1)
+        plausible = finite & (ktrans > 0) & (kep > 0)
+        solution.status[finite] = np.where(plausible, FitStatus.FITTED, FitStatus.NO_ENHANCEMENT)[finite]
+        for name, found in (("ktrans_per_min", ktrans), ("kep_per_min", kep), ("ve", ktrans / kep)):
+            solution.values[name] = np.where(plausible, found, np.nan)
+        return solution

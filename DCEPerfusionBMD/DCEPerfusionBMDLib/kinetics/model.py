@@ -1,0 +1,359 @@
+"""What all kinetic models share: checks, weights, frames that are not finite, and the result of a fit."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from ..errors import Cancelled
+from .response import response
+from .signal import FloatArray
+from .status import FitStatus
+
+_PART_VOXELS = 65536
+_LINEARIZED_VOXELS = 4096
+StatusArray = npt.NDArray[np.uint8]
+_M = TypeVar("_M", bound="Model")
+
+
+class Solution:
+    """What a solver returns for a set of voxels: parameters by name, and the status."""
+
+    def __init__(self, count: int, names: tuple[str, ...]) -> None:
+        self.values = {name: np.full(count, np.nan) for name in names}
+        self.status: StatusArray = np.full(count, FitStatus.CONVERSION_INVALID, dtype=np.uint8)
+
+    def put(self, where: Any, part: Solution) -> None:
+        """Write the solution of some voxels into this one."""
+        for name, values in part.values.items():
+            self.values[name][where] = values
+        self.status[where] = part.status
+
+
+class Model(ABC):
+    """A kinetic model for one arterial input (or reference curve).
+
+    Parameters
+    ----------
+    times_s : (n_times,) strictly increasing.
+    plasma_concentration_mM : (n_times,), finite, zero before the first sample, with a positive sample.
+    delay_s : how much later than in the curve the agent arrives in the tissue; may be a fraction of a frame.
+
+    Raises
+    ------
+    ValueError
+        when shapes differ, times do not increase or are too few, or the curve is not finite or nowhere positive.
+    """
+
+    free: ClassVar[tuple[str, ...]]
+    """Names of the parameters that are fitted."""
+    derived: ClassVar[tuple[str, ...]] = ()
+    """Names of the parameters that follow from them."""
+    _settings: ClassVar[tuple[str, ...]] = ()
+    """Names of the attributes that a model has beside times, curve and delay."""
+
+    def __init__(self, times_s: npt.ArrayLike, plasma_concentration_mM: npt.ArrayLike, delay_s: float = 0.0) -> None:
+        self.delay_s = float(delay_s)
+        self.times_s = np.asarray(times_s, dtype=float)
+        self.plasma_concentration_mM = np.asarray(plasma_concentration_mM, dtype=float)
+        if self.times_s.ndim != 1 or self.times_s.shape != self.plasma_concentration_mM.shape:
+            raise ValueError(
+                f"times {self.times_s.shape} and plasma curve {self.plasma_concentration_mM.shape} must be two lists "
+                "of the same length"
+            )
+        if self.times_s.size <= len(self.free):
+            raise ValueError(
+                f"{self.times_s.size} frame{'s are' if self.times_s.size != 1 else ' is'} too few to fit "
+                f"{len(self.free)} parameters; at least {len(self.free) + 1} are needed"
+            )
+        if not np.all(np.isfinite(self.times_s)):
+            raise ValueError("times must be finite numbers")
+        not_after = np.flatnonzero(np.diff(self.times_s) <= 0)
+        if not_after.size:
+            i = int(not_after[0])
+            raise ValueError(
+                f"times must increase: frame {i + 2} ({self.times_s[i + 1]:g} s) does not come after "
+                f"frame {i + 1} ({self.times_s[i]:g} s)"
+            )
+        if not np.all(np.isfinite(self.plasma_concentration_mM)):
+            raise ValueError("the plasma curve must be finite in every frame")
+        if not np.any(self.plasma_concentration_mM[1:] > 0):
+            raise ValueError("the plasma curve has no positive sample, so there is no arterial input")
+
+    @property
+    def times_min(self) -> FloatArray:
+        """(n_times,) in minutes."""
+        return self.times_s / 60.0
+
+    @cached_property
+    def arterial_mM(self) -> FloatArray:
+        """(n_times,) the plasma curve as the tissue sees it: later by the delay."""
+        return np.interp(self.times_s - self.delay_s, self.times_s, self.plasma_concentration_mM, left=0.0)
+
+    def response(self, kep_per_min: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """h(t - delay; kep) and its derivative by kep, exact (`response.response`); (n_kep, n_times) both."""
+        if self.delay_s == 0.0:
+            return response(self.times_min, self.plasma_concentration_mM, kep_per_min)
+        seen = np.clip(self.times_s - self.delay_s, self.times_s[0], None)
+        grid = np.union1d(self.times_s, seen)
+        plasma = np.interp(grid, self.times_s, self.plasma_concentration_mM)
+        where = np.searchsorted(grid, seen)
+        h, dh = response(grid / 60.0, plasma, kep_per_min)
+        return h[:, where], dh[:, where]
+
+    def with_delay(self: _M, delay_s: float) -> _M:
+        """The same model with another delay."""
+        other = copy.copy(self)
+        kept = ("times_s", "plasma_concentration_mM", *self._settings)
+        other.__dict__ = {name: value for name, value in self.__dict__.items() if name in kept}
+        other.delay_s = float(delay_s)
+        return other
+
+    @abstractmethod
+    def concentration(self, **parameters: npt.ArrayLike) -> FloatArray:
+        """Tissue concentration in mM, (n_voxels, n_times), of the free parameters given by name."""
+
+    @abstractmethod
+    def jacobian(self, **parameters: npt.ArrayLike) -> FloatArray:
+        """Derivative of the concentration by each free parameter, (n_voxels, n_times, n_free)."""
+
+    @abstractmethod
+    def derive(self, values: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+        """The derived parameters."""
+
+    @abstractmethod
+    def derived_gradient(self, name: str, values: Mapping[str, FloatArray]) -> FloatArray:
+        """Derivative of a derived parameter by each free one, (n_voxels, n_free)."""
+
+    @abstractmethod
+    def _solve(self, data: npt.NDArray[np.floating], root_weights: FloatArray | None) -> Solution:
+        """Least squares of each voxel; those with frames that are not finite come out as CONVERSION_INVALID, NaN."""
+
+    def fit(
+        self,
+        concentration_mM: npt.ArrayLike,
+        weights: npt.ArrayLike | None = None,
+        progress: Callable[[float], bool] | None = None,
+    ) -> Fit:
+        """Least-squares parameters of every voxel within the bounds of the model.
+
+        Parameters
+        ----------
+        concentration_mM : (n_voxels, n_times) or (n_times,). Frames that are not finite are left out of their voxel.
+        weights : (n_times,) not negative; all one when None. The inverse variance of each frame is the natural choice.
+        progress : called with the fraction done; a return of False cancels.
+
+        Returns
+        -------
+        Fit with arrays of n_voxels.
+
+        Raises
+        ------
+        ValueError
+            when shapes differ, or a weight is negative or not finite.
+        Cancelled
+            when `progress` asks for it.
+        """
+        data = np.atleast_2d(np.asarray(concentration_mM))
+        if data.dtype not in (np.float32, np.float64):
+            data = data.astype(float)
+        if data.ndim != 2 or data.shape[1] != self.times_s.size:
+            raise ValueError(f"concentration {data.shape} must be (voxels, {self.times_s.size} times)")
+        root_weights = self._root_weights(weights)
+        solution = Solution(len(data), (*self.free, *self.derived))
+        for start in range(0, len(data), _PART_VOXELS):
+            if progress and not progress(start / len(data)):
+                raise Cancelled
+            part = slice(start, start + _PART_VOXELS)
+            solution.put(part, self._solve_part(data[part], root_weights))
+        return Fit(self, solution, data, root_weights)
+
+    def _root_weights(self, weights: npt.ArrayLike | None) -> FloatArray | None:
+        if weights is None:
+            return None
+        values = np.asarray(weights, dtype=float)
+        if values.shape != self.times_s.shape or not (np.isfinite(values) & (values >= 0)).all():
+            raise ValueError(f"weights {values.shape} must be {self.times_s.size} numbers, finite and not negative")
+        if np.count_nonzero(values) <= len(self.free):
+            raise ValueError(f"only {np.count_nonzero(values)} frames have a weight; {len(self.free) + 1} are needed")
+        return np.sqrt(values)
+
+    def _solve_part(self, data: npt.NDArray[np.floating], root_weights: FloatArray | None) -> Solution:
+        """Solve voxels, those with missing frames grouped by which frames they miss."""
+        solution = self._solve(data, root_weights)
+        broken = np.flatnonzero(solution.status == FitStatus.CONVERSION_INVALID)
+        if not broken.size:
+            return solution
+        missing = ~np.isfinite(data[broken])
+        patterns, pattern_of = np.unique(missing, axis=0, return_inverse=True)
+        for number, pattern in enumerate(patterns):
+            where = broken[pattern_of.ravel() == number]
+            left = np.where(pattern, 0.0, 1.0 if root_weights is None else root_weights)
+            if np.count_nonzero(left) > len(self.free):
+                solution.put(where, self._solve(np.where(pattern, 0.0, data[where]), left))
+            elif not pattern.all():
+                solution.status[where] = FitStatus.TOO_FEW_FRAMES
+        return solution
+
+
+class Fit:
+    """Result of a fit: one array per parameter, by its name (`fit.ktrans_per_min`), over the voxels.
+
+    Parameters are NaN where `status` is neither FITTED nor AT_BOUND.
+
+    Attributes
+    ----------
+    model : the model that was fitted.
+    status : (n_voxels,) `FitStatus` codes.
+    """
+
+    def __init__(
+        self, model: Model, solution: Solution, data: npt.NDArray[np.floating], root_weights: FloatArray | None
+    ) -> None:
+        self.model = model
+        self.parameters = solution.values
+        self.status = solution.status
+        self._data = data
+        self._root_weights = root_weights
+
+    def __getattr__(self, name: str) -> FloatArray:
+        parameters = self.__dict__.get("parameters", {})
+        if name in parameters:
+            values: FloatArray = parameters[name]
+            return values
+        raise AttributeError(f"a fit of {type(self.model).__name__} has no {name!r}; it has {', '.join(parameters)}")
+
+    def __len__(self) -> int:
+        return int(self.status.size)
+
+    def predict(self) -> FloatArray:
+        """Fitted concentration in mM, (n_voxels, n_times); NaN where there is no estimate."""
+        return self._predict(slice(None))
+
+    def _predict(self, where: slice) -> FloatArray:
+        free = self._free(where)
+        fitted = np.isfinite(free[self.model.free[0]])
+        concentration = np.full((fitted.size, self.model.times_s.size), np.nan)
+        if fitted.any():
+            concentration[fitted] = self.model.concentration(**{name: v[fitted] for name, v in free.items()})
+        return concentration
+
+    @property
+    def rmse_mM(self) -> FloatArray:
+        """(n_voxels,) weighted root mean square of the residual."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.sqrt(self._squares / self._weight_sum)
+
+    @property
+    def r_squared(self) -> FloatArray:
+        """(n_voxels,) 1 - residual sum of squares / sum of squares of the data about their mean, both weighted."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(self._spread > 0, 1.0 - self._squares / self._spread, np.nan)
+
+    @property
+    def aicc(self) -> FloatArray:
+        """(n_voxels,) Akaike's information criterion, corrected for small samples; smaller is better.
+
+        References
+        ----------
+        Hurvich CM, Tsai CL, Biometrika 1989;76:297-307.
+        """
+        count, free = self._frame_count, len(self.model.free) + 1  # the noise is a parameter too
+        with np.errstate(divide="ignore", invalid="ignore"):
+            correction = np.where(count > free + 1, 2.0 * free * (free + 1) / (count - free - 1), np.inf)
+            return count * np.log(self._squares / count) + 2.0 * free + correction
+
+    def covariance(self) -> FloatArray:
+        """(n_voxels, n_free, n_free) covariance of the free parameters, linearized at the estimate.
+
+        sigma^2 (J^T W J)^-1 with sigma^2 = weighted residual sum of squares / (frames - free parameters). NaN where
+        there is no estimate, or where the estimate lies on a bound, at which it has no such distribution.
+        """
+        size = len(self.model.free)
+        covariance = np.full((len(self), size, size), np.nan)
+        interior = np.flatnonzero(self.status == FitStatus.FITTED)
+        for start in range(0, interior.size, _LINEARIZED_VOXELS):
+            where = interior[start : start + _LINEARIZED_VOXELS]
+            jacobian = self.model.jacobian(**self._free(where)) * self._roots(where)[:, :, np.newaxis]
+            scale = np.sqrt(np.square(jacobian).sum(axis=1))
+            scale[scale == 0] = np.nan
+            normal = np.einsum("vti,vtj->vij", jacobian, jacobian) / (scale[:, :, np.newaxis] * scale[:, np.newaxis, :])
+            variance = self._squares[where] / np.maximum(self._frame_count[where] - size, 1)
+            regular = np.isfinite(normal).all(axis=(1, 2))
+            regular[regular] = np.linalg.cond(normal[regular]) < 1e14
+            inverse = np.full_like(normal, np.nan)
+            inverse[regular] = np.linalg.inv(normal[regular])
+            inverse /= scale[:, :, np.newaxis] * scale[:, np.newaxis, :]
+            covariance[where] = inverse * variance[:, np.newaxis, np.newaxis]
+        return covariance
+
+    def standard_error(self, name: str) -> FloatArray:
+        """(n_voxels,) standard error of a parameter, free or derived (by propagation); NaN as in `covariance`."""
+        covariance = self._covariance
+        if name in self.model.free:
+            index = self.model.free.index(name)
+            return np.sqrt(covariance[:, index, index])
+        gradient = self.model.derived_gradient(name, self.parameters)
+        return np.sqrt(np.einsum("vi,vij,vj->v", gradient, covariance, gradient))
+
+    def correlation(self) -> FloatArray:
+        """(n_voxels, n_free, n_free) correlation of the estimates of the free parameters."""
+        deviation = np.sqrt(np.einsum("vii->vi", self._covariance))
+        return self._covariance / (deviation[:, :, np.newaxis] * deviation[:, np.newaxis, :])
+
+    def confidence_interval(self, name: str, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
+        """Lower and upper limit, (n_voxels,) each, from the standard error and Student's t distribution."""
+        freedom = np.maximum(self._frame_count - len(self.model.free), 1)
+        half = stats.t.ppf(0.5 + level / 2, freedom) * self.standard_error(name)
+        return self.parameters[name] - half, self.parameters[name] + half
+
+    @cached_property
+    def _covariance(self) -> FloatArray:
+        return self.covariance()
+
+    def _free(self, where: Any) -> dict[str, FloatArray]:
+        return {name: self.parameters[name][where] for name in self.model.free}
+
+    def _roots(self, where: Any) -> FloatArray:
+        """(n, n_times) root weights, zero in frames that are not finite."""
+        roots = np.where(np.isfinite(self._data[where]), 1.0, 0.0)
+        return roots if self._root_weights is None else roots * self._root_weights
+
+    @cached_property
+    def _moments(self) -> tuple[FloatArray, ...]:
+        """Per voxel: frames used, sum of weights, residual sum of squares, sum of squares about the mean."""
+        columns = np.empty((4, len(self)))
+        for start in range(0, len(self), _LINEARIZED_VOXELS):
+            where = slice(start, start + _LINEARIZED_VOXELS)
+            weights = np.square(self._roots(where))
+            values = np.where(weights > 0, self._data[where], 0.0).astype(float)
+            columns[0, where] = np.count_nonzero(weights, axis=1)
+            columns[1, where] = weights.sum(axis=1)
+            columns[2, where] = np.einsum("vt,vt->v", weights, np.square(values - self._predict(where)))
+            with np.errstate(divide="ignore", invalid="ignore"):
+                mean = np.einsum("vt,vt->v", weights, values) / columns[1, where]
+            columns[3, where] = np.einsum("vt,vt->v", weights, np.square(values - mean[:, np.newaxis]))
+        return tuple(columns)
+
+    @property
+    def _frame_count(self) -> FloatArray:
+        return self._moments[0]
+
+    @property
+    def _weight_sum(self) -> FloatArray:
+        return self._moments[1]
+
+    @property
+    def _squares(self) -> FloatArray:
+        return self._moments[2]
+
+    @property
+    def _spread(self) -> FloatArray:
+        return self._moments[3]
