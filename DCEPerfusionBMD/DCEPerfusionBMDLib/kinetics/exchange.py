@@ -13,18 +13,38 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from .levenberg import minimize_in_box
+from .levenberg import minimize_sums
 from .model import Model, Solution
 from .profile import Family
 from .signal import FloatArray
 from .status import FitStatus
 
-_CHUNK_VOXELS = 4096
+_CHUNK_VOXELS = 16384
+_RACE_VOXELS = 256
+_BLOCK_RUNS = 2048  # what the sums of the normal equations hold in the cache
 _ON_BOUND = 1e-6
-_SPAN_TOLERANCE = 1e-9
-_FAST_RATES = 14
-_SLOW_RATES = 12
-_SHARES = np.array([0.02, 0.1, 0.25, 0.45, 0.65, 0.85, 0.97])
+_SPAN_TOLERANCE = 1e-8
+_FLAT = 1e-8  # decrease that is not worth a step, relative to the residual
+_ROUNDING = 1e-16  # ... and relative to the data
+_HALF_PER_MIN = np.array([[0.5], [0.3]])
+# shapes that the search starts from: Fp/vp, PS/vp and PS/ve in 1/min, each range cut into a low, middle and high part
+_SHAPES_PER_MIN = (np.geomspace(0.1, 500.0, 15), np.geomspace(0.01, 200.0, 12), np.geomspace(0.01, 50.0, 12))
+_PARTS_PER_MIN = ((2.0, 25.0), (0.25, 5.0), (0.15, 2.5))
+_LOW, _MIDDLE, _HIGH, _ANY = (0,), (1,), (2,), (0, 1, 2)
+_REGIONS = (
+    (_LOW + _MIDDLE, _MIDDLE, _MIDDLE),
+    (_HIGH, _MIDDLE + _HIGH, _LOW + _MIDDLE),
+    (_ANY, _ANY, _MIDDLE + _HIGH),
+    (_MIDDLE + _HIGH, _ANY, _LOW),
+    (_HIGH, _LOW, _MIDDLE),
+    (_LOW + _MIDDLE, _LOW, _MIDDLE),
+    (_HIGH, _HIGH, _LOW),
+    (_LOW, _LOW + _MIDDLE, _HIGH),
+    (_HIGH, _HIGH, _HIGH),
+)
+_ROUNDS = ((3, 5), (5, 3))
+_WORTH = 1.1
+_APART = 0.1
 
 
 class TwoCompartmentExchange(Model):
@@ -59,20 +79,18 @@ class TwoCompartmentExchange(Model):
         self.bounds = np.array([fp_bounds_per_min, ps_bounds_per_min, vp_bounds, ve_bounds], dtype=float)
 
     def concentration(self, **parameters: npt.ArrayLike) -> FloatArray:
-        values = self._stacked(parameters)
-        rates, flows, _, _ = _exponentials(np.log(values))
-        fast, slow = (self.response(rate)[0] for rate in rates)
-        return flows[0][:, np.newaxis] * fast + flows[1][:, np.newaxis] * slow
+        rates, flows, _, _ = _exponentials(self._stacked(parameters))
+        return sum(flow[:, np.newaxis] * self.response(rate)[0] for rate, flow in zip(rates, flows, strict=True))
 
     def jacobian(self, **parameters: npt.ArrayLike) -> FloatArray:
         values = self._stacked(parameters)
-        rates, flows, rate_slopes, flow_slopes = _exponentials(np.log(values))
-        jacobian = np.zeros((len(values), self.times_s.size, 4))
-        for rate, flow, rate_slope, flow_slope in zip(rates, flows, rate_slopes, flow_slopes, strict=True):
+        rates, flows, log_rate_slopes, flow_slopes = _exponentials(values)
+        jacobian = np.zeros((values.shape[1], self.times_s.size, 4))
+        for rate, flow, log_rate_slope, flow_slope in zip(rates, flows, log_rate_slopes, flow_slopes, strict=True):
             h, dh = self.response(rate)
-            jacobian += h[:, :, np.newaxis] * flow_slope[:, np.newaxis, :]
-            jacobian += dh[:, :, np.newaxis] * (flow[:, np.newaxis] * rate_slope)[:, np.newaxis, :]
-        return jacobian / values[:, np.newaxis, :]
+            jacobian += h[:, :, np.newaxis] * flow_slope.T[:, np.newaxis, :]
+            jacobian += dh[:, :, np.newaxis] * (flow * rate * log_rate_slope).T[:, np.newaxis, :]
+        return jacobian / values.T[:, np.newaxis, :]
 
     def derive(self, values: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
         """Ktrans = Fp PS / (Fp + PS)."""
@@ -88,7 +106,7 @@ class TwoCompartmentExchange(Model):
 
     def _stacked(self, parameters: Mapping[str, npt.ArrayLike]) -> FloatArray:
         arrays = np.broadcast_arrays(*(np.asarray(parameters[name], dtype=float) for name in self.free))
-        return np.stack([array.ravel() for array in arrays], axis=1)
+        return np.stack([array.ravel() for array in arrays])
 
     @cached_property
     def _family(self) -> Family:
@@ -112,18 +130,17 @@ class TwoCompartmentExchange(Model):
         return solution
 
     def _solve_finite(self, data: FloatArray, reduced: _Reduced) -> Solution:
-        coordinates = data @ reduced.basis
         scale = np.square(data).sum(axis=1)
-        low, high = np.log(self.bounds).T
-        best, squares = reduced.minimize(coordinates, scale, low, high)
+        best, squares = reduced.minimize(data, scale)
+        low, high = reduced.box
         solution = Solution(len(data), (*self.free, *self.derived))
-        rest = scale - np.square(coordinates).sum(axis=1)
-        uptake = squares + rest < scale * (1 - _ON_BOUND)
-        at_bound = ((best <= low + _ON_BOUND) | (best >= high - _ON_BOUND)).any(axis=1)
+        uptake = squares < scale * (1 - _ON_BOUND)
+        bound = (best <= low * (1 + _ON_BOUND)) | (best >= high * (1 - _ON_BOUND))
+        at_bound = bound.any(axis=0)
         solution.status[:] = np.where(
             uptake, np.where(at_bound, FitStatus.AT_BOUND, FitStatus.FITTED), FitStatus.NO_ENHANCEMENT
         )
-        values = dict(zip(self.free, np.exp(best).T, strict=True))
+        values = dict(zip(self.free, _from_search(best), strict=True))
         for name, found in {**values, **self.derive(values)}.items():
             solution.values[name] = np.where(uptake, found, np.nan)
         return solution
@@ -138,115 +155,231 @@ class _Reduced:
         lengths = np.linalg.norm(curves, axis=1, keepdims=True)
         _, singular, rows = np.linalg.svd(curves / lengths, full_matrices=False)
         self.basis = np.ascontiguousarray(rows[singular > _SPAN_TOLERANCE * singular[0]].T)
+        self.box = _to_search(model.bounds)[:, :, np.newaxis].transpose(1, 0, 2)
         self._theta = family.theta
-        self._table = np.ascontiguousarray(curves @ self.basis)
-        self._log_bounds = np.log(model.bounds)
+        self._cubics = _cubics((curves @ self.basis).T)
         self._make_dictionary(model)
 
     def _make_dictionary(self, model: TwoCompartmentExchange) -> None:
-        """Shapes: a fast and a slow rate, and the share of the slow one; the flow scales them."""
-        span_min = model.times_min[-1] - model.times_min[0]
-        step_min = float(np.median(np.diff(model.times_min)))
-        slow = np.geomspace(0.03 / span_min, 2.0 / step_min, _SLOW_RATES)
-        fast = np.geomspace(0.3 / span_min, 20.0 / step_min, _FAST_RATES)
-        k1, k2, share = (array.ravel() for array in np.meshgrid(fast, slow, _SHARES, indexing="ij"))
-        keep = k1 > 1.3 * k2
-        self._k1, self._k2, self._share = k1[keep], k2[keep], share[keep]
-        at_fast, at_slow = (self._curves(np.log(rate))[0] for rate in (self._k1, self._k2))
-        shapes = (1 - self._share)[:, np.newaxis] * at_fast + self._share[:, np.newaxis] * at_slow
-        self._lengths = np.linalg.norm(shapes, axis=1)
-        self._units = np.ascontiguousarray((shapes / self._lengths[:, np.newaxis]).T)
+        """Shapes for Fp = 1 that some flow carries into the box, sorted by the part of the ranges that they lie in."""
+        a, b, c = (axis.ravel() for axis in np.meshgrid(*_SHAPES_PER_MIN, indexing="ij"))
+        parameters = np.stack((np.ones_like(a), b / a, 1.0 / a, b / (a * c)))
+        least = (model.bounds[:, :1] / parameters).max(axis=0)
+        most = (model.bounds[:, 1:] / parameters).min(axis=0)
+        cells = sum(3**n * np.digitize(rate, _PARTS_PER_MIN[n]) for n, rate in enumerate((a, b, c)))
+        kept = np.flatnonzero(least < most)
+        kept = kept[np.argsort(cells[kept], kind="stable")]
+        self._shape_parameters, self._least_flow, self._most_flow = parameters[:, kept], least[kept], most[kept]
+        self._cell_starts = np.searchsorted(cells[kept], np.arange(28))
+        rates, flows, _, _ = _exponentials(self._shape_parameters)
+        shapes = flows[0] * self._curves(np.log(rates[0]))[0] + flows[1] * self._curves(np.log(rates[1]))[0]
+        self._lengths = np.linalg.norm(shapes, axis=0)
+        self._units = (shapes / self._lengths).astype(np.float32)
 
-    def minimize(
-        self, coordinates: FloatArray, scale: FloatArray, low: FloatArray, high: FloatArray
+    def minimize(self, data: FloatArray, scale: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Search coordinates (4, n) of the least sum of squares within the box, and that sum.
+
+        Runs from several starts take turns: after a few steps only the best that are apart go on.
+        """
+        coordinates = np.ascontiguousarray((data @ self.basis).T)
+        rest = np.maximum(scale - np.square(coordinates).sum(axis=0), 0.0)
+        runs, voxels = [], []
+        for start in range(0, len(data), _RACE_VOXELS):
+            part = slice(start, start + _RACE_VOXELS)
+            run, voxel = self._race(coordinates[:, part], rest[part], scale[part])
+            runs.append(run)
+            voxels.append(voxel + start)
+        run, voxel = np.concatenate(runs, axis=1), np.concatenate(voxels)
+        found, squares = self._run(run, coordinates, rest, scale, voxel, None)
+        order = np.lexsort((squares, voxel))
+        first = order[np.searchsorted(voxel[order], np.arange(len(data)))]
+        return found[:, first], squares[first]
+
+    def _race(
+        self, coordinates: FloatArray, rest: FloatArray, scale: FloatArray
+    ) -> tuple[FloatArray, npt.NDArray[np.intp]]:
+        """The few most promising runs after their first steps: search coordinates (4, n) and the voxels they are of."""
+        runs = self._starts(coordinates)
+        voxel = np.broadcast_to(np.arange(runs.shape[2]), runs.shape[1:])
+        alive = np.ones(voxel.shape, dtype=bool)
+        for steps, keep in _ROUNDS:
+            squares = np.full(alive.shape, np.inf)
+            runs[:, alive], squares[alive] = self._run(runs[:, alive], coordinates, rest, scale, voxel[alive], steps)
+            order = np.argsort(squares, axis=0)[: keep + 2]
+            squares = np.take_along_axis(squares, order, axis=0)
+            runs = np.take_along_axis(runs, order[np.newaxis], axis=1)
+            voxel = voxel[: len(order)]
+            alive = squares < _WORTH * squares[0] + _ROUNDING * scale
+            logs = np.log(runs)
+            for i in range(1, len(order)):
+                for j in range(i):
+                    alive[i] &= ~alive[j] | (np.abs(logs[:, i] - logs[:, j]).max(axis=0) > _APART)
+            alive &= np.cumsum(alive, axis=0) <= keep
+        return runs[:, alive], voxel[alive]
+
+    def _run(
+        self,
+        start: FloatArray,
+        coordinates: FloatArray,
+        rest: FloatArray,
+        scale: FloatArray,
+        voxel: npt.NDArray[np.intp],
+        steps: int | None,
     ) -> tuple[FloatArray, FloatArray]:
-        """Logarithms of the parameters at the minimum within the box, and the sum of squares there."""
-        scores = coordinates @ self._units
-        flows = np.maximum(scores, 0.0) / self._lengths
-        starts = self._starts(coordinates, scores, flows)
+        """Search coordinates and sums of squares after some steps (to the end when None) from starts (4, n)."""
+        rest, rounding = rest[voxel], _ROUNDING * scale[voxel]
 
-        def evaluate(parameters: FloatArray, where: npt.NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
-            predicted, jacobian = self._predict(parameters)
-            return predicted - coordinates[where], jacobian
+        def sums(here: FloatArray, which: npt.NDArray[np.intp]) -> tuple[FloatArray, FloatArray, FloatArray]:
+            parts = [slice(first, first + _BLOCK_RUNS) for first in range(0, which.size, _BLOCK_RUNS)]
+            of_parts = [self.sums(here[:, part], coordinates[:, voxel[which[part]]]) for part in parts]
+            squares, gradient, normal = (np.concatenate(of, axis=-1) for of in zip(*of_parts, strict=True))
+            return squares, gradient, normal
 
-        best, least = minimize_in_box(evaluate, starts[0], low, high, scale)
-        for start in starts[1:]:
-            other, squares = minimize_in_box(evaluate, start, low, high, scale)
-            better = squares < least
-            best[better], least[better] = other[better], squares[better]
-        return best, least
+        def flat(squares: FloatArray, which: npt.NDArray[np.intp]) -> FloatArray:
+            return _FLAT * (squares + rest[which]) + rounding[which]
 
-    def _starts(self, coordinates: FloatArray, scores: FloatArray, flows: FloatArray) -> list[FloatArray]:
-        """The best shape, once it is cut to the box."""
-        starts = []
-        for part in (slice(None),):
-            index = np.argmax(scores[:, part], axis=1)
-            flow = flows[np.arange(len(scores)), index]
-            starts.append(self._parameters(index, np.maximum(flow, 1e-6)))
-        return starts
+        limit = {} if steps is None else {"steps": steps}
+        found, squares, _ = minimize_sums(sums, start, self.box[0, :, 0], self.box[1, :, 0], flat, **limit)
+        return found, squares + rest
 
-    def _parameters(self, index: npt.NDArray[np.intp], flow: FloatArray) -> FloatArray:
-        """Logarithms of Fp, PS, vp and ve of dictionary shapes with a flow, cut to the box."""
-        k1, k2, share = self._k1[index], self._k2[index], self._share[index]
-        per_tb = k1 - share * (k1 - k2)
-        vp = flow / per_tb
-        per_te = k1 * k2 / per_tb
-        ps = np.maximum(vp * (k1 + k2 - per_te) - flow, 1e-9)
-        logs = np.log(np.stack((flow, ps, vp, ps / per_te), axis=1))
-        return np.clip(logs, *self._log_bounds.T)
+    def _starts(self, coordinates: FloatArray) -> FloatArray:
+        """Search coordinates (4, n_regions, n_voxels) of the best shape in each region."""
+        scores = coordinates.T.astype(np.float32) @ self._units
+        count = len(scores)
+        every = np.arange(count)
+        cells = [slice(*ends) for ends in zip(self._cell_starts[:-1], self._cell_starts[1:], strict=True)]
+        best = np.zeros((len(cells), count), dtype=np.intp)
+        score = np.full((len(cells), count), -np.inf)
+        for cell, part in enumerate(cells):
+            if part.stop > part.start:
+                best[cell] = part.start + np.argmax(scores[:, part], axis=1)
+                score[cell] = scores[every, best[cell]]
+        starts = np.empty((4, len(_REGIONS), count))
+        for n, region in enumerate(_REGIONS):
+            inside = np.array([i + 3 * j + 9 * k for i in region[0] for j in region[1] for k in region[2]])
+            cell = inside[np.argmax(score[inside], axis=0)]
+            shape = best[cell, every]
+            flow = np.clip(score[cell, every] / self._lengths[shape], self._least_flow[shape], self._most_flow[shape])
+            starts[:, n] = self._shape_parameters[:, shape] * flow
+        return _to_search(starts.reshape(4, -1)).reshape(starts.shape)
 
-    def _predict(self, log_parameters: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Coordinates of the curve and their derivatives by the logarithms of the parameters."""
-        rates, flows, rate_slopes, flow_slopes = _exponentials(log_parameters)
-        predicted = np.zeros((len(log_parameters), self._table.shape[1]))
-        jacobian = np.zeros((*predicted.shape, 4))
-        for rate, flow, rate_slope, flow_slope in zip(rates, flows, rate_slopes, flow_slopes, strict=True):
-            h, dh = self._curves(np.log(rate))
-            predicted += flow[:, np.newaxis] * h
-            jacobian += h[:, :, np.newaxis] * flow_slope[:, np.newaxis, :]
-            jacobian += dh[:, :, np.newaxis] * ((flow / rate)[:, np.newaxis] * rate_slope)[:, np.newaxis, :]
-        return predicted, jacobian
+    def sums(self, coordinates: FloatArray, data: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Sum of squares, half its gradient and the normal matrix, at search coordinates (4, n)."""
+        parameters = _from_search(coordinates)
+        rates, flows, log_rate_slopes, flow_slopes = _exponentials(parameters)
+        curves = [curve for rate in rates for curve in self._curves(np.log(rate))]
+        # the Jacobian is a 4 x 4 matrix per voxel, applied to both curves and their derivatives
+        mix = np.stack((flow_slopes[0], flows[0] * log_rate_slopes[0], flow_slopes[1], flows[1] * log_rate_slopes[1]))
+        mix *= _log_slopes(parameters, coordinates)
+        residual = flows[0] * curves[0]
+        residual += flows[1] * curves[2]
+        residual -= data
+        on_curves = np.stack([np.einsum("rv,rv->v", curve, residual) for curve in curves])
+        gram = np.empty((4, 4, residual.shape[1]))
+        for i in range(4):
+            for j in range(i + 1):
+                gram[i, j] = gram[j, i] = np.einsum("rv,rv->v", curves[i], curves[j])
+        gradient = np.einsum("apv,av->pv", mix, on_curves)
+        normal = np.einsum("apv,aqv->pqv", mix, np.einsum("abv,bqv->aqv", gram, mix))
+        return np.einsum("rv,rv->v", residual, residual), gradient, normal
 
     def _curves(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Coordinates of h at any theta = ln(rate), and their derivative by theta; cubic in the table."""
+        """Coordinates (r, n) of h at any theta = ln(rate), and their derivative by theta; cubic in the table."""
         step = self._theta[1] - self._theta[0]
         position = (theta - self._theta[0]) / step
         cell = np.clip(position.astype(np.intp), 1, self._theta.size - 3)
-        u = (position - cell)[:, np.newaxis]
-        before, left, right, after = (self._table[cell + n] for n in (-1, 0, 1, 2))
-        linear = right - before / 3 - left / 2 - after / 6
-        square = (before + right) / 2 - left
-        cube = (after - before) / 6 + (left - right) / 2
-        return left + u * (linear + u * (square + u * cube)), (linear + u * (2 * square + 3 * u * cube)) / step
+        u = position - cell
+        c0, c1, c2, c3 = np.split(np.take(self._cubics, cell, axis=1, mode="clip"), 4)
+        dh = c3 * (3.0 * u)
+        dh += 2.0 * c2
+        dh *= u
+        dh += c1
+        dh /= step
+        c3 *= u
+        c3 += c2
+        c3 *= u
+        c3 += c1
+        c3 *= u
+        c3 += c0
+        return c3, dh
 
 
-def _exponentials(
-    log_parameters: FloatArray,
-) -> tuple[
-    tuple[FloatArray, FloatArray], tuple[FloatArray, FloatArray], tuple[FloatArray, ...], tuple[FloatArray, ...]
-]:
-    """Rates and flows of the fast and the slow exponential, and their derivatives by the log parameters (n, 4)."""
-    fp, ps, vp, ve = np.exp(log_parameters).T
-    per_tp, per_te, per_tb = (fp + ps) / vp, ps / ve, fp / vp
-    zero = np.zeros_like(fp)
-    d_tp = np.stack((per_tb, ps / vp, -per_tp, zero), axis=1)
-    d_te = np.stack((zero, per_te, zero, -per_te), axis=1)
-    d_tb = np.stack((per_tb, zero, -per_tb, zero), axis=1)
-    total, product = per_tp + per_te, per_te * per_tb
-    # (1/Tp - 1/Te)^2 + 4 PS/(vp Te) is the same as total^2 - 4 product, without its cancellation
-    root = np.sqrt((per_tp - per_te) ** 2 + 4.0 * (ps / vp) * per_te)
-    d_total = d_tp + d_te
-    d_product = d_te * per_tb[:, np.newaxis] + per_te[:, np.newaxis] * d_tb
-    d_root = (total[:, np.newaxis] * d_total - 2.0 * d_product) / root[:, np.newaxis]
+def _cubics(table: FloatArray) -> FloatArray:
+    """Coefficients (4 r, n) of the cubics through four neighbors of each entry of a table (r, n)."""
+    before, left = np.roll(table, 1, axis=1), table
+    right, after = np.roll(table, -1, axis=1), np.roll(table, -2, axis=1)
+    return np.vstack(
+        (
+            left,
+            right - before / 3 - left / 2 - after / 6,
+            (before + right) / 2 - left,
+            (after - before) / 6 + (left - right) / 2,
+        )
+    )
+
+
+def _to_search(parameters: FloatArray) -> FloatArray:
+    """The coordinates that the search takes its steps in, for Fp, PS, vp and ve (4, n).
+
+    Flow and permeability become x / (x + half): what they do saturates, and curves change with 1/x when they are high.
+    Volumes stay as they are: when exchange is fast the curve is that of their sum. So the valleys of the sum of
+    squares are nearly straight.
+    """
+    x = np.array(parameters, dtype=float)
+    x[:2] /= x[:2] + _HALF_PER_MIN
+    return x
+
+
+def _from_search(coordinates: FloatArray) -> FloatArray:
+    """Fp, PS, vp and ve at search coordinates (4, n)."""
+    parameters = coordinates.copy()
+    parameters[:2] *= _HALF_PER_MIN / (1.0 - coordinates[:2])
+    return parameters
+
+
+def _log_slopes(parameters: FloatArray, coordinates: FloatArray) -> FloatArray:
+    """Derivatives of the logarithms of the parameters by their search coordinates."""
+    slopes = 1.0 / coordinates
+    slopes[:2] *= 1.0 + parameters[:2] / _HALF_PER_MIN
+    return slopes
+
+
+def _exponentials(parameters: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """The two exponentials for Fp, PS, vp and ve (4, n).
+
+    Returns
+    -------
+    Rates (2, n), the fast one first, flows (2, n), and the derivatives by the logarithms of the parameters of the
+    logarithms of the rates and of the flows, (2, 4, n) both.
+    """
+    fp, ps, vp, ve = parameters
+    a, b, c = fp / vp, ps / vp, ps / ve
+    total = a + b + c
+    # the square of (a + b - c) + 4 b c is total^2 - 4 a c, without its cancellation
+    root = np.sqrt((a + b - c) ** 2 + 4.0 * b * c)
     fast = 0.5 * (total + root)
-    slow = product / fast
-    d_fast = 0.5 * (d_total + d_root)
-    d_slow = 0.5 * (d_total - d_root)
-    share = (fast - per_tb) / root
-    d_share = (d_fast - d_tb - share[:, np.newaxis] * d_root) / root[:, np.newaxis]
-    slow_flow = fp * share
-    d_slow_flow = fp[:, np.newaxis] * d_share
-    d_slow_flow[:, 0] += slow_flow
-    d_fast_flow = -d_slow_flow
-    d_fast_flow[:, 0] += fp
-    return (fast, slow), (fp - slow_flow, slow_flow), (d_fast, d_slow), (d_fast_flow, d_slow_flow)
+    rates = np.stack((fast, a * c / fast))
+    share = (fast - a) / root
+    # derivatives by the logarithms of a, b and c
+    own = np.stack((a, b, c))
+    d_root = own * np.stack((total - 2.0 * c, total, total - 2.0 * a)) / root
+    d_fast = 0.5 * (own + d_root)
+    d_share = d_fast - share * d_root
+    d_share[0] -= a
+    d_share /= root
+    d_log_fast = d_fast / fast
+    d_log_slow = -d_log_fast
+    d_log_slow[0] += 1.0
+    d_log_slow[2] += 1.0
+    log_rate_slopes = np.stack((_by_parameters(d_log_fast), _by_parameters(d_log_slow)))
+    flows = fp * np.stack((1.0 - share, share))
+    by_share = fp * _by_parameters(d_share)
+    flow_slopes = np.stack((-by_share, by_share))
+    flow_slopes[:, 0] += flows
+    return rates, flows, log_rate_slopes, flow_slopes
+
+
+def _by_parameters(slopes: FloatArray) -> FloatArray:
+    """Derivatives by the logarithms of Fp, PS, vp and ve from those by a = Fp/vp, b = PS/vp and c = PS/ve."""
+    by_a, by_b, by_c = slopes
+    return np.stack((by_a, by_b + by_c, -by_a - by_b, -by_c))

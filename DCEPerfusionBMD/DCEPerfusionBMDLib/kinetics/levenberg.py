@@ -11,18 +11,21 @@ from .signal import FloatArray
 
 _STEPS = 200
 _FLAT = 1e-11
-_TRUST = (1e-3, 1e12)
+_FIRST_DAMPING = 1e-3
+_LEAST_DAMPING = 1e-10
+_MOST_DAMPING = 1e12
+_LEAST_SIZE = 1e-4
 
 Evaluate = Callable[[FloatArray, npt.NDArray[np.intp]], tuple[FloatArray, FloatArray]]
+Sums = Callable[[FloatArray, npt.NDArray[np.intp]], tuple[FloatArray, FloatArray, FloatArray]]
 
 
 def minimize_in_box(
     evaluate: Evaluate, start: FloatArray, low: FloatArray, high: FloatArray, scale: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Minimum of the sum of squares of each voxel within a box.
+    """Minimum of the sum of squares of each voxel within a box, from residuals and their Jacobian.
 
-    A parameter on a bound whose gradient points outward is held there; the others take a damped Gauss-Newton step, cut
-    to the box. A voxel is done when the decrease that a step promises is below 1e-11 of `scale`.
+    A voxel is done when the decrease that a step promises is below 1e-11 of `scale`.
 
     Parameters
     ----------
@@ -36,43 +39,129 @@ def minimize_in_box(
     -------
     Parameters (n_voxels, n_parameters) and residual sums of squares (n_voxels,).
     """
-    parameters = np.clip(start, low, high)
-    active = np.arange(len(start))
-    residual, jacobian = evaluate(parameters, active)
-    squares = np.square(residual).sum(axis=1)
-    best = squares.copy()
-    damping = np.full(len(start), _TRUST[0])
-    diagonal = np.arange(parameters.shape[1])
-    for _ in range(_STEPS):
-        gradient = np.einsum("vti,vt->vi", jacobian, residual)
-        normal = np.einsum("vti,vtj->vij", jacobian, jacobian)
-        here = parameters[active]
-        held = ((here <= low) & (gradient > 0)) | ((here >= high) & (gradient < 0))
-        gradient = np.where(held, 0.0, gradient)
-        normal = np.where(held[:, :, np.newaxis] | held[:, np.newaxis, :], 0.0, normal)
-        size = normal[:, diagonal, diagonal]
-        floor = 1e-12 * size.max(axis=1, keepdims=True) + 1e-300
-        normal[:, diagonal, diagonal] = np.where(
-            held, 1.0, size + damping[active, np.newaxis] * np.maximum(size, floor)
+
+    def sums(parameters: FloatArray, where: npt.NDArray[np.intp]) -> tuple[FloatArray, FloatArray, FloatArray]:
+        residual, jacobian = evaluate(parameters.T, where)
+        return (
+            np.square(residual).sum(axis=1),
+            np.einsum("vti,vt->iv", jacobian, residual),
+            np.einsum("vti,vtj->ijv", jacobian, jacobian),
         )
-        step = -np.linalg.solve(normal, gradient[:, :, np.newaxis])[:, :, 0]
-        new = np.clip(here + step, low, high)
-        promised = -np.einsum("vi,vi->v", gradient, new - here)
-        going = promised * (1.0 + damping[active]) > _FLAT * scale[active]
+
+    best, least, _ = minimize_sums(sums, start.T, low, high, lambda squares, where: _FLAT * scale[where])
+    return best.T, least
+
+
+def minimize_sums(
+    sums: Sums,
+    start: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    flat: Callable[[FloatArray, npt.NDArray[np.intp]], FloatArray],
+    steps: int = _STEPS,
+) -> tuple[FloatArray, FloatArray, npt.NDArray[np.bool_]]:
+    """Minimum of the sum of squares of each voxel within a box, from the sums of the normal equations.
+
+    A step minimizes the damped quadratic model with the parameters that would leave the box held on its faces.
+    The damping follows the ratio of the decrease to what was promised, smoothly.
+
+    References
+    ----------
+    Nielsen HB, Damping parameter in Marquardt's method, IMM-REP-1999-05, Technical University of Denmark.
+
+    Parameters
+    ----------
+    sums : called with parameters (n_parameters, n) and the indices (n,) of the voxels they belong to; returns the sum
+        of squares (n,), half its gradient (n_parameters, n), and the normal matrix (n_parameters, n_parameters, n).
+    start : (n_parameters, n_voxels).
+    low, high : (n_parameters,).
+    flat : called with sums of squares (n,) and indices (n,); a voxel is done when a step promises less than it returns.
+    steps : the most steps to take.
+
+    Returns
+    -------
+    Parameters (n_parameters, n_voxels), sums of squares (n_voxels,) and whether each voxel is done (n_voxels,).
+    """
+    best = np.clip(start, low[:, np.newaxis], high[:, np.newaxis])
+    active = np.arange(best.shape[1])
+    here = best
+    squares, gradient, normal = sums(here, active)
+    least = squares.copy()
+    done = np.zeros(active.size, dtype=bool)
+    damping = np.full(active.size, _FIRST_DAMPING)
+    for _ in range(steps):
+        step = _box_step(here, gradient, normal, damping, low, high)
+        change = np.einsum("ijv,jv->iv", normal, step)
+        slope = -np.einsum("iv,iv->v", gradient, step)
+        promised = 2.0 * slope - np.einsum("iv,iv->v", change, step)
+        going = (slope * (1.0 + damping) > flat(squares, active)) & (damping < _MOST_DAMPING)
         if not going.all():
-            active, new, residual, jacobian = active[going], new[going], residual[going], jacobian[going]
-        if not active.size:
+            stopped = active[~going]
+            best[:, stopped], least[stopped], done[stopped] = here[:, ~going], squares[~going], True
+            active, squares, damping, promised = active[going], squares[going], damping[going], promised[going]
+            here, step, gradient, normal = here[:, going], step[:, going], gradient[:, going], normal[:, :, going]
+            if not active.size:
+                break
+        new = np.clip(here + step, low[:, np.newaxis], high[:, np.newaxis])
+        new_squares, new_gradient, new_normal = sums(new, active)
+        gain = (squares - new_squares) / promised
+        better = new_squares < squares
+        here = np.where(better, new, here)
+        np.copyto(squares, new_squares, where=better)
+        np.copyto(gradient, new_gradient, where=better)
+        np.copyto(normal, new_normal, where=better)
+        factor = np.maximum(0.1, 1.0 - (2.0 * np.minimum(gain, 1.0) - 1.0) ** 3)
+        damping = np.maximum(damping * np.where(better, factor, 4.0), _LEAST_DAMPING)
+    best[:, active], least[active] = here, squares
+    return best, least, done
+
+
+def _box_step(
+    here: FloatArray, gradient: FloatArray, normal: FloatArray, damping: FloatArray, low: FloatArray, high: FloatArray
+) -> FloatArray:
+    """Damped Gauss-Newton step; parameters that it would carry out of the box are held on the face they would cross."""
+    to_low, to_high = low[:, np.newaxis] - here, high[:, np.newaxis] - here
+    held = ((to_low >= 0) & (gradient > 0)) | ((to_high <= 0) & (gradient < 0))
+    size = np.einsum("iiv->iv", normal)
+    damped = normal.copy()
+    np.einsum("iiv->iv", damped)[:] += damping * np.maximum(size, _LEAST_SIZE * size.max(axis=0)) + 1e-300
+    step = _solve(damped, gradient, held, np.zeros_like(gradient))
+    again = np.flatnonzero(((step < to_low) | (step > to_high)).any(axis=0))
+    for _ in range(len(low)):
+        if not again.size:
             break
-        new_residual, new_jacobian = evaluate(new, active)
-        new_squares = np.square(new_residual).sum(axis=1)
-        better = new_squares < best[active]
-        accepted = active[better]
-        parameters[accepted], best[accepted] = new[better], new_squares[better]
-        residual[better], jacobian[better] = new_residual[better], new_jacobian[better]
-        damping[active] = np.where(better, damping[active] * 0.1, damping[active] * 8.0)
-        stuck = damping[active] > _TRUST[1]
-        if stuck.any():
-            active, residual, jacobian = active[~stuck], residual[~stuck], jacobian[~stuck]
-        if not active.size:
-            break
-    return parameters, best
+        part, to_l, to_h = step[:, again], to_low[:, again], to_high[:, again]
+        crossed = (part < to_l) | (part > to_h)
+        now_held = held[:, again] | crossed
+        fixed = np.where(now_held, np.clip(part, to_l, to_h), 0.0)
+        held[:, again] = now_held
+        part = _solve(damped[:, :, again], gradient[:, again], now_held, fixed)
+        step[:, again] = part
+        again = again[((part < to_l) | (part > to_h)).any(axis=0)]
+    return step
+
+
+def _solve(
+    matrix: FloatArray, gradient: FloatArray, held: npt.NDArray[np.bool_], fixed: FloatArray
+) -> FloatArray:
+    """Minimum of x.matrix.x / 2 + gradient.x with the held elements of x fixed; by elimination, (size, n)."""
+    count = len(gradient)
+    x = -gradient - np.einsum("ijv,jv->iv", matrix, fixed)
+    a = [[matrix[i, j] for j in range(count)] for i in range(count)]
+    free = ~held
+    x *= free
+    for i in range(count):
+        a[i][i] = np.where(held[i], 1.0, a[i][i])
+        for j in range(i + 1, count):
+            a[i][j] = a[i][j] * (free[i] & free[j])
+    for i in range(count):
+        for j in range(i + 1, count):
+            factor = a[i][j] / a[i][i]
+            for k in range(j, count):
+                a[j][k] = a[j][k] - factor * a[i][k]
+            x[j] -= factor * x[i]
+    for i in reversed(range(count)):
+        for j in range(i + 1, count):
+            x[i] -= a[i][j] * x[j]
+        x[i] /= a[i][i]
+    return x + fixed

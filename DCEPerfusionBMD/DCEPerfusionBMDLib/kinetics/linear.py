@@ -64,8 +64,7 @@ class Patlak(Model):
 
     def _solve(self, data: npt.NDArray[np.floating], root_weights: FloatArray | None) -> Solution:
         regressors = self._regressors if root_weights is None else self._regressors * root_weights
-        with np.errstate(invalid="ignore", over="ignore"):
-            projected = (data if root_weights is None else data * root_weights) @ regressors.T
+        projected = (data if root_weights is None else data * root_weights) @ regressors.T
         normal = regressors @ regressors.T
         (k_low, k_high), (v_low, v_high) = self.bounds
         ktrans, vp = np.linalg.solve(normal, projected.T)

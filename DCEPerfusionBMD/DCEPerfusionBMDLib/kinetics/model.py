@@ -168,11 +168,13 @@ class Model(ABC):
             raise ValueError(f"concentration {data.shape} must be (voxels, {self.times_s.size} times)")
         root_weights = self._root_weights(weights)
         solution = Solution(len(data), (*self.free, *self.derived))
-        for start in range(0, len(data), _PART_VOXELS):
-            if progress and not progress(start / len(data)):
-                raise Cancelled
-            part = slice(start, start + _PART_VOXELS)
-            solution.put(part, self._solve_part(data[part], root_weights))
+        # what is not finite is told by its status, not by warnings
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+            for start in range(0, len(data), _PART_VOXELS):
+                if progress and not progress(start / len(data)):
+                    raise Cancelled
+                part = slice(start, start + _PART_VOXELS)
+                solution.put(part, self._solve_part(data[part], root_weights))
         return Fit(self, solution, data, root_weights)
 
     def _root_weights(self, weights: npt.ArrayLike | None) -> FloatArray | None:

@@ -24,6 +24,7 @@ _BLOCK_VOXELS = 2048  # what the matrix products hold in the cache
 _GROUP_VOXELS = 8192  # what the polynomials are worked on at once
 _SPAN_TOLERANCE = 1e-7
 _NEWTON_STEPS = 2
+_GOLDEN_STEPS = 32
 
 
 @dataclass(frozen=True)
@@ -169,13 +170,38 @@ class Maximum:
 
 def cubic(values: FloatArray, position: FloatArray) -> FloatArray:
     """Cubic interpolation of a table at positions counted in its entries."""
-    cell = np.clip(position.astype(np.intp), 1, len(values) - 3)
+    columns, weights = cubic_weights(position, len(values))
+    return (weights * values[columns]).sum(axis=0)
+
+
+def cubic_weights(position: FloatArray, size: int) -> tuple[npt.NDArray[np.intp], FloatArray]:
+    """The four entries of a table around each position, and the weights of their cubic interpolation; (4, n) both."""
+    cell = np.clip(position.astype(np.intp), 1, size - 3)
     u = position - cell
-    before, left, right, after = (values[cell + n] for n in (-1, 0, 1, 2))
-    linear = right - before / 3 - left / 2 - after / 6
-    square = (before + right) / 2 - left
-    cube = (after - before) / 6 + (left - right) / 2
-    return left + u * (linear + u * (square + u * cube))
+    weights = np.array(
+        [
+            -u * (u - 1) * (u - 2) / 6,
+            (u + 1) * (u - 1) * (u - 2) / 2,
+            -(u + 1) * u * (u - 2) / 2,
+            (u + 1) * u * (u - 1) / 6,
+        ]
+    )
+    return cell + np.arange(-1, 3)[:, np.newaxis], weights
+
+
+def golden_minimum(objective: Callable[[FloatArray], FloatArray], left: FloatArray, right: FloatArray) -> FloatArray:
+    """Where a function of one value per voxel is least between two limits, by golden sections."""
+    ratio = (np.sqrt(5.0) - 1.0) / 2.0
+    inner, outer = right - ratio * (right - left), left + ratio * (right - left)
+    at_inner, at_outer = objective(inner), objective(outer)
+    for _ in range(_GOLDEN_STEPS):
+        keep_left = at_inner < at_outer
+        left, right = np.where(keep_left, left, inner), np.where(keep_left, outer, right)
+        new = np.where(keep_left, right - ratio * (right - left), left + ratio * (right - left))
+        at_new = objective(new)
+        inner, outer = np.where(keep_left, new, outer), np.where(keep_left, inner, new)
+        at_inner, at_outer = np.where(keep_left, at_new, at_outer), np.where(keep_left, at_inner, at_new)
+    return 0.5 * (left + right)
 
 
 def _horner(coefficients: FloatArray, x: FloatArray) -> FloatArray:

@@ -11,14 +11,14 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from .levenberg import minimize_in_box
 from .model import Model, Solution
-from .profile import Family, Profile
+from .profile import Family, Profile, cubic_weights, golden_minimum
 from .signal import FloatArray
 from .status import FitStatus
 
 _ON_BOUND = 1e-6
-_CHUNK_VOXELS = 4096
+_CHUNK_VOXELS = 2048
+_COARSER = 1  # entries of the table of curves that one step of the search within the bounds takes
 
 
 class ReferenceRegion(Model):
@@ -93,9 +93,8 @@ class ReferenceRegion(Model):
         profile = Profile(self._family, roots, self.arterial_mM[np.newaxis])
         found = profile.maximize(data, root_weights, positive=False)
         kep = np.exp(found.theta)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = profile.fixed_amplitudes(found)[:, 0]
-            reference_kep = kep + found.amplitude / ratio
+        ratio = profile.fixed_amplitudes(found)[:, 0]
+        reference_kep = kep + found.amplitude / ratio
         values = np.stack((ratio, kep, reference_kep), axis=1)
         inside = found.inside & ((values > self.bounds[:, 0]) & (values < self.bounds[:, 1])).all(axis=1)
         solution = Solution(len(data), (*self.free, *self.derived))
@@ -104,31 +103,76 @@ class ReferenceRegion(Model):
         outside = outside[np.isfinite(data[outside]).all(axis=1)]
         for start in range(0, outside.size, _CHUNK_VOXELS):
             where = outside[start : start + _CHUNK_VOXELS]
-            values[where], solution.status[where] = self._solve_in_box(data[where] * roots, roots)
+            wedge = _Wedge(self, data[where] * roots, roots)
+            values[where], solution.status[where] = wedge.minimum()
         good = (solution.status == FitStatus.FITTED) | (solution.status == FitStatus.AT_BOUND)
         free = {name: np.where(good, column, np.nan) for name, column in zip(self.free, values.T, strict=True)}
         solution.values = {**free, **self.derive(free)}
         return solution
 
-    def _solve_in_box(self, data: FloatArray, roots: FloatArray) -> tuple[FloatArray, npt.NDArray[np.uint8]]:
-        """The minimum within the box from several starts, for weighted data."""
-        low, high = np.log(self.bounds).T
 
-        def evaluate(logs: FloatArray, where: npt.NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
-            values = np.exp(logs)
-            parameters = dict(zip(self.free, values.T, strict=True))
-            jacobian = self.jacobian(**parameters) * values[:, np.newaxis, :] * roots[:, np.newaxis]
-            return self.concentration(**parameters) * roots - data[where], jacobian
+class _Wedge:
+    """The sum of squares of some voxels over kep, with the other two parameters at their best within their bounds.
 
-        scale = np.square(data).sum(axis=1)
-        best, least = np.zeros((len(data), 3)), np.full(len(data), np.inf)
-        for kep in (0.1, 0.5, 2.0, 8.0):
-            for reference_kep in (0.3, 1.5, 6.0):
-                start = np.clip(np.log([1.0, kep, reference_kep]), low, high)
-                found, squares = minimize_in_box(evaluate, np.tile(start, (len(data), 1)), low, high, scale)
-                better = squares < least
-                best[better], least[better] = found[better], squares[better]
-        bound = ((best <= low + _ON_BOUND) | (best >= high - _ON_BOUND)).any(axis=1)
-        uptake = (least < scale * (1 - _ON_BOUND)) & (best[:, 0] > low[0] + _ON_BOUND)
+    The curve is R c + B h(kep), c the reference curve. At a given kep the bounds of R and of kep_r = kep + B / R cut a
+    wedge out of the plane of R and B, in which the sum of squares is a parabola; its minimum lies inside or on an edge.
+    """
+
+    def __init__(self, model: ReferenceRegion, data: FloatArray, roots: FloatArray) -> None:
+        family = model._family
+        curves, reference = family.curves[::_COARSER] * roots, model.arterial_mM * roots
+        self._theta = family.theta[::_COARSER]
+        self._bounds = model.bounds
+        self._p = data @ curves.T
+        self._q = np.square(curves).sum(axis=1)
+        self._b = curves @ reference
+        self._a = data @ reference
+        self._g = float(reference @ reference)
+
+    def minimum(self) -> tuple[FloatArray, npt.NDArray[np.uint8]]:
+        """R, kep and kep_r of each voxel, (n_voxels, 3), and the status."""
+        limits = np.log(self._bounds[1])
+        allowed = np.flatnonzero((self._theta >= limits[0] - 1e-9) & (self._theta <= limits[1] + 1e-9))
+        kep = np.exp(self._theta[allowed])
+        values = self._at(self._p[:, allowed], self._q[allowed], self._b[allowed], kep, self._a[:, np.newaxis])[0]
+        best = allowed[np.argmin(values, axis=1)]
+        left, right = (self._theta[np.clip(best + n, 0, self._theta.size - 1)] for n in (-1, 1))
+        theta = golden_minimum(lambda at: self._interpolated(at)[0], left, right)
+        value, ratio, amplitude = self._interpolated(theta)
+        kep = np.exp(np.clip(theta, *limits))
+        found = np.stack((ratio, kep, kep + amplitude / ratio), axis=1)
+        low, high = self._bounds.T
+        bound = ((found <= low * (1 + _ON_BOUND)) | (found >= high * (1 - _ON_BOUND))).any(axis=1)
+        uptake = value < 0
         status = np.where(uptake, np.where(bound, FitStatus.AT_BOUND, FitStatus.FITTED), FitStatus.NO_ENHANCEMENT)
-        return np.exp(best), status.astype(np.uint8)
+        return found, status.astype(np.uint8)
+
+    def _interpolated(self, theta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        theta = np.clip(theta, *np.log(self._bounds[1]))
+        position = (theta - self._theta[0]) / (self._theta[1] - self._theta[0])
+        columns, weights = cubic_weights(position, self._theta.size)
+        p = (weights * self._p[np.arange(theta.size), columns]).sum(axis=0)
+        q, b = ((weights * row[columns]).sum(axis=0) for row in (self._q, self._b))
+        return self._at(p, q, b, np.exp(theta), self._a)
+
+    def _at(
+        self, p: FloatArray, q: FloatArray, b: FloatArray, kep: FloatArray, a: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Sum of squares less that of the data, R and B, at given kep."""
+        (r_low, r_high), _, (low, high) = self._bounds
+        determinant = self._g * q - b * b
+        ratio, amplitude = (a * q - p * b) / determinant, (p * self._g - a * b) / determinant
+        reference_kep = kep + amplitude / ratio
+        inside = (ratio > r_low) & (ratio < r_high) & (reference_kep > low) & (reference_kep < high)
+        candidates = [(np.where(inside, ratio, np.nan), amplitude)]
+        for edge in (low - kep, high - kep):
+            at_edge = np.clip((a + edge * p) / (self._g + 2 * edge * b + edge * edge * q), r_low, r_high)
+            candidates.append((at_edge, edge * at_edge))
+        for edge in (r_low, r_high):
+            at_edge = np.clip((p - edge * b) / q, edge * (low - kep), edge * (high - kep))
+            candidates.append((np.full_like(at_edge, edge), at_edge))
+        values = np.array([r * (r * self._g + 2 * h * b - 2 * a) + h * (h * q - 2 * p) for r, h in candidates])
+        values[np.isnan(values)] = np.inf
+        choice = np.argmin(values, axis=0)
+        ratio, amplitude = (np.choose(choice, column) for column in zip(*candidates, strict=True))
+        return np.min(values, axis=0), ratio, amplitude

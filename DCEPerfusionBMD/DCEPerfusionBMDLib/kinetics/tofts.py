@@ -18,12 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .model import Model, Solution
-from .profile import Family, Profile
+from .profile import Family, Profile, cubic_weights, golden_minimum
 from .response import response
 from .signal import FloatArray
 from .status import FitStatus
 
-_GOLDEN_STEPS = 32
 _COARSER = 4  # entries of the table of curves that one step of the search in the box takes
 _BOUND_VOXELS = 2048
 _ON_BOUND = 1e-6
@@ -204,20 +203,8 @@ class ExtendedTofts(Model):
             return solution
         box = _Box(self, data, roots)
         best = box.best_node()
-        ratio = (np.sqrt(5.0) - 1.0) / 2.0
-        theta = box.theta
-        left: FloatArray = theta[np.maximum(best - 1, 0)]
-        right: FloatArray = theta[np.minimum(best + 1, theta.size - 1)]
-        inner, outer = right - ratio * (right - left), left + ratio * (right - left)
-        at_inner, at_outer = box.objective(inner), box.objective(outer)
-        for _ in range(_GOLDEN_STEPS):
-            keep_left = at_inner < at_outer
-            left, right = np.where(keep_left, left, inner), np.where(keep_left, outer, right)
-            new = np.where(keep_left, right - ratio * (right - left), left + ratio * (right - left))
-            at_new = box.objective(new)
-            inner, outer = np.where(keep_left, new, outer), np.where(keep_left, inner, new)
-            at_inner, at_outer = np.where(keep_left, at_new, at_outer), np.where(keep_left, at_inner, at_new)
-        ktrans, kep, vp, at_bound = box.optimum(0.5 * (left + right))
+        left, right = box.theta[np.maximum(best - 1, 0)], box.theta[np.minimum(best + 1, box.theta.size - 1)]
+        ktrans, kep, vp, at_bound = box.optimum(golden_minimum(box.objective, left, right))
         solution = Solution(len(data), (*self.free, *self.derived))
         uptake = box.rises()
         solution.status[:] = np.where(
@@ -306,20 +293,10 @@ class _Box:
         theta = np.clip(theta, *np.log(self._kep_bounds))
         step = self.theta[1] - self.theta[0]
         position = (theta - self.theta[0]) / step
-        cell = np.clip(position.astype(np.intp), 1, self.theta.size - 3)
-        u = position - cell
-        cubic = np.array(
-            [
-                -u * (u - 1) * (u - 2) / 6,
-                (u + 1) * (u - 1) * (u - 2) / 2,
-                -(u + 1) * u * (u - 2) / 2,
-                (u + 1) * u * (u - 1) / 6,
-            ]
-        )
-        columns = cell + np.arange(-1, 3)[:, np.newaxis]
-        p = (cubic * self._p[np.arange(theta.size), columns]).sum(axis=0)
-        q = (cubic * self._q[columns]).sum(axis=0)
-        b = (cubic * self._b[columns]).sum(axis=0)
+        columns, weights = cubic_weights(position, self.theta.size)
+        p = (weights * self._p[np.arange(theta.size), columns]).sum(axis=0)
+        q = (weights * self._q[columns]).sum(axis=0)
+        b = (weights * self._b[columns]).sum(axis=0)
         return self._at(p, q, b, np.exp(theta), self._a)
 
     def _at(
