@@ -16,6 +16,7 @@ _NOISE_MULTIPLE_OF_A_RISE = 5.0
 _ARRIVAL_GRID_PER_FRAME = 100
 _BASELINE_MARGIN_FRAMES = 0.5
 _VISIBLE_SHARE_OF_RISE = 0.005
+_VISIBLE_SHARE_OF_BASELINE = 0.002
 _LEAST_ARTERIAL_SCORE = 0.1
 _INFLOW_SHARE = 0.2
 
@@ -386,7 +387,7 @@ def baseline_frame_count(arterial_signal: npt.ArrayLike) -> int:
     """Number of frames before the bolus arrives in an arterial curve.
 
     The frames before the rise to half of the peak are walked back while the last is above the median of those before
-    it by more than 0.5 % of the rise and more than three times their scatter. Where the scatter would hide more than
+    it by more than 0.5 % of the rise or 0.2 % of itself, and more than three times their scatter. Where the scatter would hide more than
     that, only frames half a frame or more before the onset count, found as by `arrival_time_s`: a frame too few costs
     little, a frame with contrast agent biases every concentration.
 
@@ -405,7 +406,9 @@ def baseline_frame_count(arterial_signal: npt.ArrayLike) -> int:
     count = _frames_before_rise(curve)
     if count == 0:
         return 0
-    visible = _VISIBLE_SHARE_OF_RISE * float(curve.max() - np.median(curve[:count]))
+    baseline = float(np.median(curve[:count]))
+    rise = float(curve.max()) - baseline
+    visible = max(min(_VISIBLE_SHARE_OF_RISE * rise, _VISIBLE_SHARE_OF_BASELINE * abs(baseline)), 1e-9 * rise)
     while True:
         before = curve[: max(count - 1, 1)]
         center = np.median(before)

@@ -24,27 +24,32 @@ _RACE_VOXELS = 256
 _BLOCK_RUNS = 2048  # what the sums of the normal equations hold in the cache
 _ON_BOUND = 1e-6
 _SPAN_TOLERANCE = 1e-8
-_FLAT = 1e-8  # decrease that is not worth a step, relative to the residual
+_FLAT = 1e-9  # decrease that is not worth a step, relative to the residual
 _ROUNDING = 1e-16  # ... and relative to the data
 _HALF_PER_MIN = np.array([[0.5], [0.3]])
-# shapes that the search starts from: Fp/vp, PS/vp and PS/ve in 1/min, each range cut into a low, middle and high part
+# shapes that the search starts from: Fp/vp, PS/vp and PS/ve in 1/min, each range cut into parts
 _SHAPES_PER_MIN = (np.geomspace(0.1, 500.0, 15), np.geomspace(0.01, 200.0, 12), np.geomspace(0.01, 50.0, 12))
-_PARTS_PER_MIN = ((2.0, 25.0), (0.25, 5.0), (0.15, 2.5))
-_LOW, _MIDDLE, _HIGH, _ANY = (0,), (1,), (2,), (0, 1, 2)
-_REGIONS = (
-    (_LOW + _MIDDLE, _MIDDLE, _MIDDLE),
-    (_HIGH, _MIDDLE + _HIGH, _LOW + _MIDDLE),
-    (_ANY, _ANY, _MIDDLE + _HIGH),
-    (_MIDDLE + _HIGH, _ANY, _LOW),
-    (_HIGH, _LOW, _MIDDLE),
-    (_LOW + _MIDDLE, _LOW, _MIDDLE),
-    (_HIGH, _HIGH, _LOW),
-    (_LOW, _LOW + _MIDDLE, _HIGH),
-    (_HIGH, _HIGH, _HIGH),
+_PARTS_PER_MIN = ((0.9, 18.0), (0.08, 0.25, 4.0), (0.15, 1.5))
+_REGIONS = (  # parts of each range; the search starts from the best shape in each region
+    ((0, 1), (2,), (1,)),
+    ((2,), (2, 3), (0, 1)),
+    ((0, 1, 2), (0, 1, 2, 3), (1, 2)),
+    ((1, 2), (0, 1, 2, 3), (0,)),
+    ((2,), (0, 1), (1,)),
+    ((0, 1), (0, 1), (1,)),
+    ((2,), (3,), (0,)),
+    ((0,), (0, 1, 2), (2,)),
+    ((2,), (3,), (2,)),
+    ((0,), (3,), (2,)),
+    ((1,), (3,), (2,)),
+    ((0, 1, 2), (0,), (0,)),
+    ((0, 1, 2), (0,), (1,)),
+    ((0, 1, 2), (0,), (2,)),
 )
-_ROUNDS = ((3, 5), (5, 3))
-_WORTH = 1.1
-_APART = 0.1
+_LEAKS = ((0.005, 0.003), (0.05, 0.01))  # PS in 1/min and ve
+_ROUNDS = ((4, 9), (6, 6))  # steps, and how many runs of a voxel go on after them
+_WORTH = 1.2  # those whose residual is below this many times the best
+_APART = 0.1  # ... and that differ by this in the logarithm of a search coordinate
 
 
 class TwoCompartmentExchange(Model):
@@ -53,8 +58,8 @@ class TwoCompartmentExchange(Model):
     Parameters
     ----------
     times_s, plasma_concentration_mM : as in `Model`.
-    fp_bounds_per_min, ps_bounds_per_min, vp_bounds, ve_bounds : the box that the parameters are searched in; plasma flow
-        and permeability-surface product in 1/min (mL/mL/min).
+    fp_bounds_per_min, ps_bounds_per_min, vp_bounds, ve_bounds : the box that the parameters are searched in; plasma
+        flow and permeability-surface product in 1/min (mL/mL/min).
 
     References
     ----------
@@ -166,11 +171,16 @@ class _Reduced:
         parameters = np.stack((np.ones_like(a), b / a, 1.0 / a, b / (a * c)))
         least = (model.bounds[:, :1] / parameters).max(axis=0)
         most = (model.bounds[:, 1:] / parameters).min(axis=0)
-        cells = sum(3**n * np.digitize(rate, _PARTS_PER_MIN[n]) for n, rate in enumerate((a, b, c)))
+        counts = [len(ends) + 1 for ends in _PARTS_PER_MIN]
+        parts = tuple(np.digitize(rate, ends) for rate, ends in zip((a, b, c), _PARTS_PER_MIN, strict=True))
+        cells = np.ravel_multi_index(parts, counts)
+        self._regions = [
+            np.ravel_multi_index(tuple(np.meshgrid(*region, indexing="ij")), counts).ravel() for region in _REGIONS
+        ]
         kept = np.flatnonzero(least < most)
         kept = kept[np.argsort(cells[kept], kind="stable")]
         self._shape_parameters, self._least_flow, self._most_flow = parameters[:, kept], least[kept], most[kept]
-        self._cell_starts = np.searchsorted(cells[kept], np.arange(28))
+        self._cell_starts = np.searchsorted(cells[kept], np.arange(np.prod(counts) + 1))
         rates, flows, _, _ = _exponentials(self._shape_parameters)
         shapes = flows[0] * self._curves(np.log(rates[0]))[0] + flows[1] * self._curves(np.log(rates[1]))[0]
         self._lengths = np.linalg.norm(shapes, axis=0)
@@ -193,7 +203,23 @@ class _Reduced:
         found, squares = self._run(run, coordinates, rest, scale, voxel, None)
         order = np.lexsort((squares, voxel))
         first = order[np.searchsorted(voxel[order], np.arange(len(data)))]
-        return found[:, first], squares[first]
+        best, least = found[:, first], squares[first]
+        self._leave_faces(best, least, coordinates, rest, scale)
+        return best, least
+
+    def _leave_faces(
+        self, best: FloatArray, least: FloatArray, coordinates: FloatArray, rest: FloatArray, scale: FloatArray
+    ) -> None:
+        """Try again, in place, where the minimum is on a face: as one compartment that leaks a little into another."""
+        low, high = self.box[:, :, 0]
+        on_face = np.flatnonzero(((best <= low[:, np.newaxis]) | (best >= high[:, np.newaxis])).any(axis=0))
+        for ps_per_min, ve in _LEAKS:
+            start = _from_search(best[:, on_face])
+            start[2] += start[3]
+            start[1], start[3] = ps_per_min, ve
+            found, squares = self._run(_to_search(start), coordinates, rest, scale, on_face, None)
+            better = squares < least[on_face]
+            best[:, on_face[better]], least[on_face[better]] = found[:, better], squares[better]
 
     def _race(
         self, coordinates: FloatArray, rest: FloatArray, scale: FloatArray
@@ -254,9 +280,8 @@ class _Reduced:
             if part.stop > part.start:
                 best[cell] = part.start + np.argmax(scores[:, part], axis=1)
                 score[cell] = scores[every, best[cell]]
-        starts = np.empty((4, len(_REGIONS), count))
-        for n, region in enumerate(_REGIONS):
-            inside = np.array([i + 3 * j + 9 * k for i in region[0] for j in region[1] for k in region[2]])
+        starts = np.empty((4, len(self._regions), count))
+        for n, inside in enumerate(self._regions):
             cell = inside[np.argmax(score[inside], axis=0)]
             shape = best[cell, every]
             flow = np.clip(score[cell, every] / self._lengths[shape], self._least_flow[shape], self._most_flow[shape])

@@ -141,9 +141,7 @@ def _box_step(
     return step
 
 
-def _solve(
-    matrix: FloatArray, gradient: FloatArray, held: npt.NDArray[np.bool_], fixed: FloatArray
-) -> FloatArray:
+def _solve(matrix: FloatArray, gradient: FloatArray, held: npt.NDArray[np.bool_], fixed: FloatArray) -> FloatArray:
     """Minimum of x.matrix.x / 2 + gradient.x with the held elements of x fixed; by elimination, (size, n)."""
     count = len(gradient)
     x = -gradient - np.einsum("ijv,jv->iv", matrix, fixed)

@@ -283,7 +283,7 @@ class Fit:
         interior = np.flatnonzero(self.status == FitStatus.FITTED)
         for start in range(0, interior.size, _LINEARIZED_VOXELS):
             where = interior[start : start + _LINEARIZED_VOXELS]
-            jacobian = self.model.jacobian(**self._free(where)) * self._roots(where)[:, :, np.newaxis]
+            jacobian = self._jacobian(where) * self._roots(where)[:, :, np.newaxis]
             scale = np.sqrt(np.square(jacobian).sum(axis=1))
             scale[scale == 0] = np.nan
             normal = np.einsum("vti,vtj->vij", jacobian, jacobian) / (scale[:, :, np.newaxis] * scale[:, np.newaxis, :])
@@ -295,6 +295,9 @@ class Fit:
             inverse /= scale[:, :, np.newaxis] * scale[:, np.newaxis, :]
             covariance[where] = inverse * variance[:, np.newaxis, np.newaxis]
         return covariance
+
+    def _jacobian(self, where: npt.NDArray[np.intp]) -> FloatArray:
+        return self.model.jacobian(**self._free(where))
 
     def standard_error(self, name: str) -> FloatArray:
         """(n_voxels,) standard error of a parameter, free or derived (by propagation); NaN as in `covariance`."""

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from .model import Fit, Model, Solution
 from .signal import FloatArray
+from .status import FitStatus
 
 _COARSE_S = 1.0
 _FINE_FACTOR = 8.0
@@ -58,6 +59,8 @@ def fit_delay(
         part = Solution(where.size, ())
         part.values, part.status = fit.parameters, fit.status
         solution.put(where, part)
+    if np.unique(best).size == 1:
+        return best, Fit(model.with_delay(best[0]), solution, data, None)
     return best, DelayedFit(model, solution, data, best)
 
 
@@ -79,6 +82,13 @@ class DelayedFit(Fit):
             concentration[chosen] = self.model.with_delay(delay).concentration(**values)
         return concentration
 
+    def _jacobian(self, where: npt.NDArray[np.intp]) -> FloatArray:
+        jacobian = np.empty((where.size, self.model.times_s.size, len(self.model.free)))
+        for delay in np.unique(self.delay_s[where]):
+            chosen = np.flatnonzero(self.delay_s[where] == delay)
+            jacobian[chosen] = self.model.with_delay(delay).jacobian(**self._free(where[chosen]))
+        return jacobian
+
 
 def _refined(
     model: Model, data: FloatArray, center: FloatArray, step: float, bounds_s: tuple[float, float], together: bool
@@ -94,15 +104,18 @@ def _refined(
             squares[where] = _squares(model.with_delay(delay).fit(data[where]))
         if together:
             squares[:] = np.nansum(squares)
-        better = squares < least
+        better = squares < least  # never where there is nothing to fit
         best[better], least[better] = delays[better], squares[better]
     return best
 
 
 def _squares(fit: Fit) -> FloatArray:
-    """Residual sums of squares; where nothing could be fitted, that of no uptake."""
-    residual = np.square(fit.rmse_mM) * fit.model.times_s.size
-    return np.where(np.isfinite(residual), residual, np.square(fit._data).sum(axis=1))
+    """Residual sums of squares; that of no uptake where nothing could be fitted, NaN where there is nothing to fit."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        residual = np.square(fit.rmse_mM) * fit.model.times_s.size
+        none = np.square(np.where(np.isfinite(fit._data), fit._data, 0.0)).sum(axis=1)
+    known = fit.status != FitStatus.CONVERSION_INVALID
+    return np.where(known, np.where(np.isfinite(residual), residual, none), np.nan)
 
 
 def best_by_aicc(fits: Sequence[Fit]) -> npt.NDArray[np.intp]:
