@@ -387,9 +387,9 @@ def baseline_frame_count(arterial_signal: npt.ArrayLike) -> int:
     """Number of frames before the bolus arrives in an arterial curve.
 
     The frames before the rise to half of the peak are walked back while the last is above the median of those before
-    it by more than 0.5 % of the rise or 0.2 % of itself, and more than three times their scatter. Where the scatter would hide more than
-    that, only frames half a frame or more before the onset count, found as by `arrival_time_s`: a frame too few costs
-    little, a frame with contrast agent biases every concentration.
+    it by more than 0.5 % of the rise or 0.2 % of itself, and more than three times their scatter. Where the scatter
+    would hide more than that, only frames half a frame or more before the onset count, found as by `arrival_time_s`: a
+    frame too few costs little, a frame with contrast agent biases every concentration.
 
     Parameters
     ----------

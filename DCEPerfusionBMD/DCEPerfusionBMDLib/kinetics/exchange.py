@@ -46,7 +46,7 @@ _REGIONS = (  # parts of each range; the search starts from the best shape in ea
     ((0, 1, 2), (0,), (1,)),
     ((0, 1, 2), (0,), (2,)),
 )
-_LEAKS = ((0.005, 0.003), (0.05, 0.01))  # PS in 1/min and ve
+_LEAKS = ((0.002, 0.001), (0.008, 0.003), (0.04, 0.01))  # PS in 1/min and ve
 _ROUNDS = ((4, 9), (6, 6))  # steps, and how many runs of a voxel go on after them
 _WORTH = 1.2  # those whose residual is below this many times the best
 _APART = 0.1  # ... and that differ by this in the logarithm of a search coordinate
@@ -213,6 +213,8 @@ class _Reduced:
         """Try again, in place, where the minimum is on a face: as one compartment that leaks a little into another."""
         low, high = self.box[:, :, 0]
         on_face = np.flatnonzero(((best <= low[:, np.newaxis]) | (best >= high[:, np.newaxis])).any(axis=0))
+        if not on_face.size:
+            return
         for ps_per_min, ve in _LEAKS:
             start = _from_search(best[:, on_face])
             start[2] += start[3]

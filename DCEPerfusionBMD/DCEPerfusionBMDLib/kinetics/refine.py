@@ -37,7 +37,7 @@ def fit_delay(
     Returns
     -------
     Delay in s, (n_voxels,), to 0.01 s; and the fit at these delays. A delay on a bound means that none inside was
-    better.
+    better; a voxel without a finite frame has NaN, unless the delay is one for all.
     """
     data = np.atleast_2d(np.asarray(concentration_mM, dtype=float))
     low, high = bounds_s
@@ -51,7 +51,8 @@ def fit_delay(
     while step > _FINEST_S:
         step /= _FINE_FACTOR
         best = _refined(model, data, best, max(step, _FINEST_S), bounds_s, together)
-    best = np.round(best / _FINEST_S) * _FINEST_S
+    best = np.clip(np.round(best / _FINEST_S) * _FINEST_S, low, high)
+    nothing = ~np.isfinite(data).any(axis=1) & (not together)
     solution = Solution(len(data), (*model.free, *model.derived))
     for delay in np.unique(best):
         where = np.flatnonzero(best == delay)
@@ -59,9 +60,9 @@ def fit_delay(
         part = Solution(where.size, ())
         part.values, part.status = fit.parameters, fit.status
         solution.put(where, part)
-    if np.unique(best).size == 1:
-        return best, Fit(model.with_delay(best[0]), solution, data, None)
-    return best, DelayedFit(model, solution, data, best)
+    one = np.unique(best).size == 1
+    fit = Fit(model.with_delay(best[0]), solution, data, None) if one else DelayedFit(model, solution, data, best)
+    return np.where(nothing, np.nan, best), fit
 
 
 class DelayedFit(Fit):
@@ -112,10 +113,9 @@ def _refined(
 def _squares(fit: Fit) -> FloatArray:
     """Residual sums of squares; that of no uptake where nothing could be fitted, NaN where there is nothing to fit."""
     with np.errstate(over="ignore", invalid="ignore"):
-        residual = np.square(fit.rmse_mM) * fit.model.times_s.size
         none = np.square(np.where(np.isfinite(fit._data), fit._data, 0.0)).sum(axis=1)
     known = fit.status != FitStatus.CONVERSION_INVALID
-    return np.where(known, np.where(np.isfinite(residual), residual, none), np.nan)
+    return np.where(known, np.where(np.isfinite(fit._squares), fit._squares, none), np.nan)
 
 
 def best_by_aicc(fits: Sequence[Fit]) -> npt.NDArray[np.intp]:

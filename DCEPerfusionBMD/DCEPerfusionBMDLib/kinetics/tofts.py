@@ -126,7 +126,7 @@ class ExtendedTofts(Model):
         low, high = self._kep_bounds
         span_min = self.times_min[-1] - self.times_min[0]
         step_min = float(np.median(np.diff(self.times_min)))
-        low, high = max(low, 0.03 / span_min), min(high, 3.0 / step_min)
+        low, high = max(low, 0.03 / span_min), min(high, 2.0 / step_min)
         return Family.of(self.response, min(low, 0.5 * high), high)
 
     @property
