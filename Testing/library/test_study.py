@@ -84,6 +84,70 @@ class Result(unittest.TestCase):
                 analyze(self.phantom.series(), self.segments, progress=lambda f, m, c=count: next(c, None) is not None)
 
 
+class Options(unittest.TestCase):
+    """Other ways to the same truth, on the phantom without noise."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.phantom = small_phantom(snr=None, duration_s=360.0)
+        cls.series, cls.segments = cls.phantom.series(), cls.phantom.segments
+        cls.truth = np.array([bone.ktrans_per_min for bone in LEVELS.values()])
+
+    def analyze(self, **groups):
+        return analyze(self.series, self.segments, from_dict(groups))
+
+    def largest_error(self, **groups):
+        return np.abs(np.array(self.analyze(**groups).vertebrae["ktrans_per_min"]) / self.truth - 1.0).max()
+
+    def test_ktrans_of_the_truth(self):
+        for bar, groups in (
+            (0.013, {"model": {"model": "extended-tofts"}}),
+            (0.02, {"model": {"model": "linear-tofts"}}),
+            (0.02, {"model": {"delay": "region"}}),
+            (0.03, {"arterial_input": {"aif": "parker"}}),
+            (0.03, {"arterial_input": {"aif": "parker", "aif_scale": "tail"}}),
+            (0.013, {"arterial_input": {"aif_pick": "best"}}),
+        ):
+            with self.subTest(**groups):
+                self.assertLess(self.largest_error(**groups), bar)
+
+    def test_what_changes_the_scale_does(self):
+        """Twice the dose of a population curve halves Ktrans; the linear formula exaggerates it."""
+        once = self.analyze(arterial_input={"aif": "parker"}).vertebrae["ktrans_per_min"]
+        twice = self.analyze(arterial_input={"aif": "parker", "dose_mmol_per_kg": 0.2}).vertebrae["ktrans_per_min"]
+        np.testing.assert_allclose(np.array(once) / np.array(twice), 2.0, rtol=1e-3)
+        linear = self.analyze(conversion={"conversion": "linear"})
+        self.assertGreater(min(np.array(linear.vertebrae["ktrans_per_min"]) / self.truth), 1.4)
+        self.assertRegex(" ".join(linear.warnings), "the linear conversion underestimates the arterial peak")
+
+    def test_each_model_fills_its_own_columns_and_maps(self):
+        for model, parameters in (
+            ("patlak", ("ktrans", "vp")),
+            ("exchange", ("ktrans", "ve", "vp", "fp", "ps")),
+            ("extended-tofts", ("ktrans", "kep", "ve", "vp")),
+        ):
+            result = self.analyze(model={"model": model})
+            self.assertEqual(result.parameters, parameters)
+            self.assertTrue(set(parameters) < set(result.maps))
+            for name in parameters:
+                column = name if name in ("ve", "vp") else f"{name}_per_min"
+                self.assertTrue(np.isfinite(result.vertebrae[column]).all(), (model, name))
+
+    def test_standard_error_of_a_noisy_mean_curve_covers_the_truth(self):
+        phantom = small_phantom(duration_s=360.0)
+        table = analyze(phantom.series(), phantom.segments).vertebrae
+        errors = np.array(table["ktrans_se_per_min"])
+        self.assertTrue((errors > 0).all())
+        self.assertLess((errors / self.truth).max(), 0.02)
+
+    def test_enhancement_of_the_classes_is_ordered_as_in_figure_2(self):
+        table = self.analyze().descriptive
+        emax, kinds = dict(zip(table["level"], table["emax_percent"], strict=True)), set(table["curve_type"])
+        self.assertGreater(emax["L1"], emax["L2"])
+        self.assertGreater(emax["L2"], emax["L3"])
+        self.assertEqual(kinds, {"D"})
+
+
 class Voxels(unittest.TestCase):
     def test_status_says_why_a_voxel_has_no_value(self):
         phantom = small_phantom(snr=None)
