@@ -10,46 +10,12 @@ import numpy.typing as npt
 from .signal import FloatArray
 
 _STEPS = 200
-_FLAT = 1e-11
 _FIRST_DAMPING = 1e-3
 _LEAST_DAMPING = 1e-10
 _MOST_DAMPING = 1e12
 _LEAST_SIZE = 1e-4
 
-Evaluate = Callable[[FloatArray, npt.NDArray[np.intp]], tuple[FloatArray, FloatArray]]
 Sums = Callable[[FloatArray, npt.NDArray[np.intp]], tuple[FloatArray, FloatArray, FloatArray]]
-
-
-def minimize_in_box(
-    evaluate: Evaluate, start: FloatArray, low: FloatArray, high: FloatArray, scale: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Minimum of the sum of squares of each voxel within a box, from residuals and their Jacobian.
-
-    A voxel is done when the decrease that a step promises is below 1e-11 of `scale`.
-
-    Parameters
-    ----------
-    evaluate : called with parameters (n, n_parameters) and the indices (n,) of the voxels they belong to; returns the
-        residual (n, n_values) and its Jacobian (n, n_values, n_parameters).
-    start : (n_voxels, n_parameters), inside the box.
-    low, high : (n_parameters,).
-    scale : (n_voxels,) sum of squares of the data.
-
-    Returns
-    -------
-    Parameters (n_voxels, n_parameters) and residual sums of squares (n_voxels,).
-    """
-
-    def sums(parameters: FloatArray, where: npt.NDArray[np.intp]) -> tuple[FloatArray, FloatArray, FloatArray]:
-        residual, jacobian = evaluate(parameters.T, where)
-        return (
-            np.square(residual).sum(axis=1),
-            np.einsum("vti,vt->iv", jacobian, residual),
-            np.einsum("vti,vtj->ijv", jacobian, jacobian),
-        )
-
-    best, least, _ = minimize_sums(sums, start.T, low, high, lambda squares, where: _FLAT * scale[where])
-    return best.T, least
 
 
 def minimize_sums(
