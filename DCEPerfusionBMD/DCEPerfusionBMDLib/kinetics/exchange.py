@@ -231,7 +231,7 @@ class _Reduced:
         voxel = np.broadcast_to(np.arange(runs.shape[2]), runs.shape[1:])
         alive = np.ones(voxel.shape, dtype=bool)
         for steps, keep in _ROUNDS:
-            squares = np.full(alive.shape, np.inf)
+            squares: FloatArray = np.full(alive.shape, np.inf)
             runs[:, alive], squares[alive] = self._run(runs[:, alive], coordinates, rest, scale, voxel[alive], steps)
             order = np.argsort(squares, axis=0)[: keep + 2]
             squares = np.take_along_axis(squares, order, axis=0)

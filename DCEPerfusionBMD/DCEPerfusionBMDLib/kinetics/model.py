@@ -27,7 +27,7 @@ class Solution:
     """What a solver returns for a set of voxels: parameters by name, and the status."""
 
     def __init__(self, count: int, names: tuple[str, ...]) -> None:
-        self.values = {name: np.full(count, np.nan) for name in names}
+        self.values: dict[str, FloatArray] = {name: np.full(count, np.nan) for name in names}
         self.status: StatusArray = np.full(count, FitStatus.CONVERSION_INVALID, dtype=np.uint8)
 
     def put(self, where: Any, part: Solution) -> None:
