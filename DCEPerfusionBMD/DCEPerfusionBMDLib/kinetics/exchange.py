@@ -84,11 +84,11 @@ class TwoCompartmentExchange(Model):
         self.bounds = np.array([fp_bounds_per_min, ps_bounds_per_min, vp_bounds, ve_bounds], dtype=float)
 
     def concentration(self, **parameters: npt.ArrayLike) -> FloatArray:
-        rates, flows, _, _ = _exponentials(self._stacked(parameters))
+        rates, flows, _, _ = _exponentials(self._columns(parameters))
         return sum(flow[:, np.newaxis] * self.response(rate)[0] for rate, flow in zip(rates, flows, strict=True))
 
     def jacobian(self, **parameters: npt.ArrayLike) -> FloatArray:
-        values = self._stacked(parameters)
+        values = self._columns(parameters)
         rates, flows, log_rate_slopes, flow_slopes = _exponentials(values)
         jacobian = np.zeros((values.shape[1], self.times_s.size, 4))
         for rate, flow, log_rate_slope, flow_slope in zip(rates, flows, log_rate_slopes, flow_slopes, strict=True):
@@ -108,10 +108,6 @@ class TwoCompartmentExchange(Model):
         gradient[:, 0] = (exchange / (flow + exchange)) ** 2
         gradient[:, 1] = (flow / (flow + exchange)) ** 2
         return gradient
-
-    def _stacked(self, parameters: Mapping[str, npt.ArrayLike]) -> FloatArray:
-        arrays = np.broadcast_arrays(*(np.asarray(parameters[name], dtype=float) for name in self.free))
-        return np.stack([array.ravel() for array in arrays])
 
     @cached_property
     def _family(self) -> Family:

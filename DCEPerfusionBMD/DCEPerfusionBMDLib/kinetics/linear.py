@@ -49,8 +49,7 @@ class Patlak(Model):
         return np.array([self.response(0.0)[0][0], self.arterial_mM])
 
     def concentration(self, **parameters: npt.ArrayLike) -> FloatArray:
-        arrays = np.broadcast_arrays(*(np.asarray(parameters[name], dtype=float) for name in self.free))
-        return np.stack([array.ravel() for array in arrays], axis=1) @ self._regressors
+        return self._columns(parameters).T @ self._regressors
 
     def jacobian(self, **parameters: npt.ArrayLike) -> FloatArray:
         count = np.size(parameters["ktrans_per_min"])

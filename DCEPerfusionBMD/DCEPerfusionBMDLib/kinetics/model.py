@@ -116,6 +116,11 @@ class Model(ABC):
         other.delay_s = float(delay_s)
         return other
 
+    def _columns(self, parameters: Mapping[str, npt.ArrayLike]) -> FloatArray:
+        """The free parameters in their order, broadcast against each other, (n_free, n_voxels)."""
+        arrays = np.broadcast_arrays(*(np.asarray(parameters[name], dtype=float) for name in self.free))
+        return np.stack([array.ravel() for array in arrays])
+
     @abstractmethod
     def concentration(self, **parameters: npt.ArrayLike) -> FloatArray:
         """Tissue concentration in mM, (n_voxels, n_times), of the free parameters given by name."""

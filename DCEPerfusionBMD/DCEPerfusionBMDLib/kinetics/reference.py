@@ -57,12 +57,12 @@ class ReferenceRegion(Model):
         self.reference_ktrans_per_min = reference_ktrans_per_min
 
     def concentration(self, **parameters: npt.ArrayLike) -> FloatArray:
-        ratio, kep, reference_kep = self._stacked(parameters)
+        ratio, kep, reference_kep = self._columns(parameters)
         h, _ = self.response(kep)
         return ratio[:, np.newaxis] * (self.arterial_mM + (reference_kep - kep)[:, np.newaxis] * h)
 
     def jacobian(self, **parameters: npt.ArrayLike) -> FloatArray:
-        ratio, kep, reference_kep = (values[:, np.newaxis] for values in self._stacked(parameters))
+        ratio, kep, reference_kep = (values[:, np.newaxis] for values in self._columns(parameters))
         h, dh = self.response(kep[:, 0])
         difference = reference_kep - kep
         return np.stack((self.arterial_mM + difference * h, ratio * (difference * dh - h), ratio * h), axis=-1)
@@ -79,10 +79,6 @@ class ReferenceRegion(Model):
             gradient[:, 0] /= kep
             gradient[:, 1] = -self.reference_ktrans_per_min * ratio / kep**2
         return gradient
-
-    def _stacked(self, parameters: Mapping[str, npt.ArrayLike]) -> list[FloatArray]:
-        arrays = np.broadcast_arrays(*(np.asarray(parameters[name], dtype=float) for name in self.free))
-        return [array.ravel() for array in arrays]
 
     @cached_property
     def _family(self) -> Family:

@@ -90,8 +90,7 @@ class ExtendedTofts(Model):
         self.vp_bounds = vp_bounds
 
     def concentration(self, **parameters: npt.ArrayLike) -> FloatArray:
-        arrays = np.broadcast_arrays(*(np.asarray(parameters[name], dtype=float) for name in self.free))
-        ktrans, kep, *volume = (array.reshape(-1, 1) for array in arrays)
+        ktrans, kep, *volume = self._columns(parameters)[:, :, np.newaxis]
         concentration: FloatArray = ktrans * self.response(kep.ravel())[0]
         if volume:
             concentration += volume[0] * self.arterial_mM
