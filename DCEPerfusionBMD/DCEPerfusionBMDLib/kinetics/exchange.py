@@ -13,42 +13,26 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from .levenberg import minimize_sums
+from .biexponential import Biexponential
+from .levenberg import Runs
 from .model import Model, Solution
-from .profile import Family
 from .signal import FloatArray
 from .status import FitStatus
 
 _CHUNK_VOXELS = 16384
-_RACE_VOXELS = 256
-_BLOCK_RUNS = 2048  # what the sums of the normal equations hold in the cache
+_BLOCK_RUNS = 4096  # what the sums of the normal equations hold in the cache
 _ON_BOUND = 1e-6
-_SPAN_TOLERANCE = 1e-8
 _FLAT = 1e-9  # decrease that is not worth a step, relative to the residual
 _ROUNDING = 1e-16  # ... and relative to the data
+_TIE = 1e-9  # gain over one exponential that counts as a second one
 _HALF_PER_MIN = np.array([[0.5], [0.3]])
-# shapes that the search starts from: Fp/vp, PS/vp and PS/ve in 1/min, each range cut into parts
-_SHAPES_PER_MIN = (np.geomspace(0.1, 500.0, 15), np.geomspace(0.01, 200.0, 12), np.geomspace(0.01, 50.0, 12))
-_PARTS_PER_MIN = ((0.9, 18.0), (0.08, 0.25, 4.0), (0.15, 1.5))
-_REGIONS = (  # parts of each range; the search starts from the best shape in each region
-    ((0, 1), (2,), (1,)),
-    ((2,), (2, 3), (0, 1)),
-    ((0, 1, 2), (0, 1, 2, 3), (1, 2)),
-    ((1, 2), (0, 1, 2, 3), (0,)),
-    ((2,), (0, 1), (1,)),
-    ((0, 1), (0, 1), (1,)),
-    ((2,), (3,), (0,)),
-    ((0,), (0, 1, 2), (2,)),
-    ((2,), (3,), (2,)),
-    ((0,), (3,), (2,)),
-    ((1,), (3,), (2,)),
-    ((0, 1, 2), (0,), (0,)),
-    ((0, 1, 2), (0,), (1,)),
-    ((0, 1, 2), (0,), (2,)),
-)
-_LEAKS = ((0.002, 0.001), (0.008, 0.003), (0.04, 0.01))  # PS in 1/min and ve
-_ROUNDS = ((4, 9), (6, 6))  # steps, and how many runs of a voxel go on after them
-_WORTH = 1.2  # those whose residual is below this many times the best
+_LEAK_RATES_PER_MIN = np.geomspace(0.02, 200.0, 14)
+_SLOW_PER_MIN = 0.1  # leaks slower than this may lead to a large compartment
+_LEAK_SHARE = 0.02  # of the volume, in the compartment that is tried
+_LEAKS = 2
+_ROUNDS = ((4, 12), (4, 8), (6, 6), (8, 6), (10, 6), (170, 1))  # steps, and how many runs of a voxel go on after them
+_CLEAR = 0.03  # share of the residual of one exponential by which a pair shows that it is more than that
+_HOPE = 20.0  # those whose residual may sink below the best if they keep this many times what the next step promises
 _APART = 0.1  # ... and that differ by this in the logarithm of a search coordinate
 
 
@@ -110,30 +94,23 @@ class TwoCompartmentExchange(Model):
         return gradient
 
     @cached_property
-    def _family(self) -> Family:
-        fp, ps, vp, ve = self.bounds
-        fastest = (fp[1] + ps[1]) / vp[0] + ps[1] / ve[0]
-        slowest = 0.5 * min(fp[0] / (vp[1] + ve[1]), ps[0] / ve[1])
-        return Family.of(self.response, slowest, fastest)
-
-    @cached_property
-    def _unweighted(self) -> _Reduced:
-        return _Reduced(self, np.ones(self.times_s.size))
+    def _unweighted(self) -> _Search:
+        return _Search(self, np.ones(self.times_s.size))
 
     def _solve(self, data: npt.NDArray[np.floating], root_weights: FloatArray | None) -> Solution:
-        reduced = self._unweighted if root_weights is None else _Reduced(self, root_weights)
+        search = self._unweighted if root_weights is None else _Search(self, root_weights)
         solution = Solution(len(data), (*self.free, *self.derived))
         finite = np.flatnonzero(np.isfinite(data).all(axis=1))
         for start in range(0, finite.size, _CHUNK_VOXELS):
             where = finite[start : start + _CHUNK_VOXELS]
             values = np.asarray(data[where], dtype=float)
-            solution.put(where, self._solve_finite(values if root_weights is None else values * root_weights, reduced))
+            solution.put(where, self._solve_finite(values if root_weights is None else values * root_weights, search))
         return solution
 
-    def _solve_finite(self, data: FloatArray, reduced: _Reduced) -> Solution:
+    def _solve_finite(self, data: FloatArray, search: _Search) -> Solution:
         scale = np.square(data).sum(axis=1)
-        best, squares = reduced.minimize(data, scale)
-        low, high = reduced.box
+        best, squares = search.minimize(data, scale)
+        low, high = search.box
         solution = Solution(len(data), (*self.free, *self.derived))
         uptake = squares < scale * (1 - _ON_BOUND)
         bound = (best <= low * (1 + _ON_BOUND)) | (best >= high * (1 - _ON_BOUND))
@@ -147,198 +124,194 @@ class TwoCompartmentExchange(Model):
         return solution
 
 
-class _Reduced:
-    """The model in the few coordinates that span its curves, with a dictionary of shapes to start from."""
+class _Search:
+    """The least sum of squares within the box.
 
-    def __init__(self, model: TwoCompartmentExchange, roots: FloatArray) -> None:
-        family = model._family
-        curves = family.curves * roots
-        lengths = np.linalg.norm(curves, axis=1, keepdims=True)
-        _, singular, rows = np.linalg.svd(curves / lengths, full_matrices=False)
-        self.basis = np.ascontiguousarray(rows[singular > _SPAN_TOLERANCE * singular[0]].T)
+    Where the best pair of exponentials lies within the box it is the answer. Elsewhere the answer is on a face of the
+    box, mostly next to one exponential; there runs from several starts compete.
+    """
+
+    def __init__(self, model: TwoCompartmentExchange, root_weights: FloatArray) -> None:
+        fp, ps, vp, ve = model.bounds
+        fastest = (fp[1] + ps[1]) / vp[0] + ps[1] / ve[0]
+        slowest = 0.5 * min(fp[0] / (vp[1] + ve[1]), ps[0] / ve[1])
+        self._table = Biexponential(lambda rates: model.response(rates)[0], slowest, fastest, root_weights)
+        self._bounds = model.bounds[:, :, np.newaxis].transpose(1, 0, 2)
         self.box = _to_search(model.bounds)[:, :, np.newaxis].transpose(1, 0, 2)
-        self._theta = family.theta
-        self._cubics = _cubics((curves @ self.basis).T)
-        self._make_dictionary(model)
-
-    def _make_dictionary(self, model: TwoCompartmentExchange) -> None:
-        """Shapes for Fp = 1 that some flow carries into the box, sorted by the part of the ranges that they lie in."""
-        a, b, c = (axis.ravel() for axis in np.meshgrid(*_SHAPES_PER_MIN, indexing="ij"))
-        parameters = np.stack((np.ones_like(a), b / a, 1.0 / a, b / (a * c)))
-        least = (model.bounds[:, :1] / parameters).max(axis=0)
-        most = (model.bounds[:, 1:] / parameters).min(axis=0)
-        counts = [len(ends) + 1 for ends in _PARTS_PER_MIN]
-        parts = tuple(np.digitize(rate, ends) for rate, ends in zip((a, b, c), _PARTS_PER_MIN, strict=True))
-        cells = np.ravel_multi_index(parts, counts)
-        self._regions = [
-            np.ravel_multi_index(tuple(np.meshgrid(*region, indexing="ij")), counts).ravel() for region in _REGIONS
-        ]
-        kept = np.flatnonzero(least < most)
-        kept = kept[np.argsort(cells[kept], kind="stable")]
-        self._shape_parameters, self._least_flow, self._most_flow = parameters[:, kept], least[kept], most[kept]
-        self._cell_starts = np.searchsorted(cells[kept], np.arange(np.prod(counts) + 1))
-        rates, flows, _, _ = _exponentials(self._shape_parameters)
-        shapes = flows[0] * self._curves(np.log(rates[0]))[0] + flows[1] * self._curves(np.log(rates[1]))[0]
-        self._lengths = np.linalg.norm(shapes, axis=0)
-        self._units = (shapes / self._lengths).astype(np.float32)
 
     def minimize(self, data: FloatArray, scale: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Search coordinates (4, n) of the least sum of squares within the box, and that sum.
 
-        Runs from several starts take turns: after a few steps only the best that are apart go on.
+        Parameters
+        ----------
+        data : (n, n_times) weighted.
+        scale : (n,) its sums of squares.
         """
-        coordinates = np.ascontiguousarray((data @ self.basis).T)
-        rest = np.maximum(scale - np.square(coordinates).sum(axis=0), 0.0)
-        runs, voxels = [], []
-        for start in range(0, len(data), _RACE_VOXELS):
-            part = slice(start, start + _RACE_VOXELS)
-            run, voxel = self._race(coordinates[:, part], rest[part], scale[part])
-            runs.append(run)
-            voxels.append(voxel + start)
-        run, voxel = np.concatenate(runs, axis=1), np.concatenate(voxels)
-        found, squares = self._run(run, coordinates, rest, scale, voxel, None)
-        order = np.lexsort((squares, voxel))
-        first = order[np.searchsorted(voxel[order], np.arange(len(data)))]
-        best, least = found[:, first], squares[first]
-        self._leave_faces(best, least, coordinates, rest, scale)
+        table = self._table
+        coordinates = np.ascontiguousarray((data @ table.basis).T)
+        x, flow, explained = table.single(coordinates)
+        pairs = table.pairs(coordinates, scale)
+        parameters = _from_pair(table.rate(pairs.x), pairs.amplitude)
+        low, high = self._bounds
+        inside = pairs.converged & ((parameters > low) & (parameters < high)).all(axis=0)
+        first = _firsts(pairs.voxel, -pairs.explained)
+        settled = first[inside[first] & (pairs.explained[first] > explained[pairs.voxel[first]] * (1.0 + _TIE))]
+        where = pairs.voxel[settled]
+        best, least = np.repeat(self.box[0], len(data), axis=1), scale - explained
+        best[:, where], least[where] = _to_search(parameters[:, settled]), scale[where] - pairs.explained[settled]
+        # where no exponential explains anything, nothing does
+        unsettled = explained > 0
+        unsettled[where] = False
+        usable = unsettled[pairs.voxel]
+        self._race(parameters[:, usable], pairs.voxel[usable], coordinates, scale, best, least)
+        one = scale - explained
+        unsettled &= least > (1.0 - _CLEAR) * one
+        voxel = np.flatnonzero(unsettled)
+        starts = self._starts(coordinates[:, voxel], x[voxel], flow[voxel])
+        found = voxel[least[voxel] < one[voxel]]
+        starts.append(_from_search(best[:, found]))
+        owners = np.concatenate((*[voxel] * (len(starts) - 1), found))
+        least[voxel] = np.inf
+        self._race(np.concatenate(starts, axis=1), owners, coordinates, scale, best, least)
         return best, least
 
-    def _leave_faces(
-        self, best: FloatArray, least: FloatArray, coordinates: FloatArray, rest: FloatArray, scale: FloatArray
-    ) -> None:
-        """Try again, in place, where the minimum is on a face: as one compartment that leaks a little into another."""
-        low, high = self.box[:, :, 0]
-        on_face = np.flatnonzero(((best <= low[:, np.newaxis]) | (best >= high[:, np.newaxis])).any(axis=0))
-        if not on_face.size:
-            return
-        for ps_per_min, ve in _LEAKS:
-            start = _from_search(best[:, on_face])
-            start[2] += start[3]
-            start[1], start[3] = ps_per_min, ve
-            found, squares = self._run(_to_search(start), coordinates, rest, scale, on_face, None)
-            better = squares < least[on_face]
-            best[:, on_face[better]], least[on_face[better]] = found[:, better], squares[better]
+    def _starts(self, data: FloatArray, x: FloatArray, flow: FloatArray) -> list[FloatArray]:
+        """Parameters (4, n) that split the best single exponential in the ways that change its curve little."""
+        (_, _, vp_low, ve_low), (_, ps_high, _, _) = self._bounds[:, :, 0]
+        volume = flow / self._table.rate(x)
+        every = np.ones_like(flow)
+        return [
+            np.stack((flow, ps_high * every, 0.25 * volume, 0.75 * volume)),  # exchange so fast that they are one
+            np.stack((2.0 * flow, 2.0 * flow, vp_low * every, volume)),  # plasma too small to be seen
+            np.stack((1.03 * flow, 30.0 * flow, vp_low * every, volume)),
+            np.stack((flow, 0.02 * every, volume, 0.02 * every)),  # interstitium too small
+            np.stack((flow, 0.02 * every, volume, ve_low * every)),
+            *self._leaks(data, x, flow, volume),
+        ]
+
+    def _leaks(self, data: FloatArray, x: FloatArray, flow: FloatArray, volume: FloatArray) -> list[FloatArray]:
+        """One exponential that leaks into a small second compartment, for the rates that explain most at first order.
+
+        The curve changes in proportion to the size of the second compartment when that is small; what it can explain
+        is what it has in common with the residual, beside the change of flow and volume of the first.
+        """
+        curve, slope = self._table.curves(x, 1)
+        unit = curve / np.sqrt(_dot(curve, curve))
+        turn = slope - unit * _dot(unit, slope)
+        turn /= np.sqrt(_dot(turn, turn))
+        residual = data - unit * _dot(unit, data)
+        residual -= turn * _dot(turn, residual)
+        ve = _LEAK_SHARE * volume
+        gains, sizes = np.empty((2, _LEAK_RATES_PER_MIN.size, x.size))
+        for n, rate in enumerate(_LEAK_RATES_PER_MIN):
+            change = self._curve(np.stack((flow, rate * ve, volume - ve, ve))) - flow * curve
+            change -= unit * _dot(unit, change)
+            change -= turn * _dot(turn, change)
+            in_common, square = _dot(residual, change), np.maximum(_dot(change, change), 1e-300)
+            gains[n], sizes[n] = np.where(in_common > 0, in_common**2 / square, -1.0), in_common / square
+        padded = np.pad(gains, ((1, 1), (0, 0)), constant_values=-1.0)
+        height = np.where((gains > 0) & (gains >= padded[:-2]) & (gains > padded[2:]), gains, -1.0)
+        every, found = np.arange(x.size), []
+        for _ in range(_LEAKS):
+            at = np.argmax(height, axis=0)
+            rate, size = _LEAK_RATES_PER_MIN[at], np.where(height[at, every] > 0, sizes[at, every], np.nan) * ve
+            height[at, every] = -1.0
+            leak = np.clip(size, self._bounds[0, 3], np.where(rate < _SLOW_PER_MIN, 1.0, 0.5 * volume))
+            found.append(np.stack((flow, rate * leak, np.maximum(volume - leak, 0.2 * volume), leak)))
+        return found
 
     def _race(
-        self, coordinates: FloatArray, rest: FloatArray, scale: FloatArray
-    ) -> tuple[FloatArray, npt.NDArray[np.intp]]:
-        """The few most promising runs after their first steps: search coordinates (4, n) and the voxels they are of."""
-        runs = self._starts(coordinates)
-        voxel = np.broadcast_to(np.arange(runs.shape[2]), runs.shape[1:])
-        alive = np.ones(voxel.shape, dtype=bool)
-        for steps, keep in _ROUNDS:
-            squares: FloatArray = np.full(alive.shape, np.inf)
-            runs[:, alive], squares[alive] = self._run(runs[:, alive], coordinates, rest, scale, voxel[alive], steps)
-            order = np.argsort(squares, axis=0)[: keep + 2]
-            squares = np.take_along_axis(squares, order, axis=0)
-            runs = np.take_along_axis(runs, order[np.newaxis], axis=1)
-            voxel = voxel[: len(order)]
-            alive = squares < _WORTH * squares[0] + _ROUNDING * scale
-            logs = np.log(runs)
-            for i in range(1, len(order)):
-                for j in range(i):
-                    alive[i] &= ~alive[j] | (np.abs(logs[:, i] - logs[:, j]).max(axis=0) > _APART)
-            alive &= np.cumsum(alive, axis=0) <= keep
-        return runs[:, alive], voxel[alive]
-
-    def _run(
         self,
-        start: FloatArray,
-        coordinates: FloatArray,
-        rest: FloatArray,
-        scale: FloatArray,
+        parameters: FloatArray,
         voxel: npt.NDArray[np.intp],
-        steps: int | None,
-    ) -> tuple[FloatArray, FloatArray]:
-        """Search coordinates and sums of squares after some steps (to the end when None) from starts (4, n)."""
-        rest, rounding = rest[voxel], _ROUNDING * scale[voxel]
+        coordinates: FloatArray,
+        scale: FloatArray,
+        best: FloatArray,
+        least: FloatArray,
+    ) -> None:
+        """Run from parameters (4, n), for the voxel of each; put ends that are better than the best in its place."""
+        known = np.flatnonzero(np.isfinite(parameters).all(axis=0))
+        if not known.size:
+            return
+        start, voxel = _to_search(np.clip(parameters[:, known], *self._bounds)), voxel[known]
+        rest = np.maximum(scale - np.square(coordinates).sum(axis=0), 0.0)
 
-        def sums(here: FloatArray, which: npt.NDArray[np.intp]) -> tuple[FloatArray, FloatArray, FloatArray]:
-            parts = [slice(first, first + _BLOCK_RUNS) for first in range(0, which.size, _BLOCK_RUNS)]
-            of_parts = [self.sums(here[:, part], coordinates[:, voxel[which[part]]]) for part in parts]
-            squares, gradient, normal = (np.concatenate(of, axis=-1) for of in zip(*of_parts, strict=True))
-            return squares, gradient, normal
+        def sums(here: FloatArray, of: npt.NDArray[np.intp]) -> tuple[FloatArray, FloatArray, FloatArray]:
+            parts = [slice(first, first + _BLOCK_RUNS) for first in range(0, of.size, _BLOCK_RUNS)]
+            found = [self._sums(here[:, part], coordinates[:, of[part]]) for part in parts]
+            squares, gradient, normal = (np.concatenate(each, axis=-1) for each in zip(*found, strict=True))
+            return squares + rest[of], gradient, normal
 
-        def flat(squares: FloatArray, which: npt.NDArray[np.intp]) -> FloatArray:
-            return _FLAT * (squares + rest[which]) + rounding[which]
+        def flat(squares: FloatArray, of: npt.NDArray[np.intp]) -> FloatArray:
+            return _FLAT * squares + _ROUNDING * scale[of]
 
-        limit = {} if steps is None else {"steps": steps}
-        found, squares, _ = minimize_sums(sums, start, self.box[0, :, 0], self.box[1, :, 0], flat, **limit)
-        return found, squares + rest
+        runs = Runs(sums, flat, start, voxel, *self.box[:, :, 0])
+        for steps, most in _ROUNDS:
+            runs.advance(steps)
+            runs.keep(np.lexsort((runs.squares, runs.tags)))
+            runs.keep(_worth(runs, most))
+        first = _firsts(runs.tags, runs.squares)
+        first = first[runs.squares[first] < least[runs.tags[first]]]
+        best[:, runs.tags[first]], least[runs.tags[first]] = runs.parameters[:, first], runs.squares[first]
 
-    def _starts(self, coordinates: FloatArray) -> FloatArray:
-        """Search coordinates (4, n_regions, n_voxels) of the best shape in each region."""
-        scores = coordinates.T.astype(np.float32) @ self._units
-        count = len(scores)
-        every = np.arange(count)
-        cells = [slice(*ends) for ends in zip(self._cell_starts[:-1], self._cell_starts[1:], strict=True)]
-        best = np.zeros((len(cells), count), dtype=np.intp)
-        score = np.full((len(cells), count), -np.inf)
-        for cell, part in enumerate(cells):
-            if part.stop > part.start:
-                best[cell] = part.start + np.argmax(scores[:, part], axis=1)
-                score[cell] = scores[every, best[cell]]
-        starts = np.empty((4, len(self._regions), count))
-        for n, inside in enumerate(self._regions):
-            cell = inside[np.argmax(score[inside], axis=0)]
-            shape = best[cell, every]
-            flow = np.clip(score[cell, every] / self._lengths[shape], self._least_flow[shape], self._most_flow[shape])
-            starts[:, n] = self._shape_parameters[:, shape] * flow
-        return _to_search(starts.reshape(4, -1)).reshape(starts.shape)
-
-    def sums(self, coordinates: FloatArray, data: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _sums(self, coordinates: FloatArray, data: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Sum of squares, half its gradient and the normal matrix, at search coordinates (4, n)."""
         parameters = _from_search(coordinates)
         rates, flows, log_rate_slopes, flow_slopes = _exponentials(parameters)
-        curves = [curve for rate in rates for curve in self._curves(np.log(rate))]
+        curves = [curve for rate in rates for curve in self._by_log_rate(rate)]
         # the Jacobian is a 4 x 4 matrix per voxel, applied to both curves and their derivatives
         mix = np.stack((flow_slopes[0], flows[0] * log_rate_slopes[0], flow_slopes[1], flows[1] * log_rate_slopes[1]))
         mix *= _log_slopes(parameters, coordinates)
         residual = flows[0] * curves[0]
         residual += flows[1] * curves[2]
         residual -= data
-        on_curves = np.stack([np.einsum("rv,rv->v", curve, residual) for curve in curves])
+        on_curves = np.stack([_dot(curve, residual) for curve in curves])
         gram = np.empty((4, 4, residual.shape[1]))
         for i in range(4):
             for j in range(i + 1):
-                gram[i, j] = gram[j, i] = np.einsum("rv,rv->v", curves[i], curves[j])
+                gram[i, j] = gram[j, i] = _dot(curves[i], curves[j])
         gradient = np.einsum("apv,av->pv", mix, on_curves)
         normal = np.einsum("apv,aqv->pqv", mix, np.einsum("abv,bqv->aqv", gram, mix))
-        return np.einsum("rv,rv->v", residual, residual), gradient, normal
+        return _dot(residual, residual), gradient, normal
 
-    def _curves(self, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Coordinates (r, n) of h at any theta = ln(rate), and their derivative by theta; cubic in the table."""
-        step = self._theta[1] - self._theta[0]
-        position = (theta - self._theta[0]) / step
-        cell = np.clip(position.astype(np.intp), 1, self._theta.size - 3)
-        u = position - cell
-        c0, c1, c2, c3 = np.split(np.take(self._cubics, cell, axis=1, mode="clip"), 4)
-        dh = c3 * (3.0 * u)
-        dh += 2.0 * c2
-        dh *= u
-        dh += c1
-        dh /= step
-        c3 *= u
-        c3 += c2
-        c3 *= u
-        c3 += c1
-        c3 *= u
-        c3 += c0
-        return c3, dh
+    def _by_log_rate(self, rate: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Coordinates (r, n) of h, and their derivative by the logarithm of the rate."""
+        x = self._table.place(rate)
+        curve, slope = self._table.curves(x, 1)
+        slope *= x * (1.0 - x)
+        return curve, slope
 
-
-def _cubics(table: FloatArray) -> FloatArray:
-    """Coefficients (4 r, n) of the cubics through four neighbors of each entry of a table (r, n)."""
-    before, left = np.roll(table, 1, axis=1), table
-    right, after = np.roll(table, -1, axis=1), np.roll(table, -2, axis=1)
-    return np.vstack(
-        (
-            left,
-            right - before / 3 - left / 2 - after / 6,
-            (before + right) / 2 - left,
-            (after - before) / 6 + (left - right) / 2,
+    def _curve(self, parameters: FloatArray) -> FloatArray:
+        """Coordinates (r, n) of the model."""
+        rates, flows, _, _ = _exponentials(parameters)
+        return sum(
+            flow * self._table.curves(self._table.place(rate), 0)[0] for rate, flow in zip(rates, flows, strict=True)
         )
-    )
+
+
+def _firsts(voxel: npt.NDArray[np.intp], value: FloatArray) -> npt.NDArray[np.intp]:
+    """For each voxel that occurs, the index of its least value."""
+    order = np.lexsort((value, voxel))
+    return order[np.diff(voxel[order], prepend=-1) > 0]
+
+
+def _worth(runs: Runs, most: int) -> npt.NDArray[np.bool_]:
+    """Which runs, sorted by voxel and sum of squares, go on: those that may still win, and apart from the better."""
+    start = np.diff(runs.tags, prepend=-1) > 0
+    first = np.flatnonzero(start)
+    group = np.cumsum(start) - 1
+    rank = np.arange(start.size) - first[group]
+    shape = (int(rank.max()) + 1, first.size)
+    logs: FloatArray = np.full((4, *shape), np.nan)
+    logs[:, rank, group] = np.log(runs.parameters)
+    alive = np.zeros(shape, dtype=bool)
+    alive[rank, group] = runs.squares - _HOPE * runs.promise < runs.squares[first][group]
+    alive[0] = True
+    for i in range(1, shape[0]):
+        for j in range(i):
+            alive[i] &= ~(alive[j] & (np.abs(logs[:, i] - logs[:, j]).max(axis=0) <= _APART))
+    alive &= np.cumsum(alive, axis=0) <= most
+    return alive[rank, group]
 
 
 def _to_search(parameters: FloatArray) -> FloatArray:
@@ -365,6 +338,22 @@ def _log_slopes(parameters: FloatArray, coordinates: FloatArray) -> FloatArray:
     slopes = 1.0 / coordinates
     slopes[:2] *= 1.0 + parameters[:2] / _HALF_PER_MIN
     return slopes
+
+
+def _from_pair(rates: FloatArray, flows: FloatArray) -> FloatArray:
+    """Fp, PS, vp and ve (4, n) of two exponentials, rates and flows (2, n): the inverse of `_exponentials`."""
+    fp = flows.sum(axis=0)
+    # the zero of the transfer function, PS/ve + PS/vp, lies between the rates
+    zero = (flows * rates[::-1]).sum(axis=0) / fp
+    a = rates.sum(axis=0) - zero
+    c = rates.prod(axis=0) / a
+    vp = fp / a
+    ps = (zero - c) * vp
+    return np.stack((fp, ps, vp, ps / c))
+
+
+def _dot(a: FloatArray, b: FloatArray) -> FloatArray:
+    return np.einsum("rv,rv->v", a, b)
 
 
 def _exponentials(parameters: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
