@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import io
 import json
 import os
@@ -22,11 +23,15 @@ from .export import check_output_folder, provenance, sha256_of, staged
 from .figures import RESEARCH_USE, study_figure
 from .phantom import LEVELS, LumbarPhantom
 from .quantities import BY_NAME
+from .result import StudyResult
+from .series import DynamicSeries, Progress, TissueMaps
 from .settings import Parameter, Settings, all_parameters, from_dict
-from .study import DynamicSeries, Progress, StudyResult, analyze
+from .study import analyze
 from .tables import Table, one_line
 
 _BAD_INPUT, _INTERRUPTED = 2, 130
+_MAPS = {"t1": "T1 (ms)", "b1": "B1 (actual over nominal flip angle)", "fat-fraction": "the fat fraction (0 to 1)"}
+_BETWEEN = {"t1": (1.0, 20000.0), "b1": (0.1, 3.0), "fat-fraction": (0.0, 1.0)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -85,6 +90,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     files.add_argument("--output", type=Path, required=True, metavar="OUT", help="folder for the results")
     files.add_argument("--dxa", type=Path, metavar="FILE.csv", help="table with subject, site, BMD (g/cm2), T-score")
+    for name, title in _MAPS.items():
+        files.add_argument(
+            f"--{name}-map", type=Path, metavar="FILE", help=f"map of {title} before contrast, NRRD or NIfTI, any grid"
+        )
     files.add_argument("--subject", metavar="ID", help="pseudonym of the subject; picks the rows of the DXA table")
     files.add_argument("--settings", type=Path, metavar="FILE.json", help="settings; options below go before them")
     _add_settings(command)
@@ -163,6 +172,7 @@ def _analyze(options: argparse.Namespace, progress: _Terminal) -> None:
         subject=options.subject,
         series_id=options.series,
         label_names=options.segments,
+        maps={name: path for name in _MAPS if (path := getattr(options, f"{name.replace('-', '_')}_map")) is not None},
         progress=progress,
     )
     progress.close()
@@ -180,6 +190,7 @@ def analyze_folder(
     subject: str | None = None,
     series_id: str | None = None,
     label_names: dict[str, int] | None = None,
+    maps: dict[str, Path] | None = None,
     progress: Progress | None = None,
 ) -> StudyResult:
     """Analyze one study from files and write all results into a folder.
@@ -192,6 +203,7 @@ def analyze_folder(
     settings : the defaults when None.
     dxa : table of densitometry; `subject` picks the rows.
     subject : pseudonym that names the results.
+    maps : files of maps of the tissue before contrast, by `t1`, `b1` and `fat-fraction`.
     progress : called with the fraction done and what is being done; a return of False cancels.
 
     Raises
@@ -214,8 +226,15 @@ def analyze_folder(
     if not report(0.4, series.describe()):
         raise Cancelled
     masks = scene.masks_on_grid(segmentation_node, series)
-    result = analyze(series, masks, settings, densitometry, subject or "", _part(report, 0.4, 0.6))
-    hashes = {"segmentation": sha256_of(segmentation)}
+    maps = maps or {}
+    grids = {
+        field.name: scene.read_map(maps[name], series, _BETWEEN[name])
+        for name, field in zip(_MAPS, dataclasses.fields(TissueMaps), strict=True)
+        if name in maps
+    }
+    part = _part(report, 0.4, 0.6)
+    result = analyze(series, masks, settings, densitometry, subject or "", part, TissueMaps(**grids))
+    hashes = {"segmentation": sha256_of(segmentation), **{f"{n}-map": sha256_of(path) for n, path in maps.items()}}
     if dxa is not None:
         hashes["dxa"] = sha256_of(dxa)
     choices = {"series": series_id, "segments": label_names}

@@ -28,7 +28,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pydicom.valuerep import format_number_as_ds
 
 from .errors import Cancelled, InputError
-from .study import DynamicSeries, Progress, Sourced
+from .series import DynamicSeries, Progress, Sourced
 from .tables import one_line
 
 FloatArray = npt.NDArray[np.float64]

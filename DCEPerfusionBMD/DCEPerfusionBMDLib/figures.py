@@ -9,7 +9,8 @@ import numpy as np
 
 from .errors import InputError
 from .quantities import BY_NAME
-from .study import DynamicSeries, StudyResult
+from .result import StudyResult
+from .series import DynamicSeries
 
 RESEARCH_USE = "For research use only. Not for use in diagnostic procedures."
 
@@ -63,9 +64,9 @@ def study_figure(series: DynamicSeries, result: StudyResult, path: Path) -> None
                 parse_math=False,
                 bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 1},
             )
-    if result.rois.artery[k][window].any():
-        axes[0].contour(result.rois.artery[k][window], [0.5], colors="red", linewidths=1.0)
-    axes[0].set_title(f"Before contrast, slice {k + 1}\ndotted: drawn, solid: analyzed, red: artery", fontsize=9)
+    if result.rois.input[k][window].any():
+        axes[0].contour(result.rois.input[k][window], [0.5], colors="red", linewidths=1.0)
+    axes[0].set_title(f"Before contrast, slice {k + 1}\ndotted: drawn, solid: analyzed, red: input", fontsize=9)
     shown_quantities = [BY_NAME[name] for name in result.parameters[:3]]
     for axis, quantity in zip(axes[1:], shown_quantities, strict=False):
         values = result.maps[quantity.name].values[k][window]
@@ -92,12 +93,13 @@ def study_figure(series: DynamicSeries, result: StudyResult, path: Path) -> None
     tissue.set_ylabel("Contrast agent in tissue (mmol/L)")
     for text in tissue.legend(fontsize=8, frameon=False).get_texts():
         text.set_parse_math(False)
-    artery.plot(result.times_s, result.blood_concentration_mM, color="firebrick", linewidth=1.2, label="whole blood")
-    artery.plot(result.times_s, result.plasma_concentration_mM, color="darkorange", linewidth=1.0, label="plasma")
+    for (_, values, title, _), color in zip(result.input_curves(), ("firebrick", "darkorange"), strict=False):
+        artery.plot(result.times_s, values, color=color, linewidth=1.2, label=title)
     artery.axvspan(
         result.times_s[0], result.times_s[result.baseline_frames - 1], color="0.9", label="frames before contrast"
     )
-    artery.set_title(f"Arterial input ({result.rois.artery_name})", fontsize=10, parse_math=False)
+    kind = "Reference tissue" if result.by_reference else "Arterial input"
+    artery.set_title(f"{kind} ({result.rois.input_name})", fontsize=10, parse_math=False)
     artery.set_ylabel("Contrast agent (mmol/L)")
     artery.legend(fontsize=8, frameon=False)
     for axis in (tissue, artery):

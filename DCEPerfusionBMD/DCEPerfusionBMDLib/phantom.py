@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .kinetics import parker_blood_concentration, plasma_from_blood, spgr_signal, tofts_concentration
-from .study import DynamicSeries, Sourced
+from .series import DynamicSeries, Sourced
 
 FloatArray = npt.NDArray[np.float64]
 

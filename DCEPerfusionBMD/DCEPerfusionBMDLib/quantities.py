@@ -115,6 +115,17 @@ PS = Quantity(
     display_range=(0.0, 1.2),
     description="Permeability-surface area product per volume of tissue.",
 )
+RELATIVE_KTRANS = Quantity(
+    name="relative_ktrans",
+    symbol="Relative Ktrans",
+    column="relative_ktrans",
+    unit="ratio",
+    ucum=RATIO,
+    dicom=None,
+    caplex="",
+    display_range=(0.0, 20.0),
+    description="Ktrans over that of the reference tissue.",
+)
 DELAY = Quantity(
     name="delay",
     symbol="Delay",
@@ -182,7 +193,7 @@ STATUS = Quantity(
     description="What became of the voxel: 0 not analyzed, 1 fitted, others say why there is no plain estimate.",
 )
 
-PARAMETERS = (KTRANS, KEP, VE, VP, FP, PS)
+PARAMETERS = (KTRANS, KEP, VE, VP, FP, PS, RELATIVE_KTRANS)
 """What the kinetic models estimate."""
 DESCRIPTIVE = (EMAX, MAX_SLOPE, TIME_TO_PEAK, IAUC60)
 """What is read off the curves without a model, as maps."""

@@ -20,7 +20,8 @@ from . import __version__
 from .errors import InputError
 from .kinetics import FitStatus
 from .quantities import BY_NAME, STATUS, Code, Quantity
-from .study import DynamicSeries, StudyResult
+from .result import StudyResult
+from .series import DynamicSeries, FloatArray, on_grid_of
 from .tables import Table, one_line
 from .volumefiles import check_volume_file, nrrd_header
 
@@ -37,6 +38,7 @@ _COLOR_ANCHORS = (
     (0.75, (0.55, 0.80, 0.30)),
     (1.0, (0.99, 0.91, 0.20)),
 )
+_INPUT_COLORS = ((0.75, 0.15, 0.15), (0.85, 0.55, 0.15))
 _STATUS_COLORS = {
     FitStatus.FITTED: (0.30, 0.70, 0.35),
     FitStatus.AT_BOUND: (0.95, 0.75, 0.20),
@@ -147,6 +149,30 @@ def masks_on_grid(segmentation: Any, series: DynamicSeries) -> dict[str, BoolArr
     return masks
 
 
+def read_map(path: Path, series: DynamicSeries, between: tuple[float, float]) -> FloatArray:
+    """A map from a NRRD or NIfTI file on the grid of a series; see `series.on_grid_of`.
+
+    Raises
+    ------
+    InputError
+        when the file cannot be read, holds several values per voxel, or has no value inside the series.
+    """
+    if not path.is_file():
+        raise InputError(f"the map {path} does not exist")
+    check_volume_file(path)
+    volume = slicer.vtkMRMLScalarVolumeNode()
+    _read(volume, slicer.vtkMRMLVolumeArchetypeStorageNode(), None, path)
+    if volume.GetImageData().GetNumberOfScalarComponents() != 1:
+        raise InputError(f"{path.name} is no map: each voxel holds several values")
+    matrix = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASMatrix(matrix)
+    values = on_grid_of(series, slicer.util.arrayFromVolume(volume), slicer.util.arrayFromVTKMatrix(matrix), between)
+    if not np.isfinite(values).any():
+        low, high = between
+        raise InputError(f"the map {path.name} has no value between {low:g} and {high:g} inside the series")
+    return values
+
+
 # ---- series and results out
 
 
@@ -217,7 +243,7 @@ class ResultWriter:
         if result.densitometry is not None:
             tables.append(result.densitometry.table())
         nodes = {table.name: self._write_table(f"{name} {table.title.lower()}", table) for table in tables}
-        self._write_charts(name, nodes["curves"], [curve.region for curve in result.curves])
+        self._write_charts(name, nodes["curves"], result)
         self._remove_stale()
         self._arrange(result.subject or "DCE-MRI subject", name)
         return dict(self._written)
@@ -344,10 +370,10 @@ class ResultWriter:
         node.EndModify(modified)
         return node
 
-    def _write_charts(self, name: str, curves: Any, regions: list[str]) -> None:
+    def _write_charts(self, name: str, curves: Any, result: StudyResult) -> None:
         tissue = self._chart("chart.tissue", f"{name} enhancement curves", "Contrast agent in tissue (mmol/L)")
         tissue.RemoveAllPlotSeriesNodeIDs()
-        for n, region in enumerate(regions):
+        for n, region in enumerate(curve.region for curve in result.curves):
             color = _line_color(n)
             for kind in ("measured", "fitted"):
                 plotted = self._plot(f"plot.{n}.{kind}", f"{region} {kind}", curves, f"{region}_{kind}_mM", color)
@@ -355,11 +381,12 @@ class ResultWriter:
                 plotted.SetMarkerStyle(plotted.MarkerStyleCircle if measured else plotted.MarkerStyleNone)
                 plotted.SetLineStyle(plotted.LineStyleNone if measured else plotted.LineStyleSolid)
                 tissue.AddAndObservePlotSeriesNodeID(plotted.GetID())
-        artery = self._chart("chart.artery", f"{name} arterial input", "Contrast agent in blood (mmol/L)")
-        artery.RemoveAllPlotSeriesNodeIDs()
-        for kind, color in (("blood", (0.75, 0.15, 0.15)), ("plasma", (0.85, 0.55, 0.15))):
-            plotted = self._plot(f"plot.aif.{kind}", f"Arterial {kind}", curves, f"aif_{kind}_mM", color)
-            artery.AddAndObservePlotSeriesNodeID(plotted.GetID())
+        title = "reference tissue" if result.by_reference else "arterial input"
+        chart = self._chart("chart.input", f"{name} {title}", "Contrast agent (mmol/L)")
+        chart.RemoveAllPlotSeriesNodeIDs()
+        for (column, _, label, _), color in zip(result.input_curves(), _INPUT_COLORS, strict=False):
+            plotted = self._plot(f"plot.{column}", label, curves, column, color)
+            chart.AddAndObservePlotSeriesNodeID(plotted.GetID())
 
     def _chart(self, role: str, name: str, y_title: str) -> Any:
         chart = self._node("vtkMRMLPlotChartNode", role, name)

@@ -69,6 +69,13 @@ class ConversionSettings(_Checked):
     t10_blood_ms: float | None = _parameter(
         None, "T1 of blood before contrast; a literature value for the field strength when absent", "ms", 10.0, 10000.0
     )
+    t10_reference_ms: float | None = _parameter(
+        None,
+        "T1 of the reference tissue before contrast; a literature value of muscle when absent",
+        "ms",
+        10.0,
+        10000.0,
+    )
     relaxivity_per_s_mM: float | None = _parameter(
         None,
         "longitudinal relaxivity r1; by agent and field strength when absent",
@@ -83,12 +90,16 @@ class ConversionSettings(_Checked):
         "signal to concentration: exact inversion, or the linear legacy formula, which underestimates blood",
         choices=("exact", "linear"),
     )
-    b1: float = _parameter(1.0, "actual over nominal flip angle", "ratio", 0.2, 2.0)
+    b1: float = _parameter(1.0, "actual over nominal flip angle; a map goes before it", "ratio", 0.2, 2.0)
     r2star_per_s_mM: float = _parameter(
         0.0, "transverse relaxivity r2* to correct for; 0 for none", "/s/mM", 0.0, 200.0
     )
     fat_fraction: float = _parameter(
-        0.0, "fat fraction of the marrow; above 0 the conversion allows for fat", "fraction", 0.0, 0.95
+        0.0,
+        "fat fraction of the marrow; above 0 the conversion allows for fat; a map goes before it",
+        "fraction",
+        0.0,
+        0.95,
     )
     t1_fat_ms: float = _parameter(300.0, "T1 of marrow fat", "ms", 50.0, 2000.0)
 
@@ -123,13 +134,16 @@ class ModelSettings(_Checked):
     """The kinetic model and the box its parameters are searched in."""
 
     model: str = _parameter(
-        "tofts", "kinetic model", choices=("tofts", "extended-tofts", "patlak", "exchange", "linear-tofts")
+        "tofts",
+        "kinetic model; the reference region needs no artery, but a segment of muscle",
+        choices=("tofts", "extended-tofts", "patlak", "exchange", "linear-tofts", "reference-region"),
     )
     delay: str = _parameter(
         "none",
-        "delay from artery to tissue: none, one per region, or one per voxel (slow)",
-        choices=("none", "region", "voxel"),
+        "delay from artery to tissue: none, given, one fitted per region, or one fitted per voxel",
+        choices=("none", "given", "region", "voxel"),
     )
+    delay_s: float = _parameter(0.0, "delay that is given", "s", -60.0, 60.0)
     ktrans_min_per_min: float = _parameter(1e-4, "lower bound of Ktrans", "/min", 1e-9, 100.0)
     ktrans_max_per_min: float = _parameter(5.0, "upper bound of Ktrans", "/min", 1e-9, 100.0)
     ve_min: float = _parameter(1e-3, "lower bound of ve", "fraction", 1e-9, 1.0)
@@ -137,6 +151,12 @@ class ModelSettings(_Checked):
     vp_max: float = _parameter(0.3, "upper bound of vp", "fraction", 1e-6, 1.0)
     delay_min_s: float = _parameter(-3.0, "smallest delay", "s", -60.0, 60.0)
     delay_max_s: float = _parameter(15.0, "largest delay", "s", -60.0, 60.0)
+    reference_segment: str | None = _parameter(
+        None, "name of the segment that holds the reference tissue; recognized by name (muscle, psoas) when absent"
+    )
+    reference_ktrans_per_min: float | None = _parameter(
+        None, "Ktrans of the reference tissue; without it Ktrans is relative and ve unknown", "/min", 1e-6, 10.0
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -147,6 +167,8 @@ class ModelSettings(_Checked):
         ):
             if not getattr(self, low) < getattr(self, high):
                 raise InputError(f"{low} ({getattr(self, low):g}) must be below {high} ({getattr(self, high):g})")
+        if self.delay_s and self.delay != "given":
+            raise InputError(f"delay_s is {self.delay_s:g} s, but the delay is {self.delay!r}; choose 'given'")
 
 
 @dataclass(frozen=True)

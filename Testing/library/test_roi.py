@@ -120,7 +120,7 @@ class Regions(unittest.TestCase):
 
     def test_named_artery_and_shared_voxels(self):
         rois = self.build({"L1": self.large, "L2": self.large, "vessel": self.artery}, "vessel", 0.0)
-        self.assertEqual(rois.artery_name, "vessel")
+        self.assertEqual(rois.input_name, "vessel")
         self.assertRegex(rois.warnings[0], f"'L1', 'L2' share {np.count_nonzero(self.large)} voxels")
 
 

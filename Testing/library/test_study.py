@@ -7,8 +7,9 @@ import numpy as np
 from DCEPerfusionBMDLib.errors import Cancelled, InputError
 from DCEPerfusionBMDLib.kinetics import FitStatus
 from DCEPerfusionBMDLib.phantom import LEVELS, TISSUES
+from DCEPerfusionBMDLib.series import DynamicSeries, Sourced, TissueMaps, on_grid_of
 from DCEPerfusionBMDLib.settings import from_dict
-from DCEPerfusionBMDLib.study import DynamicSeries, Sourced, analyze
+from DCEPerfusionBMDLib.study import analyze
 from support import small_phantom
 
 
@@ -133,6 +134,88 @@ class Options(unittest.TestCase):
                 column = name if name in ("ve", "vp") else f"{name}_per_min"
                 self.assertTrue(np.isfinite(result.vertebrae[column]).all(), (model, name))
 
+    def test_reference_region_needs_muscle_and_no_artery(self):
+        """The muscle of the phantom has a Ktrans of 0.08 /min; the literature's T1 of muscle is the phantom's."""
+        muscle = self.phantom.labels == list(TISSUES).index("muscle")
+        segments = {name: mask for name, mask in self.segments.items() if name != "aorta"} | {"psoas": muscle}
+        chosen = {"model": "reference-region", "reference_ktrans_per_min": 0.08}
+        known = analyze(self.series, segments, from_dict({"model": chosen}))
+        self.assertEqual(known.parameters, ("ktrans", "kep", "ve", "relative_ktrans"))
+        np.testing.assert_allclose(known.vertebrae["ktrans_per_min"], self.truth, rtol=0.02)
+        np.testing.assert_allclose(
+            known.vertebrae["kep_per_min"], [bone.kep_per_min for bone in LEVELS.values()], rtol=0.02
+        )
+        self.assertEqual([name for name, *_ in known.input_curves()], ["reference_mM"])
+        self.assertTrue(np.isnan(known.descriptive["iaugc60"]).all())
+        with_artery = self.segments | {"erector spinae": muscle}
+        relative = analyze(self.series, with_artery, from_dict({"model": {"model": "reference-region"}}))
+        self.assertEqual(relative.parameters, ("kep", "relative_ktrans"))
+        self.assertEqual(list(relative.vertebrae["region"]), list(LEVELS))
+        np.testing.assert_allclose(relative.vertebrae["relative_ktrans"], self.truth / 0.08, rtol=0.02)
+        with self.assertRaisesRegex(InputError, "name it with --reference-segment"):
+            self.analyze(model={"model": "reference-region"})
+
+    def test_delay_that_is_given_or_of_the_region_reaches_the_voxels(self):
+        late = dataclasses.replace(self.phantom, arrival_s=35.0)
+        labels = self.phantom.labels == list(TISSUES).index("aorta")
+        frames = [np.where(labels, a, b) for a, b in zip(self.series.frames, late.series().frames, strict=True)]
+        series = dataclasses.replace(self.series, frames=frames)
+        for delay in ({"delay": "given", "delay_s": 4.0}, {"delay": "region"}):
+            with self.subTest(**delay):
+                result = analyze(series, self.segments, from_dict({"model": delay}))
+                np.testing.assert_allclose(result.vertebrae["delay_s"], 4.0, atol=0.15)
+                np.testing.assert_allclose(result.vertebrae["ktrans_median_per_min"], self.truth, rtol=0.03)
+        none = analyze(series, self.segments)
+        self.assertGreater(np.abs(np.array(none.vertebrae["ktrans_median_per_min"]) / self.truth - 1.0).min(), 0.1)
+        with self.assertRaisesRegex(InputError, "choose 'given'"):
+            from_dict({"model": {"delay_s": 4.0}})
+
+    def test_maps_go_before_numbers_voxel_by_voxel(self):
+        shape = self.series.shape
+        number = {"t10_tissue_ms": 620.0, "b1": 0.95, "fat_fraction": 0.3}
+        by_number = self.analyze(conversion=number)
+        maps = TissueMaps(np.full(shape, 620.0), np.full(shape, 0.95), np.full(shape, 0.3))
+        by_map = analyze(self.series, self.segments, maps=maps)
+        for column in ("ktrans_per_min", "kep_median_per_min"):
+            np.testing.assert_allclose(by_map.vertebrae[column], by_number.vertebrae[column], rtol=1e-9)
+        self.assertEqual(by_map.used["t10_tissue_ms"], Sourced(620.0, "T1 map, median of the analyzed voxels"))
+        self.assertNotIn("t10_tissue_ms = 5", " ".join(by_map.warnings))
+
+        plain = self.analyze()
+        only_l1 = np.where(self.segments["L1"], 620.0, 549.0)
+        only_l1[self.segments["L2"]] = np.nan
+        mixed = analyze(self.series, self.segments, maps=TissueMaps(t1_ms=only_l1))
+        alone = self.analyze(conversion={"t10_tissue_ms": 620.0})
+        found = np.array(mixed.vertebrae["ktrans_median_per_min"])
+        self.assertAlmostEqual(found[0] / alone.vertebrae["ktrans_median_per_min"][0], 1.0, places=9)
+        self.assertTrue(np.isnan(found[1]))
+        self.assertEqual(mixed.vertebrae["failed_share"][1], 1.0)
+        np.testing.assert_allclose(found[2:], plain.vertebrae["ktrans_median_per_min"][2:], rtol=1e-9)
+        self.assertRegex(" ".join(mixed.warnings), "the T1 map has no value in .*% of the analyzed voxels")
+        with self.assertRaisesRegex(InputError, r"the b1 map \(2, 2, 2\) is not on the grid"):
+            analyze(self.series, self.segments, maps=TissueMaps(b1=np.ones((2, 2, 2))))
+
+    def test_a_map_on_another_grid(self):
+        """A linear function of position stays one; what has no value does not bleed into its neighbors."""
+        k, j, i = np.indices(self.series.shape)
+        position = np.stack((i, j, k, np.ones_like(i)), axis=-1) @ self.series.ijk_to_ras.T
+        slope = np.array([0.5, 1.0, -0.7])
+        turned = np.array([[0, 0, 3.0, -40.0], [0, -4.0, 0, 60.0], [5.0, 0, 0, -150.0], [0, 0, 0, 1.0]])
+        kk, jj, ii = np.indices((30, 50, 60))
+        other = np.stack((ii, jj, kk, np.ones_like(ii)), axis=-1) @ turned.T
+        values = 1000.0 + other[..., :3] @ slope
+        found = on_grid_of(self.series, values, turned, (1.0, 2e4))
+        known = np.isfinite(found)
+        self.assertGreater(known.mean(), 0.1)
+        np.testing.assert_allclose(found[known], (1000.0 + position[..., :3] @ slope)[known], rtol=1e-9)
+        values[12, 20, 30] = 0.0
+        holed = on_grid_of(self.series, values, turned, (1.0, 2e4))
+        still = np.isfinite(holed)
+        self.assertLess(still.sum(), known.sum())
+        np.testing.assert_allclose(holed[still], found[still], rtol=1e-12)
+        same = on_grid_of(self.series, np.zeros(self.series.shape), self.series.ijk_to_ras, (0.0, 1.0))
+        np.testing.assert_array_equal(same, 0.0)
+
     def test_standard_error_of_a_noisy_mean_curve_covers_the_truth(self):
         phantom = small_phantom(duration_s=360.0)
         table = analyze(phantom.series(), phantom.segments).vertebrae
@@ -223,7 +306,11 @@ class Refusals(unittest.TestCase):
             (change(self.series, frames=self.series.frames[:4], times_s=times_s[:4]), {}, "at least 6"),
             (change(self.series, ijk_to_ras=sheared), {}, "not orthogonal"),
             (self.series, {"acquisition": {"baseline_frames": 50}}, "only 50 frames"),
-            (self.series, {"conversion": {"t10_blood_ms": 400.0}}, "arterial curve of 'aorta' cannot be converted"),
+            (
+                self.series,
+                {"conversion": {"t10_blood_ms": 400.0}},
+                "curve of the arterial segment 'aorta' cannot be converted",
+            ),
         ):
             with self.subTest(words=words), self.assertRaisesRegex(InputError, words):
                 analyze(series, self.segments, from_dict(settings))

@@ -134,6 +134,34 @@ class Analyze(Study):
         for package in ("numpy", "scipy", "pydicom", "slicer-core"):
             self.assertIn(package, history["software"])
 
+    def test_maps_of_the_tissue_from_files(self):
+        """They lie on a grid of their own."""
+        grid = self.phantom.ijk_to_ras @ np.diag([2.0, 2.0, 1.0, 1.0])
+        t1 = np.full((self.phantom.slices, self.phantom.rows // 2, self.phantom.columns // 2), 600.0)
+        files = {}
+        for name, values in (("t1", t1), ("b1", np.full_like(t1, 0.95))):
+            files[f"{name}_map"] = self.folder / f"{name}.nrrd"
+            volume = scene.volume_from_array(values, grid)
+            scene.write_file(volume, slicer.vtkMRMLVolumeArchetypeStorageNode(), files[f"{name}_map"])
+        status, _, err = run(*self.arguments(**files))
+        self.assertEqual(status, 0, err)
+        by_map = read_csv(self.output / "vertebrae.csv")
+        history = json.loads((self.output / "provenance.json").read_text(encoding="utf-8"))
+        self.assertEqual(history["used"]["b1"]["source"], "B1 map, median of the analyzed voxels")
+        digest = hashlib.sha256(files["t1_map"].read_bytes()).hexdigest()
+        self.assertEqual(history["inputs"]["t1-map"]["sha256"], digest)
+        status, _, err = run(*self.arguments(t10_tissue_ms=600, b1=0.95))
+        self.assertEqual(status, 0, err)
+        for found, expected in zip(by_map, read_csv(self.output / "vertebrae.csv"), strict=True):
+            self.assertAlmostEqual(float(found["ktrans_per_min"]) / float(expected["ktrans_per_min"]), 1.0, places=6)
+        status, _, err = run(*self.arguments(t1_map=self.folder / "nowhere.nrrd"))
+        self.assertEqual((status, err.count("\n")), (2, 1))
+        self.assertRegex(err, "the map .*nowhere.nrrd does not exist")
+        volume = scene.volume_from_array(t1 * 0.0, grid)
+        scene.write_file(volume, slicer.vtkMRMLVolumeArchetypeStorageNode(), self.folder / "empty.nrrd")
+        status, _, err = run(*self.arguments(t1_map=self.folder / "empty.nrrd"))
+        self.assertRegex(err, "the map empty.nrrd has no value between 1 and 20000 inside the series")
+
     def test_nothing_identifies_the_patient(self):
         series = read_series(self.study / "dicom")
         write_series(series, self.folder / "dicom", patient="DOE^JANE^1234")

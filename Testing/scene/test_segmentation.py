@@ -10,7 +10,7 @@ import vtk
 from DCEPerfusionBMDLib import scene
 from DCEPerfusionBMDLib.errors import InputError
 from DCEPerfusionBMDLib.headless import HeadlessSlicer
-from DCEPerfusionBMDLib.study import DynamicSeries
+from DCEPerfusionBMDLib.series import DynamicSeries
 
 SHAPE = (6, 20, 24)
 

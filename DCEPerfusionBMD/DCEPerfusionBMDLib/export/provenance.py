@@ -8,8 +8,9 @@ import platform
 from typing import Any
 
 from .. import __version__
+from ..result import StudyResult
+from ..series import DynamicSeries
 from ..settings import Settings, all_parameters, to_dict
-from ..study import DynamicSeries, StudyResult
 
 _PACKAGES = ("numpy", "scipy", "pydicom", "slicer-core", "vtk", "matplotlib")
 
@@ -59,7 +60,7 @@ def provenance(
             for parameter in all_parameters()
         },
         "used": {name: {"value": entry.value, "source": entry.source} for name, entry in result.used.items()},
-        "artery": result.rois.artery_name,
+        "input_segment": result.rois.input_name,
         "findings": [{"grade": f.grade, "topic": f.topic, "message": f.message} for f in result.findings],
         "warnings": list(result.warnings),
     }

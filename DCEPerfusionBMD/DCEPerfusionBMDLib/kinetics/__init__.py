@@ -23,7 +23,7 @@ from .linear import LinearTofts, Patlak
 from .model import Fit, Model
 from .reference import ReferenceRegion
 from .refine import best_by_aicc, fit_delay, residual_bootstrap
-from .relaxation import agent_names, blood_t1_ms, marrow_t1_ms, relaxivity_per_s_mM
+from .relaxation import agent_names, blood_t1_ms, marrow_t1_ms, muscle_t1_ms, relaxivity_per_s_mM
 from .signal import (
     ArterialPeakErrors,
     arterial_peak_errors,
@@ -74,6 +74,7 @@ __all__ = [
     "fritz_hansen_plasma_concentration",
     "georgiou_blood_concentration",
     "marrow_t1_ms",
+    "muscle_t1_ms",
     "opposed_phase_warning",
     "orton2_blood_concentration",
     "orton3_blood_concentration",

@@ -29,6 +29,11 @@ def blood_t1_ms(field_strength_T: float) -> tuple[float, str] | None:
     return _at_field("blood_t1_ms", field_strength_T)
 
 
+def muscle_t1_ms(field_strength_T: float) -> tuple[float, str] | None:
+    """T1 of paravertebral muscle before contrast and its citation; None when no value is known near this field."""
+    return _at_field("muscle_t1_ms", field_strength_T)
+
+
 def relaxivity_per_s_mM(agent: str, field_strength_T: float) -> tuple[float, str] | None:
     """Relaxivity r1 of an agent and its citation; None for an unknown agent or field.
 

@@ -1,6 +1,6 @@
 """Regions of interest: levels, margin, and the fate of every voxel."""
 
-from .levels import is_artery_name, level_from_name
+from .levels import is_artery_name, is_reference_name, level_from_name
 from .margin import distance_to_edge_mm, farther_than
 from .regions import Fate, Region, VertebralRois, build_rois
 
@@ -12,5 +12,6 @@ __all__ = [
     "distance_to_edge_mm",
     "farther_than",
     "is_artery_name",
+    "is_reference_name",
     "level_from_name",
 ]

@@ -1,0 +1,247 @@
+"""From signal to concentration with the constants of one study, each with its source."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import InputError
+from .kinetics import (
+    ArterialPeakErrors,
+    agent_names,
+    arterial_peak_errors,
+    blood_t1_ms,
+    concentration_from_signal,
+    concentration_from_signal_with_fat,
+    concentration_linear,
+    marrow_t1_ms,
+    muscle_t1_ms,
+    opposed_phase_warning,
+    relaxivity_per_s_mM,
+)
+from .series import DynamicSeries, FloatArray, Sourced, TissueMaps
+from .settings import ConversionSettings, Settings
+
+
+def resolve_constants(series: DynamicSeries, settings: Settings, maps: TissueMaps) -> dict[str, Sourced]:
+    """Every constant of the analysis: the user's, else the data's, else the literature's, each with its source.
+
+    Raises
+    ------
+    InputError
+        when one that is needed is not known.
+    """
+    used: dict[str, Sourced] = {}
+    for name in ("repetition_time_ms", "flip_angle_deg", "echo_time_ms", "field_strength_T", "agent"):
+        by_user = getattr(settings.acquisition, name)
+        if by_user is not None:
+            used[name] = Sourced(by_user, "user")
+        elif name in series.acquisition:
+            used[name] = series.acquisition[name]
+    for name, what in (("repetition_time_ms", "repetition time"), ("flip_angle_deg", "flip angle")):
+        if name not in used:
+            raise InputError(f"the series does not tell its {what}; give --{name.replace('_', '-')}")
+    field_strength = float(used["field_strength_T"].value) if "field_strength_T" in used else None
+
+    conversion = settings.conversion
+    by_reference = settings.model.model == "reference-region"
+    needed: dict[str, Callable[[float], tuple[float, str] | None]] = {}
+    if maps.t1_ms is None:
+        needed["t10_tissue_ms"] = marrow_t1_ms
+    if not by_reference:
+        needed["t10_blood_ms"] = blood_t1_ms
+    elif maps.t1_ms is None:
+        needed["t10_reference_ms"] = muscle_t1_ms
+    for name, look_up in needed.items():
+        by_user = getattr(conversion, name)
+        known = look_up(field_strength) if field_strength is not None else None
+        if by_user is not None:
+            used[name] = Sourced(by_user, "user")
+        elif known is not None:
+            used[name] = Sourced(known[0], f"assumed: {known[1]}")
+        else:
+            raise InputError(f"no T1 is known for this field strength; give --{name.replace('_', '-')}")
+    if conversion.relaxivity_per_s_mM is not None:
+        used["relaxivity_per_s_mM"] = Sourced(conversion.relaxivity_per_s_mM, "user")
+    else:
+        known = None
+        if "agent" in used and field_strength is not None:
+            known = relaxivity_per_s_mM(str(used["agent"].value), field_strength)
+        if known is None:
+            agent = f"of {used['agent'].value!r} at this field strength " if "agent" in used else ""
+            raise InputError(
+                f"the relaxivity {agent}is not known; give --relaxivity, or --agent (one of "
+                f"{', '.join(agent_names())}) and --field-strength-T"
+            )
+        used["relaxivity_per_s_mM"] = Sourced(known[0], f"assumed: {known[1]}")
+    with_fat = conversion.fat_fraction > 0 or maps.fat_fraction is not None
+    needs_echo_time = conversion.r2star_per_s_mM > 0 or with_fat
+    if needs_echo_time and "echo_time_ms" not in used:
+        raise InputError("the series does not tell its echo time, which r2* and fat need; give --echo-time-ms")
+    if with_fat and field_strength is None:
+        raise InputError("the series does not tell its field strength, which fat needs; give --field-strength-T")
+    if not by_reference:
+        used["hematocrit"] = Sourced(conversion.hematocrit, settings.origin("conversion", "hematocrit"))
+    return used
+
+
+def sources_of(tissue: Tissue, maps: TissueMaps) -> dict[str, Sourced]:
+    """What the maps gave for the analyzed voxels, beside the constants of `resolve_constants`."""
+    return {
+        name: Sourced(float(f"{_median(values):.4g}"), f"{title} map, median of the analyzed voxels")
+        for name, title, grid, values in (
+            ("t10_tissue_ms", "T1", maps.t1_ms, tissue.t10_ms),
+            ("b1", "B1", maps.b1, tissue.b1),
+            ("fat_fraction", "fat fraction", maps.fat_fraction, tissue.fat_fraction),
+        )
+        if grid is not None and isinstance(values, np.ndarray)
+    }
+
+
+def constant_warnings(used: dict[str, Sourced], settings: Settings, tissue: Tissue) -> list[str]:
+    """What a reader should know of the constants."""
+    warnings = [
+        f"{name} = {entry.value:g} is not measured but {entry.source}"
+        for name, entry in used.items()
+        if entry.source.startswith("assumed") and isinstance(entry.value, float)
+    ]
+    if settings.conversion.conversion == "linear":
+        warnings.append(
+            "the linear conversion underestimates the arterial peak several times over, so Ktrans and ve are too high; "
+            "use it only to compare with results made that way"
+        )
+    if np.any(np.nan_to_num(tissue.fat_fraction)) and {"echo_time_ms", "field_strength_T"} <= used.keys():
+        echo_time_ms, field_strength_T = (float(used[n].value) for n in ("echo_time_ms", "field_strength_T"))
+        opposed = opposed_phase_warning(echo_time_ms, field_strength_T)
+        warnings += [opposed] if opposed else []
+    for title, values in (("T1", tissue.t10_ms), ("B1", tissue.b1), ("fat fraction", tissue.fat_fraction)):
+        if isinstance(values, np.ndarray) and (share := np.mean(~np.isfinite(values))) > 0:
+            warnings.append(f"the {title} map has no value in {share:.1%} of the analyzed voxels; they get no estimate")
+    return warnings
+
+
+@dataclass(frozen=True)
+class Tissue:
+    """T1, B1 and fat fraction of tissue, numbers or one value per curve."""
+
+    t10_ms: FloatArray | float
+    b1: FloatArray | float
+    fat_fraction: FloatArray | float
+
+    def __getitem__(self, which: slice | npt.NDArray[np.bool_]) -> Tissue:
+        """Of some of the curves."""
+        return Tissue(*(v[which] if isinstance(v, np.ndarray) else v for v in self._values()))
+
+    def median(self) -> Tissue:
+        """Of the mean curve of a region."""
+        return Tissue(*(_median(v) if isinstance(v, np.ndarray) else v for v in self._values()))
+
+    def _values(self) -> tuple[FloatArray | float, ...]:
+        return self.t10_ms, self.b1, self.fat_fraction
+
+
+def _median(values: FloatArray) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else np.nan
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """From signal to concentration, with the constants of this study."""
+
+    baseline_frames: int
+    t10_tissue_ms: float
+    t10_blood_ms: float
+    t10_reference_ms: float
+    relaxivity_per_s_mM: float
+    repetition_time_ms: float
+    flip_angle_deg: float
+    echo_time_ms: float
+    field_strength_T: float
+    hematocrit: float
+    settings: ConversionSettings
+    maps: TissueMaps
+
+    @classmethod
+    def of(
+        cls, used: dict[str, Sourced], settings: ConversionSettings, maps: TissueMaps, baseline_frames: int
+    ) -> Conversion:
+        """With the constants of `resolve_constants`."""
+        names = [item.name for item in dataclasses.fields(cls)[1:-2]]
+        known = {name: float(used[name].value) if name in used else 0.0 for name in names}
+        return cls(baseline_frames, **known, settings=settings, maps=maps)
+
+    def of_voxels(self, voxels: npt.NDArray[np.intp]) -> Tissue:
+        """Of voxels by their index in the flattened grid: from the maps, else the constants; NaN where not known."""
+        t1, b1, fat = (
+            fallback if grid is None else np.asarray(grid, dtype=float).ravel()[voxels]
+            for grid, fallback in (
+                (self.maps.t1_ms, self.t10_tissue_ms),
+                (self.maps.b1, self.settings.b1),
+                (self.maps.fat_fraction, self.settings.fat_fraction),
+            )
+        )
+        return Tissue(t1, b1, fat)
+
+    def blood(self, signal: npt.NDArray[np.floating], b1: float) -> FloatArray:
+        """Concentration in whole blood, mM."""
+        return self._plain(signal, self.t10_blood_ms, b1)
+
+    def reference(self, signal: npt.NDArray[np.floating], tissue: Tissue) -> FloatArray:
+        """Concentration in the reference tissue, mM."""
+        return self._plain(signal, self.t10_reference_ms if self.maps.t1_ms is None else tissue.t10_ms, tissue.b1)
+
+    def tissue(self, signal: npt.NDArray[np.floating], tissue: Tissue) -> FloatArray:
+        """Concentration in tissue, mM; with a fat fraction, that of the water times the share of water."""
+        if not np.any(tissue.fat_fraction):
+            return self._plain(signal, tissue.t10_ms, tissue.b1)
+        in_water = concentration_from_signal_with_fat(
+            signal,
+            self.baseline(signal),
+            tissue.fat_fraction,
+            tissue.t10_ms,
+            self.settings.t1_fat_ms,
+            self.relaxivity_per_s_mM,
+            self.repetition_time_ms,
+            self.flip_angle_deg,
+            self.echo_time_ms,
+            self.field_strength_T,
+            tissue.b1,
+        )
+        return (1.0 - np.asarray(tissue.fat_fraction)[..., np.newaxis]) * in_water
+
+    def peak_errors(self, peak_blood_mM: float) -> ArterialPeakErrors:
+        """How far the arterial peak can be off; see `arterial_peak_errors`."""
+        return arterial_peak_errors(
+            peak_blood_mM,
+            self.t10_blood_ms,
+            self.relaxivity_per_s_mM,
+            self.repetition_time_ms,
+            self.flip_angle_deg,
+            self.echo_time_ms,
+        )
+
+    def baseline(self, signal: npt.NDArray[np.floating]) -> FloatArray:
+        """Mean signal before contrast."""
+        return np.asarray(signal[..., : self.baseline_frames].mean(axis=-1, dtype=float))
+
+    def _plain(
+        self, signal: npt.NDArray[np.floating], t10_ms: FloatArray | float, b1: FloatArray | float
+    ) -> FloatArray:
+        if self.settings.conversion == "linear":
+            return concentration_linear(signal, self.baseline(signal), t10_ms, self.relaxivity_per_s_mM)
+        return concentration_from_signal(
+            signal,
+            self.baseline(signal),
+            t10_ms,
+            self.relaxivity_per_s_mM,
+            self.repetition_time_ms,
+            self.flip_angle_deg,
+            b1=b1,
+            r2star_per_s_mM=self.settings.r2star_per_s_mM,
+            echo_time_ms=self.echo_time_ms,
+        )

@@ -1,0 +1,210 @@
+"""What one analysis found, as values: maps, curves, and the tables made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .densitometry import Densitometry
+from .kinetics import Finding, Model, ReferenceRegion
+from .quantities import DELAY, EMAX, IAUC60, KTRANS, MAX_SLOPE, PARAMETERS, TIME_TO_PEAK, VE, Quantity
+from .roi import VertebralRois
+from .series import FloatArray, Sourced
+from .tables import Column, Table
+
+Row = dict[str, Any]
+"""Values of one region by column name."""
+
+
+@dataclass(frozen=True)
+class ParameterMap:
+    """A voxel map of one quantity: NaN where there is no estimate, `status` codes where it is the status map."""
+
+    quantity: str
+    values: npt.NDArray[np.float32] | npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Enhancement curve of a region.
+
+    Attributes
+    ----------
+    region : name of the segment.
+    concentration_mM, fitted_mM : (n_frames,) of the mean signal of the analyzed voxels; NaN where there is none.
+    """
+
+    region: str
+    concentration_mM: FloatArray
+    fitted_mM: FloatArray
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """Everything that one analysis found.
+
+    Attributes
+    ----------
+    subject : pseudonym, empty when none was given.
+    times_s : (n_frames,).
+    input_mM : (n_frames,) input of the model: plasma, or the reference tissue.
+    measured_mM : (n_frames,) as measured in the segment of the input: whole blood, or the reference tissue.
+    baseline_frames : number of frames before arrival.
+    arrival_s : when the bolus reaches the artery.
+    parameters : names of the quantities that the model estimates.
+    maps : quantity name to map, on the grid of the series.
+    vertebrae : table of the model's parameters, one row per region.
+    descriptive : table of what is read off the curves without a model, one row per region.
+    curves : one per region.
+    rois : the regions that were analyzed.
+    by_reference : whether a reference tissue takes the place of the artery.
+    densitometry : as given, None when there was none.
+    used : every constant of the analysis with its value and source.
+    findings : what was checked of protocol and arterial input, graded.
+    warnings : sentences for the user.
+    """
+
+    subject: str
+    times_s: FloatArray
+    input_mM: FloatArray
+    measured_mM: FloatArray
+    baseline_frames: int
+    arrival_s: float
+    parameters: tuple[str, ...]
+    maps: dict[str, ParameterMap]
+    vertebrae: Table
+    descriptive: Table
+    curves: tuple[Curve, ...]
+    rois: VertebralRois
+    by_reference: bool
+    densitometry: Densitometry | None
+    used: dict[str, Sourced]
+    findings: tuple[Finding, ...]
+    warnings: tuple[str, ...]
+
+    def input_curves(self) -> list[tuple[str, FloatArray, str, str]]:
+        """Column name, values in mM, title and description of each curve that the input of the model is made of."""
+        if self.by_reference:
+            about = "Contrast agent in the reference tissue: the input of the model."
+            return [("reference_mM", self.measured_mM, "Reference tissue", about)]
+        about = "Contrast agent in whole blood, measured in the arterial segment."
+        return [
+            ("aif_blood_mM", self.measured_mM, "Arterial blood", about),
+            ("aif_plasma_mM", self.input_mM, "Arterial plasma", "Contrast agent in plasma: the input of the model."),
+        ]
+
+    def curves_table(self) -> Table:
+        """Times, the input of the model, and measured and fitted concentration per region."""
+        columns = [Column("time_s", self.times_s.tolist(), "Time", "s", "Seconds from the first frame.")]
+        for name, values, title, description in self.input_curves():
+            columns.append(Column(name, values.tolist(), title, "mmol/L", description))
+        for curve in self.curves:
+            columns.append(
+                Column(
+                    f"{curve.region}_measured_mM",
+                    curve.concentration_mM.tolist(),
+                    f"{curve.region} measured",
+                    "mmol/L",
+                    "Contrast agent in tissue, from the mean signal of the analyzed voxels.",
+                )
+            )
+            columns.append(
+                Column(
+                    f"{curve.region}_fitted_mM",
+                    curve.fitted_mM.tolist(),
+                    f"{curve.region} fitted",
+                    "mmol/L",
+                    "The fitted model.",
+                )
+            )
+        return Table("curves", "Enhancement curves", tuple(columns))
+
+
+def model_quantities(model: Model) -> list[Quantity]:
+    """The quantities that a model estimates, in their usual order."""
+    unknown = (KTRANS, VE) if isinstance(model, ReferenceRegion) and np.isnan(model.reference_ktrans_per_min) else ()
+    return [q for q in PARAMETERS if q.column in (*model.free, *model.derived) and q not in unknown]
+
+
+def statistic_column(column: str, name: str) -> str:
+    """Column name of a statistic of the quantity in a column; the unit stays at the end."""
+    return column.replace("_per_min", f"_{name}_per_min") if column.endswith("_per_min") else f"{column}_{name}"
+
+
+def _column(
+    rows: list[Row], name: str, title: str, unit: str = "", description: str = "", quantity: str = ""
+) -> Column:
+    return Column(name, [row.get(name, np.nan) for row in rows], title, unit, description, quantity)
+
+
+def _leading_columns(subject: str, rows: list[Row]) -> list[Column]:
+    return [
+        _column(rows, "region", "Region", "", "Name of the segment."),
+        Column("subject", [subject] * len(rows), "Subject", "", "Pseudonym of the subject."),
+        _column(rows, "level", "Level", "", "Vertebral level recognized in the name."),
+    ]
+
+
+def vertebrae_table(subject: str, rows: list[Row], model: Model, with_delay: bool) -> Table:
+    """What the model found, one row per region."""
+    columns = _leading_columns(subject, rows)
+    columns += [
+        _column(rows, "voxels_drawn", "Voxels drawn", "", "Voxels of the segment on the grid of the series."),
+        _column(rows, "voxels_analyzed", "Voxels analyzed", "", "Voxels left after the margin."),
+        _column(rows, "status", "Status", "", "Outcome of the fit of the mean curve."),
+    ]
+    parameters = model_quantities(model)
+    for q in parameters:
+        columns.append(_column(rows, q.column, q.symbol, q.unit, f"{q.description} Fit of the mean curve.", q.name))
+        error = f"Standard error of {q.symbol} of the mean curve; none on a bound."
+        columns.append(_column(rows, statistic_column(q.column, "se"), f"{q.symbol} standard error", q.unit, error))
+    if with_delay:
+        columns.append(_column(rows, "delay_s", DELAY.symbol, DELAY.unit, DELAY.description, DELAY.name))
+    columns += [
+        _column(rows, "rmse_mM", "RMSE", "mmol/L", "Root mean square residual of the fit of the mean curve."),
+        _column(rows, "r_squared", "R2", "", "Share of the variance of the mean curve that the fit explains."),
+        _column(
+            rows, "aicc", "AICc", "", "Akaike's criterion, corrected; compares models on one curve, less is better."
+        ),
+    ]
+    for q in parameters:
+        for name, title in (("median", "median"), ("q1", "first quartile"), ("q3", "third quartile")):
+            description = f"{title.capitalize()} of the voxels that have an estimate."
+            columns.append(
+                _column(rows, statistic_column(q.column, name), f"{q.symbol} {title}", q.unit, description, q.name)
+            )
+    columns += [
+        _column(
+            rows, "at_bound_share", "Share at a bound", "fraction", "Analyzed voxels whose estimate is on a bound."
+        ),
+        _column(rows, "failed_share", "Share failed", "fraction", "Analyzed voxels without an estimate."),
+    ]
+    return Table("vertebrae", "Perfusion per vertebra", tuple(columns))
+
+
+_DESCRIPTIVE_COLUMNS = (
+    ("emax_percent", "Emax", "%", EMAX.description, EMAX.name),
+    ("eslope_percent_per_s", "Eslope", "%/s", "Mean slope of the rise from 10 % to 90 % of the maximum.", ""),
+    ("max_slope_percent_per_s", "Maximum slope", "%/s", MAX_SLOPE.description, MAX_SLOPE.name),
+    ("time_to_peak_s", "Time to peak", "s", TIME_TO_PEAK.description, TIME_TO_PEAK.name),
+    ("wash_in_slope_percent_per_s", "Wash-in slope", "%/s", "Emax over the time to peak.", ""),
+    ("wash_out_slope_percent_per_s", "Wash-out slope", "%/s", "Slope from the maximum to the last frame.", ""),
+    ("iauc60_mM_s", "IAUC60", "mmol/L s", IAUC60.description, IAUC60.name),
+    ("iauc90_mM_s", "IAUC90", "mmol/L s", "Area under the concentration in the first 90 s after arrival.", ""),
+    ("iauc180_mM_s", "IAUC180", "mmol/L s", "Area under the concentration in the first 180 s after arrival.", ""),
+    ("iaugc60", "IAUGC60", "", "IAUC60 over that of the arterial blood.", ""),
+    ("ser", "SER", "", "Enhancement 60 s after arrival over that of the last frame.", ""),
+)
+
+
+def descriptive_table(subject: str, rows: list[Row]) -> Table:
+    """What is read off the mean curves without a model, one row per region."""
+    columns = _leading_columns(subject, rows)
+    columns += [_column(rows, *description) for description in _DESCRIPTIVE_COLUMNS]
+    columns.append(
+        _column(rows, "curve_type", "Curve type", "", "A flat, B slow rise, C plateau, D wash-out, E second rise.")
+    )
+    return Table("descriptive", "Enhancement per vertebra", tuple(columns))

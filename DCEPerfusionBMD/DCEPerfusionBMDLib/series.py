@@ -1,0 +1,144 @@
+"""A dynamic series and the maps that belong to it, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from .errors import InputError
+
+FloatArray = npt.NDArray[np.float64]
+Progress = Callable[[float, str], bool]
+"""Called with the fraction done and what is being done; a return of False cancels."""
+
+_SAME_GRID = 1e-3  # of a voxel
+_KNOWN_WEIGHT = 0.999
+
+
+@dataclass(frozen=True)
+class Sourced:
+    """A value and where it came from."""
+
+    value: float | str
+    source: str
+
+
+@dataclass(frozen=True)
+class DynamicSeries:
+    """A dynamic series on one grid.
+
+    Attributes
+    ----------
+    frames : one (K, J, I) array per time point; any sequence, so frames may be read when asked for.
+    times_s : (n_frames,) seconds from the first frame, increasing.
+    ijk_to_ras : (4, 4) voxel index (i, j, k) to patient coordinates in mm, Slicer's RAS convention.
+    acquisition : what is known of the acquisition, by the names in `settings.AcquisitionSettings` and
+        `echo_time_ms`, `manufacturer`; what is not known is absent.
+    time_source : which tag or unit the times come from, as a phrase.
+    times_rejected : other candidates for the time axis, each with the reason against it.
+    warnings : sentences for the user.
+    source_hash : SHA-256 over the source files; empty when there were none.
+    """
+
+    frames: Sequence[npt.NDArray[np.generic]]
+    times_s: FloatArray
+    ijk_to_ras: FloatArray
+    acquisition: Mapping[str, Sourced] = field(default_factory=dict)
+    time_source: str = ""
+    times_rejected: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    source_hash: str = ""
+    source_files: int = 0
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along K, J and I."""
+        k, j, i = self.frames[0].shape
+        return k, j, i
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Voxel size along K, J and I.
+
+        Raises
+        ------
+        InputError
+            when the axes are not orthogonal, since distances in mm would then be wrong.
+        """
+        axes = self.ijk_to_ras[:3, :3]
+        lengths = np.linalg.norm(axes, axis=0)
+        cosines = (axes / lengths).T @ (axes / lengths) - np.eye(3)
+        if np.abs(cosines).max() > 1e-3:
+            raise InputError(
+                "the axes of the series are not orthogonal (sheared or tilted slices), so distances in mm are not "
+                "defined on its grid; resample it first"
+            )
+        return float(lengths[2]), float(lengths[1]), float(lengths[0])
+
+    def describe(self) -> str:
+        """What was understood, in one line."""
+        parts = [f"{len(self.frames)} frames of {'x'.join(str(n) for n in self.shape[::-1])} voxels"]
+        if len(self.times_s) > 1:
+            steps = np.diff(self.times_s)
+            apart = f"{np.median(steps):.4g} s apart"
+            if steps.max() - steps.min() > 0.01 * np.median(steps):
+                apart = f"{steps.min():.4g} to {steps.max():.4g} s apart"
+            parts.append(f"{apart} ({self.time_source})")
+        for name, label, unit in (
+            ("repetition_time_ms", "TR", "ms"),
+            ("echo_time_ms", "TE", "ms"),
+            ("flip_angle_deg", "flip angle", "degrees"),
+            ("field_strength_T", "field", "T"),
+        ):
+            if name in self.acquisition:
+                parts.append(f"{label} {self.acquisition[name].value:g} {unit}")
+        parts += [str(self.acquisition[name].value) for name in ("agent", "manufacturer") if name in self.acquisition]
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class TissueMaps:
+    """What was mapped of the tissue before contrast, on the grid of the series, (K, J, I) each; None where it was not.
+
+    Attributes
+    ----------
+    t1_ms : T1; that of the water where there is a fat fraction.
+    b1 : actual over nominal flip angle.
+    fat_fraction : share of the protons, 0 to 1.
+    """
+
+    t1_ms: FloatArray | None = None
+    b1: FloatArray | None = None
+    fat_fraction: FloatArray | None = None
+
+
+def on_grid_of(
+    series: DynamicSeries,
+    values: npt.NDArray[np.generic],
+    ijk_to_ras: npt.NDArray[np.floating],
+    between: tuple[float, float],
+) -> FloatArray:
+    """A map on the grid of a series, linear between its voxels; NaN where it has no value.
+
+    Parameters
+    ----------
+    values : (K, J, I).
+    ijk_to_ras : (4, 4) of the map.
+    between : the smallest and the largest value; what lies beyond is no value, and nothing is interpolated from it.
+    """
+    grid = np.asarray(values, dtype=float)
+    known = (grid >= between[0]) & (grid <= between[1])
+    to_map = np.linalg.inv(ijk_to_ras) @ series.ijk_to_ras
+    if grid.shape == series.shape and np.abs(to_map - np.eye(4)).max() < _SAME_GRID:
+        return np.where(known, grid, np.nan)
+    # array axes are k, j, i
+    matrix, offset = to_map[2::-1, 2::-1], to_map[2::-1, 3]
+    value, weight = (
+        ndimage.affine_transform(of, matrix, offset, series.shape, order=1, mode="constant", prefilter=False)
+        for of in (np.where(known, grid, 0.0), known.astype(float))
+    )
+    return np.where(weight > _KNOWN_WEIGHT, value / np.maximum(weight, _KNOWN_WEIGHT), np.nan)
