@@ -257,15 +257,14 @@ def contenders(data: Arrays) -> tuple[list[Contender], list[str]]:
     for name, title, kind, sets in (
         ("LinearTofts", "Murase, LinearTofts (this project)", "engine", ("C",)),
         ("ExtendedTofts", "Extended Tofts", "model", ("extended", "C")),
-        ("TwoCompartmentExchange", "Two-compartment exchange", "model", ("exchange",)),
+        ("TwoCompartmentExchange", "Two-compartment exchange", "model", ("exchange", "C")),
     ):
         model = model_class(name)
         if model is None:
             absent.append(f"{title}: this version of the library has no `{name}`.")
             continue
-        voxels = 2000 if name == "TwoCompartmentExchange" else VOXELS
         fit = fit_of(model(times_s, plasma))
-        found += [Contender(f"{title}, {described(s)}" if len(sets) > 1 else title, fit, voxels, s, kind) for s in sets]
+        found += [Contender(f"{title}, {described(s)}" if len(sets) > 1 else title, fit, VOXELS, s, kind) for s in sets]
 
     for form, murase in (
         ("textbook", murase_by_sums(times_s, plasma)),
@@ -295,7 +294,7 @@ PRODUCT = f"one matrix product, {FRAMES} x {PRODUCT_COLUMNS}"
 
 
 def described(data: str) -> str:
-    return {"C": "on set C (vp = 0)", "extended": "on its own data"}[data]
+    return {"C": "on set C (vp = 0)"}.get(data, "on its own data")
 
 
 # Measurements

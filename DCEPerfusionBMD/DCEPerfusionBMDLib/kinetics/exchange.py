@@ -39,6 +39,9 @@ _APART = 0.1  # ... and that differ by this in the logarithm of a search coordin
 class TwoCompartmentExchange(Model):
     """Two-compartment exchange model.
 
+    Curves of one compartment do not tell which of the two it is: on such data, as the Tofts model makes them, the fit
+    is exact but Fp, PS and the volumes of plasma and interstitium may stand for each other. Compare models by AICc.
+
     Parameters
     ----------
     times_s, plasma_concentration_mM : as in `Model`.

@@ -13,12 +13,13 @@ import numpy.typing as npt
 from scipy import stats
 
 from ..errors import Cancelled
-from .response import response
+from .response import _interval_weights, response
 from .signal import FloatArray
 from .status import FitStatus
 
 _PART_VOXELS = 65536
 _LINEARIZED_VOXELS = 4096
+_SAME_TIME = 1e-9  # of a frame
 StatusArray = npt.NDArray[np.uint8]
 _M = TypeVar("_M", bound="Model")
 
@@ -60,7 +61,8 @@ class Model(ABC):
     """Names of the attributes that a model has beside times, curve and delay."""
 
     def __init__(self, times_s: npt.ArrayLike, plasma_concentration_mM: npt.ArrayLike, delay_s: float = 0.0) -> None:
-        self.delay_s = float(delay_s)
+        self.delay_s: float | FloatArray = float(delay_s)
+        self._tables: dict[tuple[float, ...], FloatArray] = {}
         self.times_s = np.asarray(times_s, dtype=float)
         self.plasma_concentration_mM = np.asarray(plasma_concentration_mM, dtype=float)
         if self.times_s.ndim != 1 or self.times_s.shape != self.plasma_concentration_mM.shape:
@@ -95,25 +97,79 @@ class Model(ABC):
     @cached_property
     def arterial_mM(self) -> FloatArray:
         """(n_times,) the plasma curve as the tissue sees it: later by the delay."""
-        return np.interp(self.times_s - self.delay_s, self.times_s, self.plasma_concentration_mM, left=0.0)
+        return self._seen[3]
 
     def response(self, kep_per_min: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
         """h(t - delay; kep) and its derivative by kep, exact (`response.response`); (n_kep, n_times) both."""
-        if self.delay_s == 0.0:
-            return response(self.times_min, self.plasma_concentration_mM, kep_per_min)
-        seen = np.clip(self.times_s - self.delay_s, self.times_s[0], None)
-        grid = np.union1d(self.times_s, seen)
-        plasma = np.interp(grid, self.times_s, self.plasma_concentration_mM)
-        where = np.searchsorted(grid, seen)
-        h, dh = response(grid / 60.0, plasma, kep_per_min)
-        return h[:, where], dh[:, where]
+        kep = np.atleast_1d(np.asarray(kep_per_min, dtype=float))
+        times_s, plasma = self._samples
+        h, dh = response(times_s / 60.0, plasma, kep)
+        return self._later(kep, h, dh) if np.any(self.delay_s) else (h, dh)
 
-    def with_delay(self: _M, delay_s: float) -> _M:
-        """The same model with another delay."""
+    def _table(self, kep_per_min: FloatArray) -> tuple[FloatArray]:
+        """h of `response` for rates that are the same at every delay: what the delay does not change is kept."""
+        times_s, plasma = self._samples
+        key = (times_s.size, kep_per_min.size, kep_per_min[0], kep_per_min[-1])
+        if key not in self._tables:
+            self._tables[key] = response(times_s / 60.0, plasma, kep_per_min)[0]
+        h = self._tables[key]
+        return (self._later(kep_per_min, h)[0] if self.delay_s else h,)
+
+    def _later(self, kep: FloatArray, *known: FloatArray) -> tuple[FloatArray, ...]:
+        """h, and its derivative if given, from those at the samples: one more step of the recursion of `response`."""
+        sample, since, before, now = self._seen
+        h, *dh = (
+            values[:, sample] if sample.ndim == 1 else np.take_along_axis(values, sample, axis=1) for values in known
+        )
+        decay, a, b, da, db = _interval_weights(kep[:, np.newaxis] * since)
+        later = decay * h + since * (before * a + now * b)
+        if not dh:
+            return (later,)
+        return later, decay * (dh[0] - since * h) + since**2 * (before * da + now * db)
+
+    @property
+    def _samples(self) -> tuple[FloatArray, FloatArray]:
+        """Times in s and the plasma curve, as far as the tissue sees them: after its end the curve stays as it is."""
+        step = self.times_s[-1] - self.times_s[-2]
+        more = np.arange(np.ceil(max(0.0, -float(np.min(self.delay_s)) / step)))
+        return (
+            np.append(self.times_s, self.times_s[-1] + step * (more + 1.0)),
+            np.append(self.plasma_concentration_mM, np.full(more.size, self.plasma_concentration_mM[-1])),
+        )
+
+    @cached_property
+    def _seen(self) -> tuple[npt.NDArray[np.intp], FloatArray, FloatArray, FloatArray]:
+        """What the tissue sees in each frame: the last sample, the minutes since, and the plasma curve then and now.
+
+        (n_times,), or (n_voxels, n_times) with one delay per voxel; the minutes have one column if frames are regular.
+        """
+        times_s, plasma = self._samples
+        seen = self.times_s - np.expand_dims(self.delay_s, -1)
+        steps = np.diff(self.times_s)
+        rounding = _SAME_TIME * steps.min()
+        if np.ptp(steps) <= rounding:
+            step = (self.times_s[-1] - self.times_s[0]) / steps.size
+            position = (seen - self.times_s[0]) / step
+            whole = np.floor(position + _SAME_TIME)
+            since = step * (position - whole)[..., :1]
+            sample = whole.astype(np.intp)
+        else:
+            sample = np.searchsorted(times_s, seen + rounding, side="right") - 1
+            since = seen - times_s[np.maximum(sample, 0)]
+        since = np.maximum(since, 0.0)
+        arrived = sample >= 0
+        np.clip(sample, 0, times_s.size - 1, out=sample)
+        slope = np.append(np.diff(plasma) / np.diff(times_s), 0.0)
+        before = np.where(arrived, plasma[sample], 0.0)
+        now = np.where(arrived, before + slope[sample] * since, 0.0)
+        return sample, since / 60.0, before, now
+
+    def with_delay(self: _M, delay_s: npt.ArrayLike) -> _M:
+        """The same model with another delay; one with a delay per voxel gives curves and derivatives, but no fit."""
         other = copy.copy(self)
-        kept = ("times_s", "plasma_concentration_mM", *self._settings)
+        kept = ("times_s", "plasma_concentration_mM", "_tables", *self._settings)
         other.__dict__ = {name: value for name, value in self.__dict__.items() if name in kept}
-        other.delay_s = float(delay_s)
+        other.delay_s = np.asarray(delay_s, dtype=float) if np.ndim(delay_s) else float(delay_s)  # type: ignore
         return other
 
     def _columns(self, parameters: Mapping[str, npt.ArrayLike]) -> FloatArray:

@@ -41,7 +41,7 @@ class Family:
     curves: FloatArray
 
     @classmethod
-    def of(cls, respond: Callable[[FloatArray], tuple[FloatArray, FloatArray]], low: float, high: float) -> Family:
+    def of(cls, respond: Callable[[FloatArray], tuple[FloatArray, ...]], low: float, high: float) -> Family:
         """The curves that `respond` gives for rates from `low` to `high` (1/min)."""
         nodes = int(np.ceil(np.log(high / low) / _STEP)) + 1 + 2 * _REACH
         theta = np.log(low) - _REACH * _STEP + np.arange((nodes - 1) * _FINE + 1) * (_STEP / _FINE)

@@ -126,7 +126,7 @@ class ExtendedTofts(Model):
         span_min = self.times_min[-1] - self.times_min[0]
         step_min = float(np.median(np.diff(self.times_min)))
         low, high = max(low, 0.03 / span_min), min(high, 2.0 / step_min)
-        return Family.of(self.response, min(low, 0.5 * high), high)
+        return Family.of(self._table, min(low, 0.5 * high), high)
 
     @property
     def _kep_bounds(self) -> tuple[float, float]:
@@ -137,7 +137,7 @@ class ExtendedTofts(Model):
 
     @cached_property
     def _whole_family(self) -> Family:
-        return Family.of(self.response, *self._kep_bounds)
+        return Family.of(self._table, *self._kep_bounds)
 
     @cached_property
     def _profile(self) -> Profile:
@@ -188,9 +188,10 @@ class ExtendedTofts(Model):
 
     @cached_property
     def _on_vp_edge(self) -> Tofts:
-        return Tofts(
-            self.times_s, self.plasma_concentration_mM, self.ktrans_bounds_per_min, self.ve_bounds, self.delay_s
-        )
+        tofts = Tofts(self.times_s, self.plasma_concentration_mM, self.ktrans_bounds_per_min, self.ve_bounds)
+        tofts = tofts.with_delay(self.delay_s)
+        tofts._family = self._family
+        return tofts
 
     def _solve_in_box(self, data: FloatArray, roots: FloatArray) -> Solution:
         """The minimum within the box, for weighted data: at each kep the best allowed Ktrans and vp, then over kep."""
