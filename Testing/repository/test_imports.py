@@ -37,7 +37,7 @@ QT = {"qt", "ctk", "PythonQt", "PyQt5", "PyQt6", "PySide2", "PySide6"}
 LAYERS = (
     Layer(frozenset({"__init__", "errors", "settings", "quantities", "tables", "data"}), frozenset()),
     Layer(frozenset({"kinetics", "roi", "densitometry", "statistics"}), NUMERICS),
-    Layer(frozenset({"series", "conversion", "result", "study"}), NUMERICS),
+    Layer(frozenset({"times", "series", "conversion", "result", "study"}), NUMERICS),
     Layer(frozenset({"cohort", "phantom"}), NUMERICS),
     Layer(frozenset({"dicomio", "export", "motion", "figures", "batch", "volumefiles"}), FILES, OPTIONAL),
     Layer(frozenset({"scene"}), FILES | {"slicer", "vtk"}, OPTIONAL),
