@@ -1,0 +1,116 @@
+"""The choice of the frame times: what is used, what is refused, and why."""
+
+import tempfile
+import unittest
+from pathlib import Path
+
+import numpy as np
+from DCEPerfusionBMDLib.errors import InputError
+from DCEPerfusionBMDLib.times import Candidate, resolve_times, times_of_user
+
+REGULAR = np.arange(8) * 4.5
+
+
+class Choice(unittest.TestCase):
+    def test_the_first_that_passes_is_used_and_the_others_are_kept_with_the_reason(self):
+        candidates = [
+            Candidate("count", np.arange(8.0), "it counts frames"),
+            Candidate("trigger", REGULAR + 100.0),
+            Candidate("clock", REGULAR * 1.001),
+            Candidate("late", REGULAR * 2.0),
+        ]
+        axis = resolve_times(candidates, 8, 3.5)
+        np.testing.assert_allclose(axis.times_s, REGULAR, atol=1e-12)
+        self.assertEqual(axis.source, "trigger")
+        self.assertEqual(axis.rejected[0], "count: it counts frames")
+        self.assertRegex(axis.rejected[1], "clock: not needed, trigger comes first; they differ by 0.0315 s")
+        self.assertEqual(len(axis.warnings), 1)
+        self.assertRegex(axis.warnings[0], "trigger and late disagree by up to 31.5 s; trigger is used")
+        self.assertIsNone(axis.slice_offsets_s)
+
+    def test_refusals(self):
+        repeated, back = REGULAR.copy(), REGULAR.copy()
+        repeated[4] = repeated[3]
+        back[5] -= 20.0
+        hole = np.where(np.arange(8) == 3, np.nan, REGULAR)
+        uneven = np.where(np.arange(8) == 0, np.nan, REGULAR**1.2)
+        for words, values in (
+            ("absent", np.full(8, np.nan)),
+            ("7 values for 8 frames", REGULAR[:7]),
+            ("8 frames but 7 distinct times .frames 4 and 5 are both 13.5 s after the first", repeated),
+            ("the same in all 8 frames", np.full(8, 3.0)),
+            ("frame 6 is 15.5 s before frame 5", back),
+            ("absent in 1 of 8 frames .frame 4", hole),
+            ("absent in the first frame, and the others are not regular", uneven),
+            ("step of 3.5 ms is the repetition time, not a frame time", np.arange(8) * 0.0035),
+            ("step of 0.1 s is too short for a frame; the unit may be wrong", np.arange(8) * 0.1),
+            ("slices of frame 1 are later than the start of frame 2", np.stack((REGULAR, REGULAR + 5.0))),
+        ):
+            with self.subTest(words=words), self.assertRaisesRegex(InputError, f"tag: .*{words}"):
+                resolve_times([Candidate("tag", values)], 8, 3.5, "series 4")
+        with self.assertRaisesRegex(InputError, "series 4 has no usable frame times. Looked at nothing.*--times"):
+            resolve_times([], 8, 3.5, "series 4")
+
+    def test_first_frame_without_a_time(self):
+        axis = resolve_times([Candidate("tag", np.where(REGULAR == 0, np.nan, REGULAR))], 8)
+        np.testing.assert_allclose(axis.times_s, REGULAR, atol=1e-12)
+        self.assertRegex(axis.warnings[0], "tag is absent in the first frame")
+
+    def test_slices_acquired_one_after_the_other(self):
+        """Slice k starts k seconds after the frame; the frame's time is that of its earliest slice."""
+        axis = resolve_times([Candidate("tag", REGULAR + np.array([[1.0], [0.0], [2.0]]))], 8)
+        np.testing.assert_allclose(axis.times_s, REGULAR, atol=1e-12)
+        np.testing.assert_allclose(axis.slice_offsets_s, [1.0, 0.0, 2.0], atol=1e-12)
+
+    def test_midnight(self):
+        start = 86400.0 - 11.0
+        for values in (start + REGULAR, start + REGULAR + np.array([[0.0], [2.0], [13.0]]) * 0.2):
+            axis = resolve_times([Candidate("clock", values % 86400.0, clock=True)], 8)
+            np.testing.assert_allclose(axis.times_s, REGULAR, atol=1e-9)
+            self.assertIn("the acquisition crosses midnight; the times after it are counted on", axis.warnings)
+        with self.assertRaisesRegex(InputError, "does not increase"):
+            resolve_times([Candidate("dated", (start + REGULAR) % 86400.0)], 8)
+        within = 86400.0 - 1.0 + np.array([[0.0], [2.0]]) + REGULAR
+        np.testing.assert_allclose(
+            resolve_times([Candidate("clock", within % 86400.0, clock=True)], 8).times_s, REGULAR, atol=1e-9
+        )
+
+    def test_uneven_frames_are_used_and_named(self):
+        times_s = np.array([0.0, 3.0, 6.0, 9.0, 40.0])
+        axis = resolve_times([Candidate("tag", times_s)], 5)
+        np.testing.assert_allclose(axis.times_s, times_s)
+        self.assertRegex(axis.warnings[0], "unevenly spaced: 3 to 31 s")
+
+
+class User(unittest.TestCase):
+    def test_step_list_and_file(self):
+        np.testing.assert_allclose(times_of_user("4.5", 8).seconds, REGULAR)
+        np.testing.assert_allclose(times_of_user("0, 3,7.5", 3).seconds, [0.0, 3.0, 7.5])
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "times.csv"
+            path.write_text("\ufeffframe,time_s\n1,0\n2,3.5\n3,8\n", encoding="utf-8")
+            np.testing.assert_allclose(times_of_user(str(path), 3).seconds, [0.0, 3.5, 8.0])
+            path.write_text("0\n3.5\n8\n", encoding="utf-8")
+            np.testing.assert_allclose(times_of_user(str(path), 3).seconds, [0.0, 3.5, 8.0])
+            for content, words in (
+                ("a,b\n1,2\n", "has no column time_s; its columns are a, b"),
+                ("time_s\n1\nx\n", "times.csv, time 2: .*is no number"),
+            ):
+                path.write_text(content, encoding="utf-8")
+                with self.assertRaisesRegex(InputError, words):
+                    times_of_user(str(path), 3)
+        for text, words in (("soon", "neither a step in s"), ("-3", "must be above 0 s")):
+            with self.assertRaisesRegex(InputError, words):
+                times_of_user(text, 3)
+
+    def test_they_go_before_the_tags_and_are_never_passed_over(self):
+        tag = Candidate("tag", REGULAR)
+        axis = resolve_times([times_of_user("0.05", 8), tag], 8, 3.5)  # the user may know of a faster scan
+        self.assertEqual(axis.source, "given by the user (step of 0.05 s)")
+        self.assertRegex(axis.rejected[0], "tag: not needed")
+        with self.assertRaisesRegex(InputError, "the times given by the user .list. cannot be used: 3 values for 8"):
+            resolve_times([times_of_user("0,3,6", 8), tag], 8)
+
+
+if __name__ == "__main__":
+    unittest.main()
