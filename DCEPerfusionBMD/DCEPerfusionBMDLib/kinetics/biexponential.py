@@ -113,7 +113,7 @@ class Biexponential:
         self._nodes = np.linspace(self.x[0], self.x[-1], _NODES)
         curve, slope = self.curves(self._nodes, 1)
         units = curve / np.linalg.norm(curve, axis=0)
-        turns = slope - units * _dot(units, slope)
+        turns = slope - units * dot(units, slope)
         turns /= np.linalg.norm(turns, axis=0)
         cosine = units.T @ units
         sine = np.sqrt(np.maximum(1.0 - cosine**2, _EPSILON))
@@ -139,16 +139,16 @@ class Biexponential:
         x = self._nodes[at] + offset * (self._nodes[1] - self._nodes[0])
         for _ in range(2):
             curve, slope, bend = self.curves(x, 2)
-            square, score = _dot(curve, curve), _dot(coordinates, curve)
+            square, score = dot(curve, curve), dot(coordinates, curve)
             amplitude = score / square
             residual = coordinates - amplitude * curve
-            on_slope = _dot(residual, slope)
-            turn = (on_slope - amplitude * _dot(curve, slope)) ** 2 / square
-            curvature = amplitude * (_dot(residual, bend) - amplitude * _dot(slope, slope)) + turn
+            on_slope = dot(residual, slope)
+            turn = (on_slope - amplitude * dot(curve, slope)) ** 2 / square
+            curvature = amplitude * (dot(residual, bend) - amplitude * dot(slope, slope)) + turn
             step = np.where(curvature < 0, -amplitude * on_slope / np.minimum(curvature, -_EPSILON), 0.0)
             x = np.clip(x + np.clip(step, -0.02, 0.02), self.x[0], self.x[-1])
         (curve,) = self.curves(x, 0)
-        score, square = _dot(coordinates, curve), _dot(curve, curve)
+        score, square = dot(coordinates, curve), dot(curve, curve)
         return x, score / square, np.maximum(score, 0.0) ** 2 / square
 
     def pairs(self, coordinates: FloatArray, squares: FloatArray) -> Pairs:
@@ -261,15 +261,15 @@ class Biexponential:
     def _explain(self, x: FloatArray, data: FloatArray) -> FloatArray:
         """Amplitudes, explained sum of squares, half its gradient and half its Hessian (11, 12, 22); (8, n)."""
         (h1, p1, q1), (h2, p2, q2) = self.curves(x[0], 2), self.curves(x[1], 2)
-        g11, g12, g22 = _dot(h1, h1), _dot(h1, h2), _dot(h2, h2)
-        on_1, on_2 = _dot(data, h1), _dot(data, h2)
+        g11, g12, g22 = dot(h1, h1), dot(h1, h2), dot(h2, h2)
+        on_1, on_2 = dot(data, h1), dot(data, h2)
         determinant = np.maximum(g11 * g22 - g12 * g12, _EPSILON)
         a1, a2 = (g22 * on_1 - g12 * on_2) / determinant, (g11 * on_2 - g12 * on_1) / determinant
         residual = data - a1 * h1
         residual -= a2 * h2
-        r1, r2 = _dot(residual, p1), _dot(residual, p2)
+        r1, r2 = dot(residual, p1), dot(residual, p2)
         # how the normal equations, and through them the amplitudes, change with each place
-        b11, b21, b12, b22 = r1 - a1 * _dot(h1, p1), -a1 * _dot(h2, p1), -a2 * _dot(h1, p2), r2 - a2 * _dot(h2, p2)
+        b11, b21, b12, b22 = r1 - a1 * dot(h1, p1), -a1 * dot(h2, p1), -a2 * dot(h1, p2), r2 - a2 * dot(h2, p2)
         c11, c21 = (g22 * b11 - g12 * b21) / determinant, (g11 * b21 - g12 * b11) / determinant
         c12, c22 = (g22 * b12 - g12 * b22) / determinant, (g11 * b22 - g12 * b12) / determinant
         return np.stack(
@@ -279,9 +279,9 @@ class Biexponential:
                 a1 * on_1 + a2 * on_2,
                 a1 * r1,
                 a2 * r2,
-                a1 * (_dot(residual, q1) - a1 * _dot(p1, p1)) + b11 * c11 + b21 * c21,
-                b11 * c12 + b21 * c22 - a1 * a2 * _dot(p1, p2),
-                a2 * (_dot(residual, q2) - a2 * _dot(p2, p2)) + b12 * c12 + b22 * c22,
+                a1 * (dot(residual, q1) - a1 * dot(p1, p1)) + b11 * c11 + b21 * c21,
+                b11 * c12 + b21 * c22 - a1 * a2 * dot(p1, p2),
+                a2 * (dot(residual, q2) - a2 * dot(p2, p2)) + b12 * c12 + b22 * c22,
             )
         )
 
@@ -295,7 +295,8 @@ def _middle_rate(respond: Callable[[FloatArray], FloatArray], slowest: float, fa
     return float(rates[np.searchsorted(way, 0.5 * way[-1])])
 
 
-def _dot(a: FloatArray, b: FloatArray) -> FloatArray:
+def dot(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Scalar product of each column, (r, n) both."""
     return np.einsum("rv,rv->v", a, b)
 
 

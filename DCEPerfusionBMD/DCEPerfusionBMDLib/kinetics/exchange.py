@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from .biexponential import Biexponential
+from .biexponential import Biexponential, dot
 from .levenberg import Runs
 from .model import Model, Solution
 from .signal import FloatArray
@@ -199,18 +199,18 @@ class _Search:
         is what it has in common with the residual, beside the change of flow and volume of the first.
         """
         curve, slope = self._table.curves(x, 1)
-        unit = curve / np.sqrt(_dot(curve, curve))
-        turn = slope - unit * _dot(unit, slope)
-        turn /= np.sqrt(_dot(turn, turn))
-        residual = data - unit * _dot(unit, data)
-        residual -= turn * _dot(turn, residual)
+        unit = curve / np.sqrt(dot(curve, curve))
+        turn = slope - unit * dot(unit, slope)
+        turn /= np.sqrt(dot(turn, turn))
+        residual = data - unit * dot(unit, data)
+        residual -= turn * dot(turn, residual)
         ve = _LEAK_SHARE * volume
         gains, sizes = np.empty((2, _LEAK_RATES_PER_MIN.size, x.size))
         for n, rate in enumerate(_LEAK_RATES_PER_MIN):
             change = self._curve(np.stack((flow, rate * ve, volume - ve, ve))) - flow * curve
-            change -= unit * _dot(unit, change)
-            change -= turn * _dot(turn, change)
-            in_common, square = _dot(residual, change), np.maximum(_dot(change, change), 1e-300)
+            change -= unit * dot(unit, change)
+            change -= turn * dot(turn, change)
+            in_common, square = dot(residual, change), np.maximum(dot(change, change), 1e-300)
             gains[n], sizes[n] = np.where(in_common > 0, in_common**2 / square, -1.0), in_common / square
         padded = np.pad(gains, ((1, 1), (0, 0)), constant_values=-1.0)
         height = np.where((gains > 0) & (gains >= padded[:-2]) & (gains > padded[2:]), gains, -1.0)
@@ -268,14 +268,14 @@ class _Search:
         residual = flows[0] * curves[0]
         residual += flows[1] * curves[2]
         residual -= data
-        on_curves = np.stack([_dot(curve, residual) for curve in curves])
+        on_curves = np.stack([dot(curve, residual) for curve in curves])
         gram = np.empty((4, 4, residual.shape[1]))
         for i in range(4):
             for j in range(i + 1):
-                gram[i, j] = gram[j, i] = _dot(curves[i], curves[j])
+                gram[i, j] = gram[j, i] = dot(curves[i], curves[j])
         gradient = np.einsum("apv,av->pv", mix, on_curves)
         normal = np.einsum("apv,aqv->pqv", mix, np.einsum("abv,bqv->aqv", gram, mix))
-        return _dot(residual, residual), gradient, normal
+        return dot(residual, residual), gradient, normal
 
     def _by_log_rate(self, rate: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Coordinates (r, n) of h, and their derivative by the logarithm of the rate."""
@@ -353,10 +353,6 @@ def _from_pair(rates: FloatArray, flows: FloatArray) -> FloatArray:
     vp = fp / a
     ps = (zero - c) * vp
     return np.stack((fp, ps, vp, ps / c))
-
-
-def _dot(a: FloatArray, b: FloatArray) -> FloatArray:
-    return np.einsum("rv,rv->v", a, b)
 
 
 def _exponentials(parameters: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
