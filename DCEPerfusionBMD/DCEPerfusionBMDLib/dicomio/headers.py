@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pydicom
 from pydicom import charset, encaps
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.tag import BaseTag
 
 from ..errors import InputError
@@ -36,6 +36,7 @@ _PYDICOM_ERRORS = (
     ArithmeticError,
     AssertionError,
     AttributeError,
+    BytesLengthException,
     EOFError,
     InvalidDicomError,
     LookupError,
