@@ -683,6 +683,33 @@ class Studies(Folder):
         )
         np.testing.assert_array_equal(read_map(self.folder, "5")[0], 2000.0)
 
+    def test_none_is_dynamic(self):
+        self.volume("a", 5, "T2")
+        with self.assertRaisesRegex(InputError, "1 series, none of them dynamic: number 5 'T2' .2 files.: one frame"):
+            read_series(self.folder)
+        self.volume("b", 6, "STIR", edit=lambda d: setattr(d, "EchoTime", "80"))
+        with self.assertRaisesRegex(InputError, "2 series, none of them dynamic.*number 6 'STIR'"):
+            read_series(self.folder)
+        self.assertEqual(len(read_series(self.folder, "6").frames), 1)
+
+    def test_values_beyond_the_stored_bits(self):
+        write_series(self.series, self.folder)
+        self.change(lambda d, p: setattr(d, "BitsStored", 4), "frame0002_slice001*")
+        found = read_series(self.folder)
+        with self.assertRaisesRegex(InputError, "image 3 of series 1 .* beyond the 4 bits of BitsStored"):
+            found.frames[1]
+
+    def test_signed_values_without_sign_bits(self):
+        write_series(self.series, self.folder)
+        truth = np.arange(32 * 24, dtype=np.int16).reshape(32, 24) - 300
+
+        def edit(dataset, path):
+            dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 12, 11, 1
+            dataset.PixelData = (truth.astype(np.uint16) & 0x0FFF).tobytes()
+
+        self.change(edit)
+        np.testing.assert_array_equal(read_series(self.folder).frames[0][0], truth)
+
 
 class Mutations(Folder):
     """Mutated files are read or refused in one line; nothing is allocated by a promise of the header."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -107,7 +108,9 @@ def read_folder(folder: Path, progress: Progress | None = None, keep_pixels: boo
     for index, path in enumerate(paths):
         if progress and index % 64 == 0 and not progress(index / len(paths), "Reading DICOM files"):
             raise Cancelled
-        found = read_file(path, keep_pixels)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom's remarks on odd files quote their headers
+            found = read_file(path, keep_pixels)
         values = (found.values or {}) if isinstance(found, PassedOver) else found.values[0]
         uid = str(values.get("SeriesInstanceUID", ""))
         if isinstance(found, PassedOver) and not (found.damaged and uid):

@@ -31,7 +31,7 @@ from ..tables import one_line
 Values = dict[str, "str | tuple[float, ...]"]
 """Attributes by keyword: numbers as a tuple, texts as they are; a number that cannot be parsed is its text."""
 
-# What pydicom and its decoders were seen to raise on thousands of mutated files, or raise by their source.
+# What pydicom and its decoders raise on damaged files: seen on thousands of mutations, or by their source.
 _PYDICOM_ERRORS = (
     ArithmeticError,
     AssertionError,
@@ -244,8 +244,11 @@ def damage_told(as_error: type[Exception], prefix: str = "") -> Iterator[None]:
     """Anything that pydicom raises on a damaged file, as one line in `as_error`."""
     try:
         yield
-    except _PYDICOM_ERRORS as error:
-        if isinstance(error, (InputError, _Damaged)):
+    except InputError:
+        raise
+    except BaseException as error:
+        # pylibjpeg-rle panics on damaged data; the panic has no class that could be imported, and is no Exception
+        if not isinstance(error, _PYDICOM_ERRORS) and type(error).__name__ != "PanicException":
             raise
         reason = "its header is nested too deep" if isinstance(error, RecursionError) else one_line(str(error))
         raise as_error(prefix + (reason[:300] or type(error).__name__)) from error
@@ -482,10 +485,20 @@ def decode(pixels: bytes | memoryview, layout: Layout, named: str) -> npt.NDArra
         if found.shape != (layout.rows, layout.columns) or found.dtype.itemsize > layout.dtype.itemsize:
             raise InputError(f"{named} cannot be decoded: its stream holds {found.shape} pixels of {found.dtype}")
         found = found.astype(layout.dtype, copy=False)
-    unused = layout.allocated - layout.stored
-    if unused and not layout.kind and not layout.compressed:
-        # what lies above the stored bits is an overlay or nothing (DICOM PS3.5 8.1.1)
-        found = np.asarray((found << unused) >> unused)
+    return found if layout.kind or layout.stored == layout.allocated else _within_stored_bits(found, layout, named)
+
+
+def _within_stored_bits(found: npt.NDArray[Any], layout: Layout, named: str) -> npt.NDArray[np.generic]:
+    """Pixels whose unused high bits are those of the value; they need not be in the file (DICOM PS3.5 8.1.1)."""
+    above = 2**layout.stored
+    low, high = int(found.min()), int(found.max())
+    if high >= above or low < -above // 2:
+        raise InputError(
+            f"{named} cannot be decoded: its values go from {low} to {high}, beyond the {layout.stored} bits of "
+            "BitsStored (0028,0101); an overlay may be embedded, or the tag is wrong"
+        )
+    if layout.signed and high >= above // 2:
+        return np.where(found >= above // 2, found - above, found).astype(layout.dtype)
     return found
 
 

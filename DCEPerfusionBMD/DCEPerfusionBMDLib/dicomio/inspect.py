@@ -56,7 +56,6 @@ def survey(group: Group) -> Survey:
     """Tell what a group of images is."""
     frames, _ = without_localizer(group.frames)
     types = {part.strip() for part in frames[0].text("ImageType").upper().split("\\")}
-    text = f"{group.description} {frames[0].text('ProtocolName')}"
     if group.conflict:
         return Survey(group, frames, "other", group.conflict)
     for mark, what in _DERIVED_TYPES.items():
@@ -73,17 +72,17 @@ def survey(group: Group) -> Survey:
     except InputError as error:
         return Survey(group, frames, "other", f"no single grid: {error}")
     n_frames = int(np.median(grid.counts))
-    mapped = _mapped(types, group.description, text)
+    mapped = _mapped(types, group.description)
     if mapped and n_frames == 1:
         return Survey(group, frames, mapped, "by description or ImageType", 1, grid)
     if len({frame.text("DiffusionBValue") for frame in frames}) > 1:
         return Survey(group, frames, "other", "several b-values", n_frames, grid)
-    varied = [keyword for keyword, _ in CONTRAST if len({frame.values.get(keyword, ()) for frame in frames}) > 1]
-    if varied == ["FlipAngle"] and n_frames == len({frame.values.get("FlipAngle", ()) for frame in frames}) > 1:
-        angles = sorted({frame.number("FlipAngle") or 0.0 for frame in frames})
-        why = f"{n_frames} flip angles at one TR: {', '.join(f'{angle:g}' for angle in angles)} degrees"
-        return Survey(group, frames, "flip angles", why, n_frames, grid)
     try:
+        varied = [keyword for keyword, _ in CONTRAST if len({frame.number(keyword) for frame in frames}) > 1]
+        angles = sorted({frame.number("FlipAngle") or 0.0 for frame in frames})
+        if varied == ["FlipAngle"] and n_frames == len(angles):
+            why = f"{n_frames} flip angles at one TR: {', '.join(f'{angle:g}' for angle in angles)} degrees"
+            return Survey(group, frames, "flip angles", why, n_frames, grid)
         check_uniform(frames, CONTRAST)
     except InputError as error:
         return Survey(group, frames, "other", str(error), n_frames, grid)
@@ -96,7 +95,7 @@ def survey(group: Group) -> Survey:
     return Survey(group, frames, "dynamic", why, n_frames, grid)
 
 
-def _mapped(types: set[str], description: str, text: str) -> Kind | None:
+def _mapped(types: set[str], description: str) -> Kind | None:
     if types & {"T1 MAP", "T1_MAP", "T1MAP", "T1"} or _T1_MAP.search(description):
         return "T1 map"
     if types & {"FF", "FAT_FRACTION", "FATFRACTION", "FAT_FRAC", "PDFF"} or _FAT_FRACTION.search(description):

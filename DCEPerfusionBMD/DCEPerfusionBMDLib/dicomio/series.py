@@ -16,7 +16,7 @@ from ..tables import one_line
 from ..times import times_of_user
 from .clocks import arrange, protocol_warnings, time_axis
 from .frames import PHILIPS_SCALE, Frame, LazyFrames, acquisition
-from .grouping import CONTRAST, Group, Study, check_uniform, grid_of, read_folder, reasons
+from .grouping import CONTRAST, LEAST_FRAMES, Group, Study, check_uniform, grid_of, read_folder, reasons
 from .inspect import Survey, survey, survey_all, without_localizer
 
 FloatArray = npt.NDArray[np.float64]
@@ -135,7 +135,10 @@ def _choose_dynamic(study: Study, folder: Path, wanted: str | None) -> Group:
     _check_some(study, folder)
     groups = study.groups if wanted is None else _named_groups(study, folder, wanted)
     if len(groups) == 1:
-        return groups[0]
+        # what is wrong with an only series is said when it is put together
+        item = survey(groups[0])
+        if wanted is not None or (item.kind in ("dynamic", "other") and not 0 < item.n_frames < LEAST_FRAMES):
+            return groups[0]
     ambiguous = len({group.number for group in groups}) < len(groups)
     dynamic = [group for group in groups if survey(group).kind == "dynamic"]
     if len(dynamic) == 1 and wanted is None:
