@@ -333,7 +333,7 @@ def _inspect(options: argparse.Namespace, progress: _Terminal) -> None:
     progress.close()
     columns = [column for column in inventory.table().columns if column.name != "uid"]
     cells = [[column.title, *(str(value) for value in column.values)] for column in columns]
-    widths = [max(map(len, column)) for column in cells]
+    widths = [min(max(map(len, column)), 48) for column in cells]
     for row in zip(*cells, strict=True):
         _print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     for reason in inventory.reasons:

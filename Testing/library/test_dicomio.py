@@ -1,6 +1,8 @@
 """DICOM in and out: exact voxels, geometry and times, and refusals that name the file, the slice or the tag."""
 
+import contextlib
 import dataclasses
+import io
 import shutil
 import subprocess
 import tempfile
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+from DCEPerfusionBMDLib.cli import main
 from DCEPerfusionBMDLib.dicomio import inspect_folder, read_flip_angles, read_map, read_series, write_series
 from DCEPerfusionBMDLib.errors import Cancelled, InputError
 from pydicom.dataelem import RawDataElement
@@ -710,6 +713,15 @@ class Studies(Folder):
         self.change(edit)
         np.testing.assert_array_equal(read_series(self.folder).frames[0][0], truth)
 
+    def test_the_command_line_shows_it(self):
+        write_series(self.series, self.folder)
+        (self.folder / "notes.txt").write_text("x")
+        with contextlib.redirect_stdout(io.StringIO()) as shown:
+            self.assertEqual(main(["inspect", str(self.folder)]), 0)
+        self.assertRegex(shown.getvalue(), r"1 +dynamic +DCE phantom +16 +8 +2 +32 +24 ")
+        self.assertIn("8 frames, 3 to 21 s apart (TriggerTime)", shown.getvalue())
+        self.assertIn("passed over: 1 file not DICOM: notes.txt", shown.getvalue())
+
 
 class Mutations(Folder):
     """Mutated files are read or refused in one line; nothing is allocated by a promise of the header."""
@@ -735,6 +747,17 @@ class Mutations(Folder):
                 self.assertNotIn("\n", str(error))
                 outcomes["refused"] += 1
         self.assertGreater(min(outcomes.values()), 5)
+
+    def test_deep_nesting(self):
+        write_series(self.series, self.folder)
+        path = self.folder / "frame0001_slice001.dcm"
+        content = path.read_bytes()
+        start = content.index(b"\x08\x00\x60\x00CS")
+        nested = b"\x08\x00\x40\x11SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff" * 20000
+        path.write_bytes(content[:start] + nested + content[start:])
+        with self.assertRaisesRegex(InputError, "slice 1 of 2 .* has 7 images"):
+            read_series(self.folder)
+        self.assertRegex(" ".join(inspect_folder(self.folder).reasons), "nested too deep: frame0001_slice001.dcm")
 
     def test_promises_of_the_header(self):
         write_series(self.series, self.folder)

@@ -348,7 +348,7 @@ def _joined(groups: list[Group]) -> list[Group]:
         else:
             family.append(phase)
     for family in families:
-        ordered = sorted(family, key=lambda phase: _natural(phase.group.number))
+        ordered = sorted(family, key=lambda phase: (_natural(phase.group.number), _acquired_s(phase.first)))
         if len(ordered) < LEAST_FRAMES or not _in_time(ordered):
             left += [phase.group for phase in family]
             continue
@@ -366,6 +366,16 @@ def _joined(groups: list[Group]) -> list[Group]:
             )
         )
     return left
+
+
+def _acquired_s(frame: Frame) -> float:
+    """Seconds of the acquisition, to tell series of one number apart; 0 where they are not known."""
+    try:
+        seconds, day, _ = clock_s(frame, "AcquisitionDate", "AcquisitionTime")
+    except InputError:
+        return 0.0
+    known = seconds if np.isnan(day) else seconds + day * 86400.0
+    return 0.0 if np.isnan(known) else known
 
 
 def _in_time(phases: list[_Phase]) -> bool:

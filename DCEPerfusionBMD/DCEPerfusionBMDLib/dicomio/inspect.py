@@ -71,7 +71,8 @@ def survey(group: Group) -> Survey:
         grid = grid_of(frames)
     except InputError as error:
         return Survey(group, frames, "other", f"no single grid: {error}")
-    n_frames = int(np.median(grid.counts))
+    values, times = np.unique(grid.counts, return_counts=True)
+    n_frames = int(values[times == times.max()].max())
     mapped = _mapped(types, group.description)
     if mapped and n_frames == 1:
         return Survey(group, frames, mapped, "by description or ImageType", 1, grid)
@@ -96,7 +97,7 @@ def survey(group: Group) -> Survey:
 
 
 def _mapped(types: set[str], description: str) -> Kind | None:
-    if types & {"T1 MAP", "T1_MAP", "T1MAP", "T1"} or _T1_MAP.search(description):
+    if types & {"T1 MAP", "T1_MAP", "T1MAP"} or _T1_MAP.search(description):
         return "T1 map"
     if types & {"FF", "FAT_FRACTION", "FATFRACTION", "FAT_FRAC", "PDFF"} or _FAT_FRACTION.search(description):
         return "fat fraction"
@@ -207,8 +208,8 @@ class Inventory:
                 Column("slices", [info.slices for info in self.series], "Slices"),
                 Column("rows", [info.rows for info in self.series], "Rows"),
                 Column("columns", [info.columns for info in self.series], "Columns"),
-                Column("times", [info.times for info in self.series], "Times"),
                 Column("why", [info.why for info in self.series], "Why"),
+                Column("times", [info.times for info in self.series], "Times"),
                 Column("uid", [info.uid for info in self.series], "Series instance UID"),
             ),
         )
@@ -235,7 +236,8 @@ def inspect_folder(folder: Path, progress: Progress | None = None) -> Inventory:
 
 def _info(item: Survey) -> SeriesInfo:
     group, layout = item.group, item.frames[0].file.layout
-    damaged = f"; {len(group.damaged)} damaged files" if group.damaged else ""
+    count = len(group.damaged)
+    damaged = f"; {count} damaged file{'s' if count > 1 else ''}" if count else ""
     return SeriesInfo(
         number=group.number,
         uid=group.uids[0],
