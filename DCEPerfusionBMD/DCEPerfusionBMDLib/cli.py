@@ -1,4 +1,4 @@
-"""The command line: `dce-perfusion-bmd analyze`, `dce-perfusion-bmd demo`."""
+"""The command line: `dce-perfusion-bmd analyze`, `dce-perfusion-bmd inspect`, `dce-perfusion-bmd demo`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from . import __version__
 from .densitometry import read_dxa_table
-from .dicomio import read_series, write_series
+from .dicomio import inspect_folder, read_series, write_series
 from .errors import Cancelled, InputError
 from .export import check_output_folder, provenance, sha256_of, staged
 from .figures import RESEARCH_USE, study_figure
@@ -79,6 +79,14 @@ def _parser() -> argparse.ArgumentParser:
     files.add_argument("--dicom", type=Path, required=True, metavar="DIR", help="folder with the dynamic series")
     files.add_argument("--series", metavar="NUMBER", help="series number or UID, when the folder holds several")
     files.add_argument(
+        "--times",
+        metavar="TIMES",
+        help="frame times, before those of the files: a step in s, times in s separated by commas, or a CSV file",
+    )
+    files.add_argument(
+        "--skip-frames", type=int, default=0, metavar="N", help="drop the first N frames, before the steady state"
+    )
+    files.add_argument(
         "--segmentation",
         type=Path,
         required=True,
@@ -97,6 +105,10 @@ def _parser() -> argparse.ArgumentParser:
     files.add_argument("--subject", metavar="ID", help="pseudonym of the subject; picks the rows of the DXA table")
     files.add_argument("--settings", type=Path, metavar="FILE.json", help="settings; options below go before them")
     _add_settings(command)
+
+    command = commands.add_parser("inspect", help="tell what each series of a folder is", epilog=RESEARCH_USE)
+    command.set_defaults(run=_inspect)
+    command.add_argument("folder", type=Path, metavar="DIR", help="folder with DICOM files")
 
     command = commands.add_parser("demo", help="make a lumbar phantom as DICOM and analyze it", epilog=RESEARCH_USE)
     command.set_defaults(run=_demo)
@@ -174,6 +186,8 @@ def _analyze(options: argparse.Namespace, progress: _Terminal) -> None:
         label_names=options.segments,
         maps={name: path for name in _MAPS if (path := getattr(options, f"{name.replace('-', '_')}_map")) is not None},
         progress=progress,
+        times=options.times,
+        skip_frames=options.skip_frames,
     )
     progress.close()
     _print_warnings(result)
@@ -192,6 +206,8 @@ def analyze_folder(
     label_names: dict[str, int] | None = None,
     maps: dict[str, Path] | None = None,
     progress: Progress | None = None,
+    times: str | None = None,
+    skip_frames: int = 0,
 ) -> StudyResult:
     """Analyze one study from files and write all results into a folder.
 
@@ -205,6 +221,8 @@ def analyze_folder(
     subject : pseudonym that names the results.
     maps : files of maps of the tissue before contrast, by `t1`, `b1` and `fat-fraction`.
     progress : called with the fraction done and what is being done; a return of False cancels.
+    times, skip_frames : frame times that go before those of the files, and how many of the first frames to drop
+        (`dicomio.read_series`).
 
     Raises
     ------
@@ -222,7 +240,7 @@ def analyze_folder(
     densitometry = read_dxa_table(dxa, subject) if dxa is not None else None
     host = HeadlessSlicer()
     segmentation_node = scene.read_segmentation(host.scene, segmentation, label_names)
-    series = read_series(dicom, series_id, _part(report, 0.0, 0.4))
+    series = read_series(dicom, series_id, _part(report, 0.0, 0.4), times, skip_frames)
     if not report(0.4, series.describe()):
         raise Cancelled
     masks = scene.masks_on_grid(segmentation_node, series)
@@ -237,7 +255,7 @@ def analyze_folder(
     hashes = {"segmentation": sha256_of(segmentation), **{f"{n}-map": sha256_of(path) for n, path in maps.items()}}
     if dxa is not None:
         hashes["dxa"] = sha256_of(dxa)
-    choices = {"series": series_id, "segments": label_names}
+    choices = {"series": series_id, "segments": label_names, "skip_frames": skip_frames}
     history = provenance(series, settings, result, hashes, choices)
     with staged(output, stale=("densitometry.csv",)) as stage:
         _write_results(stage, host, series, segmentation_node, result, history, _part(report, 0.6, 1.0))
@@ -308,6 +326,18 @@ def _summary(result: StudyResult) -> str:
         for site, sentence in zip(bone["site"], bone["explanation"], strict=True):
             lines.append(f"{site}: {sentence}")
     return "\n".join(lines)
+
+
+def _inspect(options: argparse.Namespace, progress: _Terminal) -> None:
+    inventory = inspect_folder(options.folder, progress)
+    progress.close()
+    columns = [column for column in inventory.table().columns if column.name != "uid"]
+    cells = [[column.title, *(str(value) for value in column.values)] for column in columns]
+    widths = [min(max(map(len, column)), 48) for column in cells]
+    for row in zip(*cells, strict=True):
+        _print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for reason in inventory.reasons:
+        _print(f"passed over: {reason}")
 
 
 def _demo(options: argparse.Namespace, progress: _Terminal) -> None:

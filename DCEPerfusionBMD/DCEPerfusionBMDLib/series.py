@@ -42,6 +42,9 @@ class DynamicSeries:
     times_rejected : other candidates for the time axis, each with the reason against it.
     warnings : sentences for the user.
     source_hash : SHA-256 over the source files; empty when there were none.
+    source_files : how many there were.
+    slice_offsets_s : (K,) how much later than the first each slice is acquired; None where all are at once or it is
+        not known.
     """
 
     frames: Sequence[npt.NDArray[np.generic]]
@@ -53,6 +56,7 @@ class DynamicSeries:
     warnings: tuple[str, ...] = ()
     source_hash: str = ""
     source_files: int = 0
+    slice_offsets_s: FloatArray | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -98,6 +102,35 @@ class DynamicSeries:
                 parts.append(f"{label} {self.acquisition[name].value:g} {unit}")
         parts += [str(self.acquisition[name].value) for name in ("agent", "manufacturer") if name in self.acquisition]
         return ", ".join(parts)
+
+
+@dataclass(frozen=True)
+class FlipAngleSeries:
+    """Volumes of one place at several flip angles, from which T1 is mapped.
+
+    Attributes
+    ----------
+    frames : one (K, J, I) array per flip angle; any sequence, so they may be read when asked for.
+    flip_angles_deg : (n_angles,) increasing.
+    repetition_time_ms : of all.
+    ijk_to_ras : (4, 4) voxel index (i, j, k) to patient coordinates in mm, Slicer's RAS convention.
+    source_hash : SHA-256 over the source files; empty when there were none.
+    source_files : how many there were.
+    warnings : sentences for the user.
+    """
+
+    frames: Sequence[npt.NDArray[np.generic]]
+    flip_angles_deg: FloatArray
+    repetition_time_ms: float
+    ijk_to_ras: FloatArray
+    source_hash: str = ""
+    source_files: int = 0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def volumes(self) -> npt.NDArray[np.generic]:
+        """All volumes, (n_angles, K, J, I); stacked when asked for."""
+        return np.stack([self.frames[n] for n in range(len(self.frames))])
 
 
 @dataclass(frozen=True)

@@ -36,12 +36,14 @@ class Candidate:
     seconds : (n_frames,) or (n_slices, n_frames) from any origin, frames in the scanner's order; NaN where absent.
     against : why it cannot be a time axis, where the reader knows; empty when it may be one.
     clock : whether it is the time of a day without its date, which starts anew at midnight.
+    note : a warning for the user, should it be used.
     """
 
     name: str
     seconds: FloatArray
     against: str = ""
     clock: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def _checked(candidate: Candidate, n_frames: int, repetition_time_ms: float | No
         raise _Rejected(f"{table.shape[1]} values for {n_frames} frames")
     if not np.isfinite(table).any():
         raise _Rejected("absent")
-    warnings: list[str] = []
+    warnings: list[str] = [candidate.note] if candidate.note else []
     if candidate.clock:
         table, wrapped = _past_midnight(table)
         warnings += ["the acquisition crosses midnight; the times after it are counted on"] if wrapped else []

@@ -1,0 +1,22 @@
+"""A folder of DICOM files to a dynamic series, flip angles or a map, with times that can be trusted; and back.
+
+Times are never made up. Every tag that could hold them is a candidate; one is accepted when it gives every frame its
+place, increases, agrees with the scanner's numbering and is neither a count nor the repetition time in disguise. The
+first that passes is used, the others are kept with the reason against them.
+"""
+
+from ..series import FlipAngleSeries
+from .inspect import Inventory, SeriesInfo, inspect_folder
+from .series import read_flip_angles, read_map, read_series
+from .write import write_series
+
+__all__ = [
+    "FlipAngleSeries",
+    "Inventory",
+    "SeriesInfo",
+    "inspect_folder",
+    "read_flip_angles",
+    "read_map",
+    "read_series",
+    "write_series",
+]

@@ -1,0 +1,377 @@
+"""The dynamic series, the flip angles and the maps of a study, from a folder of DICOM files."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+from ..series import DynamicSeries, FlipAngleSeries, Progress
+from ..tables import one_line
+from ..times import times_of_user
+from .clocks import arrange, protocol_warnings, time_axis
+from .frames import PHILIPS_SCALE, Frame, LazyFrames, acquisition
+from .grouping import CONTRAST, LEAST_FRAMES, Group, Study, check_uniform, grid_of, read_folder, reasons
+from .inspect import Survey, survey, survey_all, without_localizer
+
+FloatArray = npt.NDArray[np.float64]
+
+_UNIT_FACTORS = {
+    "T1 map": {"ms": 1.0, "msec": 1.0, "milliseconds": 1.0, "s": 1000.0, "sec": 1000.0},
+    "fat fraction": {"%": 0.01, "percent": 0.01, "permille": 0.001, "[ppth]": 0.001, "1": 1.0, "{ratio}": 1.0},
+}
+# Largest values that leave no doubt of the unit: a map of the trunk holds nearly pure fat somewhere.
+_FAT_RANGES = ((0.3, 1.3, 1.0), (50.0, 130.0, 0.01), (500.0, 1300.0, 0.001))
+_MEDIAN_T1_MS = (50.0, 6000.0)
+_LARGEST = {"T1 map": 1e5, "fat fraction": 1.3}
+
+
+def read_series(
+    folder: Path,
+    series: str | None = None,
+    progress: Progress | None = None,
+    times: str | None = None,
+    skip_frames: int = 0,
+) -> DynamicSeries:
+    """Read the dynamic series of MR files in a folder and its sub-folders.
+
+    Parameters
+    ----------
+    folder : is searched through; files that are not MR images are passed over.
+    series : series number or series instance UID; needed when the folder holds more than one dynamic series. Where
+        every phase is a series of its own, that of any phase.
+    progress : called with the fraction done and what is being done; a return of False cancels.
+    times : the user's times, as `times.times_of_user` takes them, for all frames, those skipped included; go before
+        all tags.
+    skip_frames : how many of the first frames to drop, those before the steady state; the times start at the first
+        frame that is kept.
+
+    Raises
+    ------
+    InputError
+        naming what is missing or contradictory: no image, several dynamic series, missing slices, mixed geometry, a
+        damaged file, no usable times.
+    """
+    study = read_folder(folder, progress)
+    group = _choose_dynamic(study, folder, series)
+    _check_whole(group)
+    frames, note = without_localizer(group.frames)
+    check_uniform(frames, CONTRAST)
+    _check_image_type(frames)
+    grid = grid_of(frames)
+    arrangement = arrange(group, frames, grid)
+    n_frames = arrangement.index.shape[1]
+    if not 0 <= skip_frames < n_frames:
+        raise InputError(f"--skip-frames is {skip_frames}, but the series has {n_frames} frames")
+    axis = time_axis(group, frames, arrangement, times_of_user(times, n_frames) if times is not None else None)
+    private = _has_philips_scale(frames)
+    warnings = [*group.notes, *([note] if note else []), *axis.warnings, *protocol_warnings(frames, axis)]
+    if private:
+        warnings.append(f"values are scaled by {PHILIPS_SCALE}: (stored * slope + intercept) / (slope * scale slope)")
+    damaged = [file for file in study.passed_over if file.damaged]
+    warnings += [f"passed over: {sentence}" for sentence in reasons(damaged)]
+    kept = arrangement.index[:, skip_frames:]
+    return DynamicSeries(
+        frames=LazyFrames([[frames[n] for n in kept[:, t]] for t in range(kept.shape[1])], private),
+        times_s=axis.times_s[skip_frames:] - axis.times_s[skip_frames],
+        ijk_to_ras=grid.ijk_to_ras,
+        acquisition=acquisition(frames[arrangement.index[0, 0]]),
+        time_source=axis.source,
+        times_rejected=axis.rejected,
+        warnings=tuple(warnings),
+        source_hash=_hash_of(group),
+        source_files=len(group.files),
+        slice_offsets_s=axis.slice_offsets_s,
+    )
+
+
+def _hash_of(*groups: Group) -> str:
+    hashes = sorted(file.sha256 for group in groups for file in group.files)
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def _listed(groups: Sequence[Group], by_uid: bool = False) -> str:
+    return "; ".join(
+        f"number {group.number} {group.description or 'unnamed'!r} "
+        f"({len(group.files)} files{f', UID {group.uids[0]}' if by_uid else ''})"
+        for group in groups
+    )
+
+
+def _named_groups(study: Study, folder: Path, wanted: str) -> list[Group]:
+    found = [group for group in study.groups if wanted in group.uids or wanted in group.numbers]
+    if not found:
+        numbers = ", ".join(group.number for group in study.groups)
+        raise InputError(f"{folder} has no series {wanted!r}; it has {numbers}")
+    return found
+
+
+def _only(study: Study, folder: Path, wanted: str) -> Group:
+    """The one series of a number or UID."""
+    found = _named_groups(study, folder, wanted)
+    if len(found) > 1:
+        raise InputError(
+            f"{folder} holds {len(found)} series of number {wanted}: {_listed(found, True)}; choose one by its UID"
+        )
+    return found[0]
+
+
+def _check_some(study: Study, folder: Path) -> None:
+    if study.groups:
+        return
+    damaged = "; ".join(reasons([file for file in study.passed_over if file.damaged]))
+    raise InputError(
+        f"{folder} holds no MR image in DICOM format ({study.looked_at} files looked at"
+        f"{f'; {damaged}' if damaged else ''})"
+    )
+
+
+def _choose_dynamic(study: Study, folder: Path, wanted: str | None) -> Group:
+    _check_some(study, folder)
+    groups = study.groups if wanted is None else _named_groups(study, folder, wanted)
+    if len(groups) == 1:
+        # what is wrong with an only series is said when it is put together
+        item = survey(groups[0])
+        if wanted is not None or (item.kind in ("dynamic", "other") and not 0 < item.n_frames < LEAST_FRAMES):
+            return groups[0]
+    ambiguous = len({group.number for group in groups}) < len(groups)
+    dynamic = [group for group in groups if survey(group).kind == "dynamic"]
+    if len(dynamic) == 1 and wanted is None:
+        return dynamic[0]
+    choose = f"choose one with --series {'UID' if ambiguous else 'NUMBER'}"
+    if dynamic:
+        raise InputError(
+            f"{folder} holds {len(dynamic)} dynamic series{f' of number {wanted}' if wanted else ''}: "
+            f"{_listed(dynamic, ambiguous)}; {choose}"
+        )
+    why = "; ".join(
+        f"{name}: {survey(group).why}" for name, group in zip(_listed_each(groups, ambiguous), groups, strict=True)
+    )
+    raise InputError(f"{folder} holds {len(groups)} series, none of them dynamic: {why}; {choose}")
+
+
+def _listed_each(groups: Sequence[Group], by_uid: bool) -> list[str]:
+    return [_listed([group], by_uid) for group in groups]
+
+
+def _check_whole(group: Group) -> None:
+    """Refuse a series with damaged or contradictory files."""
+    if group.conflict:
+        raise InputError(f"series {group.number}: {group.conflict}")
+    if group.damaged:
+        file = group.damaged[0]
+        number = (file.values or {}).get("InstanceNumber", ())
+        named = f"image {number[0]:g} of series" if number and not isinstance(number, str) else "a file of series"
+        more = f" (and {len(group.damaged) - 1} more)" if len(group.damaged) > 1 else ""
+        raise InputError(
+            f"{named} {group.number} cannot be decoded: {one_line(file.name)} is {file.reason}{more}; copy it again "
+            "from its source"
+        )
+
+
+def _check_image_type(frames: Sequence[Frame]) -> None:
+    """Refuse magnitude beside phase, water beside fat and the like."""
+    first = _content(frames[0])
+    for frame in frames:
+        if _content(frame) != first:
+            raise InputError(
+                f"the series mixes images of different ImageType (0008,0008): {one_line(frames[0].text('ImageType'))} "
+                f"in {frames[0].named}, {one_line(frame.text('ImageType'))} in {frame.named}; choose files of one kind"
+            )
+
+
+def _content(frame: Frame) -> list[str]:
+    return frame.text("ImageType").upper().split("\\")[2:]
+
+
+def _has_philips_scale(frames: Sequence[Frame]) -> bool:
+    scaled = [frame.philips_scale() is not None for frame in frames]
+    if any(scaled) and not all(scaled):
+        raise InputError(
+            f"{frames[scaled.index(False)].named} has no {PHILIPS_SCALE}, others have one, so their values cannot be "
+            "compared; export the series again"
+        )
+    return all(scaled)
+
+
+def _single_volume(group: Group) -> tuple[list[Frame], FloatArray]:
+    """The images of a group of one frame, slice by slice, and its matrix."""
+    _check_whole(group)
+    frames, _ = without_localizer(group.frames)
+    grid = grid_of(frames)
+    if grid.counts.max() > 1:
+        raise InputError(f"series {group.number} has {grid.counts.max()} images of a slice, a map has one")
+    return [frames[n] for n in np.argsort(grid.slice_of)], grid.ijk_to_ras
+
+
+def read_map(folder: Path, series: str) -> tuple[FloatArray, FloatArray]:
+    """Read a T1 map or a map of the fat fraction.
+
+    The stored values are rescaled by RealWorldValueSlope and -Intercept where there are, else by RescaleSlope and
+    -Intercept. T1 is returned in ms: its unit is that of the tags (ms, s), or ms where the median of the positive
+    values lies between 50 and 6000. The fat fraction is returned as a share from 0 to 1: its unit is that of the tags
+    (%, permille, 1), or told by the largest value: 0.3 to 1.3, 50 to 130 for %, 500 to 1300 for permille. Values of
+    noise beyond 0 to 1 stay as they are.
+
+    Parameters
+    ----------
+    folder : is searched through.
+    series : series number or series instance UID.
+
+    Returns
+    -------
+    values : (K, J, I).
+    ijk_to_ras : (4, 4) voxel index (i, j, k) to patient coordinates in mm.
+
+    Raises
+    ------
+    InputError
+        when the series is neither map, or its unit is in doubt.
+    """
+    study = read_folder(folder)
+    _check_some(study, folder)
+    group = _only(study, folder, series)
+    _check_whole(group)
+    item = survey(group)
+    if item.kind not in _UNIT_FACTORS:
+        raise InputError(
+            f"series {group.number} {group.description!r} is neither a T1 map nor a fat fraction by its description or "
+            f"ImageType ({item.kind}: {item.why}); give the map as NRRD or NIfTI"
+        )
+    frames, ijk_to_ras = _single_volume(group)
+    values = np.stack([_real_values(frame) for frame in frames])
+    return values * _unit_factor(item, frames, values), ijk_to_ras
+
+
+def _real_values(frame: Frame) -> FloatArray:
+    slope, intercept = frame.number("RealWorldValueSlope"), frame.number("RealWorldValueIntercept")
+    if slope is None or intercept is None:
+        slope, intercept = frame.scaling(private=False)
+    return np.asarray(frame.pixels(), dtype=float) * slope + intercept
+
+
+def _unit_factor(item: Survey, frames: Sequence[Frame], values: FloatArray) -> float:
+    named = f"series {item.group.number} ({item.kind})"
+    largest = float(np.nanmax(values, initial=0.0))
+    if not np.isfinite(largest) or largest <= 0:
+        raise InputError(f"{named} holds no positive value")
+    told = {_unit_told(frame) for frame in frames}
+    factors = {_UNIT_FACTORS[item.kind][unit] for unit in told if unit in _UNIT_FACTORS[item.kind]}
+    if len(factors) > 1:
+        raise InputError(f"{named} mixes units: {', '.join(sorted(told))}")
+    if factors:
+        factor = factors.pop()
+        high = float(np.nanpercentile(values, 99.9)) * factor
+        if high > _LARGEST[item.kind]:
+            unit = ", ".join(sorted(told))
+            raise InputError(f"{named}: its values reach {largest:g}, which cannot be in its unit {unit}")
+        return factor
+    if item.kind == "T1 map":
+        median = float(np.median(values[values > 0]))
+        if _MEDIAN_T1_MS[0] <= median <= _MEDIAN_T1_MS[1]:
+            return 1.0
+        seen = f"the median of its positive values is {median:g}"
+    else:
+        for low, high, factor in _FAT_RANGES:
+            if low <= largest <= high:
+                return factor
+        seen = f"its largest value is {largest:g}"
+    raise InputError(f"{named}: no tag tells its unit, and {seen}; convert it and give it as NRRD or NIfTI")
+
+
+def _unit_told(frame: Frame) -> str:
+    for keyword in ("RealWorldUnit", "RescaleType"):
+        unit = one_line(frame.text(keyword)).lower()
+        if unit and unit not in ("us", "normalized", "no units"):
+            return unit
+    return ""
+
+
+def read_flip_angles(folder: Path, series: Sequence[str] = ()) -> FlipAngleSeries:
+    """Read volumes of one place at several flip angles.
+
+    Parameters
+    ----------
+    folder : is searched through.
+    series : numbers or instance UIDs of the series, each of one or of several flip angles; all that `inspect_folder`
+        calls flip angles when empty.
+
+    Raises
+    ------
+    InputError
+        naming the series that differs in geometry, TR or TE, repeats a flip angle, or cannot be read.
+    """
+    study = read_folder(folder)
+    _check_some(study, folder)
+    if series:
+        groups = [_only(study, folder, wanted) for wanted in series]
+    else:
+        groups = [item.group for item in survey_all(study.groups) if item.kind == "flip angles"]
+        if not groups:
+            raise InputError(f"{folder} holds no flip angles: no two volumes of one place and TR differ in flip angle")
+    volumes = [volume for group in groups for volume in _angles_of(group)]
+    volumes.sort(key=lambda volume: volume[0])
+    first = volumes[0]
+    for before, after in itertools.pairwise(volumes):
+        if after[0] - before[0] < 1e-3:
+            raise InputError(
+                f"series {before[2].number} and series {after[2].number} have the same flip angle of {after[0]:g} "
+                "degrees; choose one of them"
+            )
+    if len(volumes) < 2:
+        raise InputError(f"series {first[2].number} has one flip angle of {first[0]:g} degrees; T1 needs at least two")
+    grid = grid_of(first[1])
+    for _, frames, group in volumes[1:]:
+        check = grid_of(frames)
+        try:
+            check_uniform([first[1][0], *frames], (("RepetitionTime", 1), ("EchoTime", 1), ("Rows", 1), ("Columns", 1)))
+        except InputError as error:
+            raise InputError(f"series {group.number} does not fit series {first[2].number}: {error}") from error
+        if not grid.same_as(check):
+            raise InputError(
+                f"series {group.number} does not lie where series {first[2].number} does; all flip angles must have "
+                "the same slices"
+            )
+    repetition_time = first[1][0].number("RepetitionTime")
+    if not repetition_time or repetition_time < 0:
+        raise InputError(f"{first[1][0].named} has no RepetitionTime (0018,0080)")
+    images = [frame for _, frames, _ in volumes for frame in frames]
+    private = _has_philips_scale(images)
+    warnings = [note for group in groups for note in group.notes]
+    if private:
+        warnings.append(f"values are scaled by {PHILIPS_SCALE}")
+    return FlipAngleSeries(
+        frames=LazyFrames([frames for _, frames, _ in volumes], private),
+        flip_angles_deg=np.array([angle for angle, _, _ in volumes]),
+        repetition_time_ms=repetition_time,
+        ijk_to_ras=grid.ijk_to_ras,
+        source_hash=_hash_of(*groups),
+        source_files=sum(len(group.files) for group in groups),
+        warnings=tuple(warnings),
+    )
+
+
+def _angles_of(group: Group) -> list[tuple[float, list[Frame], Group]]:
+    """The volumes of a group, one per flip angle, slice by slice."""
+    _check_whole(group)
+    frames, _ = without_localizer(group.frames)
+    by_angle: dict[float, list[Frame]] = {}
+    for frame in frames:
+        angle = frame.number("FlipAngle")
+        if not angle or not 0 < angle < 180:
+            raise InputError(f"{frame.named} has no usable FlipAngle (0018,1314)")
+        by_angle.setdefault(angle, []).append(frame)
+    found = []
+    for angle, images in by_angle.items():
+        grid = grid_of(images)
+        if grid.counts.max() > 1:
+            raise InputError(
+                f"series {group.number} has {grid.counts.max()} images of a slice at {angle:g} degrees; one is needed"
+            )
+        found.append((angle, [images[n] for n in np.argsort(grid.slice_of)], group))
+    return found
