@@ -318,17 +318,22 @@ def siemens_one_series(folder: Path) -> Truth:
     return _truth(write(folder, siemens_template(), siemens_tags()), "AcquisitionTime")
 
 
-def siemens_series_per_phase(folder: Path) -> Truth:
-    def edit(dataset: Dataset, t: int, k: int) -> None:
-        siemens_tags()(dataset, t, k)
-        dataset.AcquisitionNumber = 1
-        dataset.InstanceNumber = k + 1
-        dataset.SeriesNumber, dataset.SeriesInstanceUID = 11 + t, uid("phase", t)
-        dataset.SeriesTime = clock(NOON + TIMES[t])[1]
+def _siemens_series_per_phase(start_s: float, **more: Any) -> Callable[[Path], Truth]:
+    def case(folder: Path) -> Truth:
+        def edit(dataset: Dataset, t: int, k: int) -> None:
+            siemens_tags(start_s, date=False)(dataset, t, k)
+            dataset.AcquisitionNumber = 1
+            dataset.InstanceNumber = k + 1
+            dataset.SeriesNumber, dataset.SeriesInstanceUID = 11 + t, uid("phase", t)
+            dataset.SeriesTime = clock(start_s + TIMES[t])[1]
 
-    names = lambda t, k: f"series{97 * (t + 3) % 11}/{file_of(t, k)}"  # noqa: E731
-    voxels = write(folder, siemens_template("t1_vibe_dyn"), edit, names=names)
-    return _truth(voxels, "AcquisitionTime", may_warn="one series per|joined|series of")
+        def name(t: int, k: int) -> str:
+            return f"series{97 * (t + 3) % 11}/{file_of(t, k)}"
+
+        voxels = write(folder, siemens_template("t1_vibe_dyn"), edit, names=name)
+        return _truth(voxels, "AcquisitionTime", may_warn="one series per|joined|series of", **more)
+
+    return case
 
 
 def siemens_midnight_with_dates(folder: Path) -> Truth:
@@ -747,7 +752,8 @@ CASES: dict[str, Callable[[Path], Truth]] = {
     "deflated": _ge_in(DeflatedExplicitVRLittleEndian),
     "RLE": _ge_in(RLELossless),
     "Siemens one series": siemens_one_series,
-    "Siemens series per phase": siemens_series_per_phase,
+    "Siemens series per phase": _siemens_series_per_phase(NOON),
+    "Siemens series per phase, midnight": _siemens_series_per_phase(BEFORE_MIDNIGHT, warnings=("midnight",)),
     "Siemens midnight, dates": siemens_midnight_with_dates,
     "Siemens midnight, dates stand still": siemens_midnight_dates_stand_still,
     "Siemens midnight, no dates": siemens_midnight_without_dates,
