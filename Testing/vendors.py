@@ -363,7 +363,7 @@ def two_dimensional_staggered(folder: Path) -> Truth:
             set_clock(dataset, keyword, NOON + TIMES[t] + offsets[k])
 
     voxels = write(folder, siemens_template("t1_fl2d_dyn"), edit)
-    more = {"slice_offsets_s": offsets, "may_warn": "slices? .*(later|at different times|staggered)|2-?D"}
+    more = {"slice_offsets_s": offsets, "may_warn": "slices of a frame|slice times"}
     return _truth(voxels, "AcquisitionTime", **more)
 
 
@@ -381,7 +381,15 @@ def daylight_saving_forward(folder: Path) -> Truth:
     """The clock is set forward one hour and nothing else tells the time: the gap cannot be told from a pause."""
     times = TIMES + np.where(np.arange(FRAMES) > 2, 3600.0, 0.0)
     voxels = write(folder, siemens_template(), siemens_tags(times_s=times))
-    return _truth(voxels, "AcquisitionTime", times, warnings=("unevenly spaced.*36",))
+    return _truth(voxels, "AcquisitionTime", times, warnings=("unevenly spaced|hour",))
+
+
+def daylight_saving_back(folder: Path) -> Truth:
+    """The clock is set back one hour and nothing else tells the time; a fall of one hour is no pause."""
+    voxels = write(
+        folder, siemens_template(), siemens_tags(times_s=TIMES - np.where(np.arange(FRAMES) > 2, 3600.0, 0.0))
+    )
+    return _truth(voxels, "AcquisitionTime", warnings=("hour",))
 
 
 # Philips: positions in time are counted; each image is scaled on its own
@@ -410,7 +418,7 @@ def philips_rescaled(folder: Path) -> Truth:
     stored = write(folder, start, edit)
     frame = np.arange(FRAMES)[:, None, None, None]
     values = stored * slopes[:, None, None, None] - 64.0 * frame
-    return _truth(values, "TriggerTime", scales=(1.0, 0.25))
+    return _truth(values, "TriggerTime", scales=(1.0, 0.25), may_warn="2005,100E")
 
 
 def _philips_content_time(start_s: float, date: bool, **more: Any) -> Callable[[Path], Truth]:
@@ -760,6 +768,7 @@ CASES: dict[str, Callable[[Path], Truth]] = {
     "2-D staggered": two_dimensional_staggered,
     "daylight saving, TriggerTime": daylight_saving_with_trigger_time,
     "daylight saving, forward": daylight_saving_forward,
+    "daylight saving, back": daylight_saving_back,
     "Philips rescaled": philips_rescaled,
     "Philips ContentTime": _philips_content_time(NOON, True),
     "Philips ContentTime, midnight": _philips_content_time(BEFORE_MIDNIGHT, False, warnings=("midnight",)),
@@ -861,10 +870,10 @@ def no_times(folder: Path) -> str:
     return "no usable frame times.*TriggerTime.*AcquisitionTime"
 
 
-def daylight_saving_back(folder: Path) -> str:
-    """The clock is set back one hour and nothing else tells the time."""
-    write(folder, siemens_template(), siemens_tags(times_s=TIMES - np.where(np.arange(FRAMES) > 2, 3600.0, 0.0)))
-    return "no usable frame times.*AcquisitionTime.*frame 4|does not increase"
+def clock_put_back(folder: Path) -> str:
+    """The clock is set back by 1,000 s, which no rule explains, and nothing else tells the time."""
+    write(folder, siemens_template(), siemens_tags(times_s=TIMES - np.where(np.arange(FRAMES) > 2, 1000.0, 0.0)))
+    return "no usable frame times.*AcquisitionTime.*(frame [34]|increase)"
 
 
 def slice_gap(folder: Path) -> str:
@@ -898,7 +907,7 @@ def frame_shifted_in_plane(folder: Path) -> str:
         dataset.ImagePositionPatient = ds(*(_ORIGIN + k * _SLICE_MM * _AXES[:, 2] + shift))
 
     write(folder, ge_template(), edit)
-    return "frame 4|position|ImagePositionPatient|in.plane"
+    return r"frame 4|image \d+ .*lies 20 mm|ImagePositionPatient"
 
 
 def two_dynamics(folder: Path) -> str:
@@ -974,7 +983,7 @@ CORRUPTIONS: dict[str, Callable[[Path], str]] = {
     "mixed matrix": mixed_matrix,
     "times are TR x n": times_are_the_repetition_time,
     "no times": no_times,
-    "daylight saving, back": daylight_saving_back,
+    "clock put back": clock_put_back,
     "slice gap": slice_gap,
     "frame moved": frame_moved,
     "frame shifted in plane": frame_shifted_in_plane,
@@ -983,7 +992,7 @@ CORRUPTIONS: dict[str, Callable[[Path], str]] = {
     "no pixels": _damaged(_without("PixelData")),
     "pixels too short": _damaged(_cut(-2)),
     "pixels empty": _damaged(_set(PixelData=b"")),
-    "pixels far too long": _damaged(_cut(100)),
+    "pixels twice as long": _damaged(_cut(2 * ROWS * COLUMNS)),
     "no decoder": no_decoder,
     "several frames in a classic image": _damaged(_set(NumberOfFrames=2)),
     "enhanced, pixels too short": _enhanced_damaged(_cut(-20), "enhanced.dcm|image 1|frame"),
