@@ -725,6 +725,9 @@ def beside_other_objects(folder: Path) -> Truth:
 
 
 FLIP_ANGLES = (3.0, 8.0, 15.0)
+FAT_FRACTION = random_voxels(1, seed=2)[0] % 1000  # in permille
+T1_MS = random_voxels(1, seed=3)[0]
+FLIPPED = np.concatenate([random_voxels(1, seed=4 + n) for n in range(len(FLIP_ANGLES))])
 
 
 def beside_maps(folder: Path) -> Truth:
@@ -735,15 +738,15 @@ def beside_maps(folder: Path) -> Truth:
     still: Edit = lambda dataset, t, k: None  # noqa: E731
     start.ImageType = derived
     start.RescaleSlope, start.RescaleIntercept, start.RescaleType = "0.1", "0", "US"
-    write(folder / "ff", start, still, random_voxels(1, seed=2) % 1000)
+    write(folder / "ff", start, still, FAT_FRACTION[np.newaxis])
     start = template("SIEMENS", "T1 map", 21)
     start.ImageType = ["DERIVED", "PRIMARY", "T1", "T1 MAP"]
-    write(folder / "t1", start, still, random_voxels(1, seed=3))
+    write(folder / "t1", start, still, T1_MS[np.newaxis])
     for n, angle in enumerate(FLIP_ANGLES):
         start = template("SIEMENS", f"t1_vibe_fa{angle:g}", 30 + n)
         start.FlipAngle = ds(angle)
         set_clock(start, "Acquisition", NOON - 300 + 60 * n)
-        write(folder / f"vfa{n}", start, still, random_voxels(1, seed=4 + n))
+        write(folder / f"vfa{n}", start, still, FLIPPED[n : n + 1])
     return truth
 
 

@@ -160,6 +160,18 @@ class Cases(Folders):
         self.assertEqual(series[5].kind, "dynamic")
         self.assertEqual({found.kind for number, found in series.items() if number != 5}, {"other"})
 
+    def test_maps_and_flip_angles_beside_a_dynamic(self):
+        folder = self.folders["beside maps"]
+        for number, values in (("20", vendors.FAT_FRACTION / 1000.0), ("21", vendors.T1_MS)):
+            found, ijk_to_ras = dicomio.read_map(folder, number)
+            np.testing.assert_allclose(found, values, rtol=1e-6)
+            np.testing.assert_allclose(ijk_to_ras, vendors.IJK_TO_RAS, rtol=0, atol=1e-6)
+        flipped = dicomio.read_flip_angles(folder)
+        np.testing.assert_array_equal(flipped.flip_angles_deg, vendors.FLIP_ANGLES)
+        np.testing.assert_array_equal(flipped.volumes, vendors.FLIPPED)
+        np.testing.assert_allclose(flipped.ijk_to_ras, vendors.IJK_TO_RAS, rtol=0, atol=1e-6)
+        self.assertAlmostEqual(flipped.repetition_time_ms, vendors.TR_MS)
+
     def test_files_are_valid_dicom(self):
         validator = tool("dciodvfy")
 
