@@ -1,0 +1,165 @@
+"""Nothing that identifies the patient, nor where the files lay, is in what an analysis writes or says."""
+
+import contextlib
+import html
+import io
+import tempfile
+import unittest
+import urllib.parse
+import zipfile
+import zlib
+from pathlib import Path
+
+import pydicom
+from DCEPerfusionBMDLib import cli
+from pydicom.dataset import Dataset
+from support import small_phantom
+
+MARK = "QXZVWK"
+BORN, STUDIED, CLOCK = "19530412", "20230917", "101112.987654"
+KEYWORDS = [
+    "PatientName",
+    "PatientID",
+    "OtherPatientIDs",
+    "PatientComments",
+    "PatientAddress",
+    "AccessionNumber",
+    "StudyID",
+    "InstitutionName",
+    "InstitutionAddress",
+    "InstitutionalDepartmentName",
+    "ReferringPhysicianName",
+    "PerformingPhysicianName",
+    "OperatorsName",
+    "StationName",
+    "DeviceSerialNumber",
+    "StudyDescription",
+    "SeriesDescription",
+    "ProtocolName",
+    "ImageComments",
+    "SequenceName",
+    "RequestedProcedureDescription",
+    "PerformedProcedureStepDescription",
+]
+UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID", "SOPInstanceUID")
+
+
+def mark(folder):
+    """Write marked patient data into all files of a folder; returns the unique identifiers in them."""
+    found = set()
+    for path in sorted(folder.iterdir()):
+        dataset = pydicom.dcmread(path)
+        for keyword in KEYWORDS:
+            setattr(dataset, keyword, f"{MARK}{KEYWORDS.index(keyword)}")
+        dataset.PatientBirthDate = BORN
+        for keyword in ("Study", "Series", "Acquisition", "Content"):
+            setattr(dataset, f"{keyword}Date", STUDIED)
+            setattr(dataset, f"{keyword}Time", CLOCK)
+        dataset.AcquisitionDateTime = STUDIED + CLOCK
+        dataset.PatientAge, dataset.PatientWeight = "070Y", "71"
+        item = Dataset()
+        item.ScheduledPerformingPhysicianName = f"{MARK}NESTED"
+        dataset.RequestAttributesSequence = [item]
+        dataset.add_new(0x00290010, "LO", "SYNTHETIC")
+        dataset.add_new(0x00291010, "LO", f"{MARK}PRIVATE")
+        found.update(str(getattr(dataset, keyword)) for keyword in UIDS)
+        dataset.save_as(path)
+    return found
+
+
+def contents(path):
+    """The bytes of a file, and what is packed into it, by name."""
+    content = path.read_bytes()
+    yield path.name, content
+    if content.startswith(b"\x89PNG"):
+        at = 8
+        while at < len(content):
+            length, kind = int.from_bytes(content[at : at + 4], "big"), content[at + 4 : at + 8]
+            data = content[at + 8 : at + 8 + length]
+            if kind == b"zTXt":
+                yield f"{path.name} {kind}", zlib.decompress(data.split(b"\0", 1)[1][1:])
+            at += 12 + length
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            for member in archive.infolist():
+                yield f"{path.name}:{member.filename}", member.filename.encode() + archive.read(member)
+
+
+def leaks(folder, secrets):
+    """The secrets found in the files of a folder, and how many contents were searched."""
+    found, searched = [], 0
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            for name, content in contents(path):
+                searched += 1
+                found += [f"{secret} in {name}" for secret in spelled_in(content, secrets)]
+    return found, searched
+
+
+def spelled_in(content, secrets):
+    """The secrets in bytes: plain, in UTF-16, or escaped as in XML and in links."""
+    text = content.decode("latin-1")
+    views = [view.lower() for view in (text, html.unescape(urllib.parse.unquote(text)), text.replace("\0", ""))]
+    return [secret for secret in secrets if any(secret.lower() in view for view in views)]
+
+
+class Privacy(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        temporary = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(temporary.cleanup)
+        cls.study = Path(temporary.name) / f"{MARK}FOLDER^of patient"
+        cls.study.mkdir()
+        cli.write_phantom(small_phantom(duration_s=120.0), cls.study)
+        identifiers = mark(cls.study / "dicom")
+        cls.secrets = [MARK, BORN, STUDIED, CLOCK, "1953-04-12", "2023-09-17", "10:11:12", "070Y", *identifiers]
+
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.output = Path(temporary.name) / "out"
+        self.paths = [str(self.study), str(self.study.parent), str(self.output.parent)]
+
+    def analyze(self, dicom, *more):
+        arguments = ["analyze", "--dicom", dicom, "--segmentation", self.study / "segmentation.seg.nrrd"]
+        arguments += ["--output", self.output, *more]
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = cli.main([str(argument) for argument in arguments])
+        return status, out.getvalue() + err.getvalue()
+
+    def test_the_search_finds_what_it_should(self):
+        found, _ = leaks(self.study / "dicom", self.secrets)
+        for secret in (MARK, BORN, STUDIED, CLOCK, "070Y"):
+            self.assertTrue(any(line.startswith(f"{secret} in") for line in found), secret)
+        self.assertEqual(spelled_in(f"a {MARK} b".encode("utf-16"), self.secrets), [MARK])
+        self.assertEqual(spelled_in(b"file:///tmp/QXZ%56WK%5E", [f"{MARK}^"]), [f"{MARK}^"])
+        self.output.mkdir()
+        with zipfile.ZipFile(self.output / "a.mrb", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("a.mrml", f'<MRML attributes="x:{MARK}"/>')
+        self.assertEqual(leaks(self.output, self.secrets), ([f"{MARK} in a.mrb:a.mrml"], 2))
+
+    def test_no_output_identifies_the_patient(self):
+        status, said = self.analyze(self.study / "dicom", "--dxa", self.study / "dxa.csv", "--subject", "PHANTOM")
+        self.assertEqual(status, 0, said)
+        found, searched = leaks(self.output, self.secrets + self.paths)
+        self.assertEqual(found, [])
+        self.assertGreater(searched, 25)
+        self.assertEqual(spelled_in(said.replace(str(self.output), "").encode(), self.secrets), [])
+
+    def test_what_cannot_be_read_is_not_quoted(self):
+        """A damaged date or number is named by its attribute; its text may be a name in the wrong place."""
+        dicom = self.output.parent / "dicom"
+        dicom.mkdir()
+        for path in (self.study / "dicom").iterdir():
+            dataset = pydicom.dcmread(path)
+            dataset.AcquisitionTime = dataset.ContentDate = f"{MARK}TIME"
+            dataset.save_as(dicom / path.name)
+        status, said = self.analyze(dicom)
+        self.assertEqual(status, 0, said)
+        self.assertEqual(leaks(self.output, self.secrets + self.paths)[0], [])
+        self.assertEqual(spelled_in(said.replace(str(self.output), "").encode(), self.secrets), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
