@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import InputError
+from .kinetics import baseline_frame_count
 from .series import DynamicSeries, FloatArray, Sourced
 from .tables import one_line
 from .times import Candidate, resolve_times, times_of_user
@@ -33,6 +34,8 @@ _MULTIVOLUME = {"repetition_time_ms": "RepetitionTime", "echo_time_ms": "EchoTim
 _TEXTS = ("agent", "manufacturer")
 _NUMBERS = ("repetition_time_ms", "echo_time_ms", "flip_angle_deg", "field_strength_T")
 _SAME_GRID = 1e-3  # of a voxel
+_BRIGHTEST_SHARE = 0.01
+_BASELINE_WHERE_NONE_IS_SEEN = 3
 
 
 class Frames(Sequence[Frame]):
@@ -107,6 +110,39 @@ def series_of(
         source_hash=source_hash,
         source_files=source_files,
     )
+
+
+def mean_enhancement(series: DynamicSeries) -> tuple[npt.NDArray[np.float32], int]:
+    """How much brighter each voxel is after contrast than before, for drawing on.
+
+    The frames before contrast are told from the mean curve of the voxels that brighten most, as
+    `kinetics.baseline_frame_count` does; they are the first three where that curve shows no arrival.
+
+    Parameters
+    ----------
+    series : of two frames or more.
+
+    Returns
+    -------
+    Mean of the other frames minus mean of the frames before contrast, (K, J, I), 0 where it is not finite; and the
+    number of frames before contrast.
+    """
+    first = np.asarray(series.frames[0], dtype=np.float32)
+    highest = first.copy()
+    for frame in series.frames:
+        np.fmax(highest, frame, out=highest, casting="unsafe")
+    rise = np.nan_to_num(highest - first, nan=0.0, posinf=0.0, neginf=0.0).ravel()
+    brightest = np.argsort(rise)[-max(1, round(_BRIGHTEST_SHARE * rise.size)) :]
+    curve = np.array([np.ravel(frame)[brightest].astype(float).mean() for frame in series.frames])
+    baseline = baseline_frame_count(curve) or _BASELINE_WHERE_NONE_IS_SEEN
+    baseline = min(baseline, len(series.frames) - 1)
+    means = []
+    for part in (series.frames[:baseline], series.frames[baseline:]):
+        total = np.zeros(first.shape)
+        for frame in part:
+            total += np.asarray(frame, dtype=float)
+        means.append(total / len(part))
+    return np.nan_to_num(means[1] - means[0], nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32), baseline
 
 
 def same_grid(one: FloatArray, other: FloatArray) -> bool:
