@@ -131,7 +131,7 @@ def _proxies(sequence: Any, scene: Any) -> list[Any]:
 
 
 def _is_frame(node: Any) -> bool:
-    return (
+    return bool(
         node is not None
         and node.IsA("vtkMRMLScalarVolumeNode")
         and not node.IsA("vtkMRMLLabelMapVolumeNode")
