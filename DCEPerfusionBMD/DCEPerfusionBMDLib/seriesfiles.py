@@ -63,11 +63,11 @@ def read_file(path: Path, times: str | None = None, skip_frames: int = 0) -> Dyn
     else:
         raise InputError(f"the file {path} does not exist")
     beside = _side_car(path)
-    first, last = _side_car_candidates(beside, stack.count)
+    lists, steps = _side_car_candidates(beside, stack.count)
     return series_of(
         Frames(stack.count, stack.read, stack.keep),
         stack.ijk_to_ras,
-        [*first, *stack.candidates, *last],
+        [*lists, *stack.candidates, *steps, *stack.last_candidates],
         {**attribute_acquisition(stack.attributes), **stack.acquisition, **_side_car_acquisition(beside)},
         times,
         skip_frames,
@@ -100,7 +100,6 @@ def _folder(folder: Path) -> Stack:
     if len(paths) < 2:
         raise InputError(f"{folder} holds {len(paths)} NRRD or NIfTI files; a series needs one per frame")
     first = read_stack(paths[0])
-    warnings = list(first.warnings)
     for path in paths:
         volume = read_stack(path)
         if volume.count > 1:
@@ -130,7 +129,7 @@ def _folder(folder: Path) -> Stack:
         first.attributes,
         acquisitions[0],
         tuple(candidates),
-        tuple(warnings),
+        warnings=first.warnings,
         keep=2,
     )
 

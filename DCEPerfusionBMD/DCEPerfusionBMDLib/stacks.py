@@ -62,7 +62,7 @@ class Stack:
     ijk_to_ras : (4, 4).
     files : all that it was read from.
     attributes : key/value pairs of the header.
-    candidates : for the times of the frames.
+    candidates, last_candidates : for the times of the frames; the last, after any that a file beside it gives.
     """
 
     count: int
@@ -73,6 +73,7 @@ class Stack:
     attributes: Mapping[str, str] = field(default_factory=dict)
     acquisition: Mapping[str, Sourced] = field(default_factory=dict)
     candidates: tuple[Candidate, ...] = ()
+    last_candidates: tuple[Candidate, ...] = ()
     warnings: tuple[str, ...] = ()
     keep: int = 0
 
@@ -288,9 +289,15 @@ def _nifti(path: Path) -> Stack:
         return np.asarray(frame * slope + intercept, dtype=np.float32) if scaled else _native(frame)
 
     matrix, warnings = _nifti_matrix(path, header, order, pixdim)
-    candidates = (_pixdim_candidate(header[123], pixdim[4], count),) if count > 1 else ()
     return Stack(
-        count, read, grid.shape[1:], matrix, (path,), candidates=candidates, warnings=warnings, keep=2 if scaled else 0
+        count,
+        read,
+        grid.shape[1:],
+        matrix,
+        (path,),
+        last_candidates=(_pixdim_candidate(header[123], pixdim[4], count),) if count > 1 else (),
+        warnings=warnings,
+        keep=2 if scaled else 0,
     )
 
 
@@ -328,6 +335,9 @@ def _nifti_matrix(path: Path, header: bytes, order: str, pixdim: Sequence[float]
             "it, and save it as .seq.nrrd"
         )
     chosen = _checked_matrix(path, to_mm @ (by_sform if sform > 0 else by_qform))
+    warnings = []
     if sform > 0 and qform > 0 and not same_grid(chosen, to_mm @ by_qform):
-        return chosen, (f"sform and qform of {path.name} differ; the sform is used, another program may use the qform",)
-    return chosen, ()
+        warnings.append(f"sform and qform of {path.name} differ; the sform is used, Slicer may use the qform")
+    elif sform > 0 and not np.allclose(np.linalg.norm(by_sform[:3, :3], axis=0), pixdim[1:4], rtol=1e-3):
+        warnings.append(f"sform and pixdim of {path.name} differ in voxel size; the sform is used, Slicer uses pixdim")
+    return chosen, tuple(warnings)
