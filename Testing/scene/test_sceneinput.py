@@ -198,6 +198,17 @@ class Tags(Nodes):
         self.check(series)
         self.assertEqual(series.time_source, "AcquisitionTime (0008,0032)")
 
+    def test_slices_that_outlast_their_frame(self):
+        self.fill("0018,1060", lambda t, k: f"{1000 * (TIMES[t] + 4 * k):g}")
+        series = self.read()
+        self.check(series, np.arange(FRAMES) * 2.0)
+        self.assertTrue(any("slices of frame 1 are later" in reason for reason in series.times_rejected))
+
+    def test_what_this_extension_wrote_goes_before_the_tags(self):
+        self.fill("0018,1314", lambda t, k: "12")
+        self.node.SetAttribute("DCEPerfusionBMD.flip_angle_deg", "33")
+        self.assertEqual(self.read().acquisition["flip_angle_deg"].value, 33.0)
+
     def test_without_any_the_labels_are_used(self):
         series = self.read()
         self.check(series, np.arange(FRAMES) * 2.0)

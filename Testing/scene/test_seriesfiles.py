@@ -245,6 +245,12 @@ class Nrrd(Files):
                     data.write_bytes(data.read_bytes()[:-40])
                     self.refuse(f"{data.name} is damaged", path)
 
+    def test_too_little_data_under_whole_compression(self):
+        for encoding, pack in (("gzip", gzip.compress), ("bzip2", bz2.compress)):
+            path = nrrd(self.folder / "x.seq.nhdr", encoding=encoding, data_file="x.raw", **INDEX, **AXIS)
+            (self.folder / "x.raw").write_bytes(pack(VALUES.tobytes()[:-40]))
+            self.refuse("x.raw is damaged: it holds 920 bytes of data where 960 are due", path)
+
     def test_other_files(self):
         (self.folder / "x.png").write_bytes(b"")
         self.refuse("x.png is none of", self.folder / "x.png")
