@@ -18,6 +18,7 @@ from vtk.util import numpy_support
 
 from . import __version__
 from .errors import InputError
+from .frames import mean_enhancement
 from .kinetics import FitStatus
 from .quantities import BY_NAME, STATUS, Code, Quantity
 from .result import StudyResult
@@ -177,7 +178,10 @@ def read_map(path: Path, series: DynamicSeries, between: tuple[float, float]) ->
 
 
 def write_series(scene: Any, series: DynamicSeries, name: str) -> Any:
-    """Add a series to the scene as a volume sequence over time, with a browser and a volume that shows a frame.
+    """Add a series to the scene as a volume sequence over time, with what is needed to look at it and to draw on it.
+
+    These are a browser, a volume that shows a frame, and a volume of the mean enhancement, on which vessels and
+    marrow stand out; `sceneinput.read_node` reads the sequence back.
 
     Returns
     -------
@@ -189,26 +193,63 @@ def write_series(scene: Any, series: DynamicSeries, name: str) -> Any:
     sequence.SetAttribute(ATTRIBUTE + "timeSource", series.time_source)
     for key, entry in series.acquisition.items():
         sequence.SetAttribute(ATTRIBUTE + key, f"{entry.value:g}" if isinstance(entry.value, float) else entry.value)
+        sequence.SetAttribute(f"{ATTRIBUTE}{key}.source", entry.source)
     for time_s, frame in zip(series.times_s, series.frames, strict=True):
         volume = slicer.vtkMRMLScalarVolumeNode()
         volume.SetName(name)
         _set_volume(volume, frame, series.ijk_to_ras)
-        sequence.SetDataNodeAtValue(volume, f"{time_s:.6g}")
+        sequence.SetDataNodeAtValue(volume, f"{time_s:.9g}")
     browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", f"{name} browser")
     browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
-    display = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
     shown = slicer.vtkMRMLScalarVolumeNode()
     shown.SetName(name)
     last = len(series.frames) - 1
     _set_volume(shown, series.frames[last], series.ijk_to_ras)
     proxy = browser.AddProxyNode(shown, sequence, True)
-    proxy.SetAndObserveDisplayNodeID(display.GetID())
+    _show_gray(scene, proxy, series.frames[last])
+    browser.SetSelectedItemNumber(last)
+    nodes = [sequence, browser, proxy]
+    if last > 0:
+        nodes.append(_write_enhancement(scene, series, sequence))
+    hierarchy = _hierarchy(scene)
+    parent = hierarchy.GetItemParent(_item(hierarchy, sequence))
+    for node in nodes:
+        hierarchy.SetItemParent(_item(hierarchy, node), parent)
+    return sequence
+
+
+def _write_enhancement(scene: Any, series: DynamicSeries, sequence: Any) -> Any:
+    values, baseline = mean_enhancement(series)
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{sequence.GetName()} enhancement")
+    node.SetAttribute(ATTRIBUTE + "role", "enhancement")
+    node.SetNodeReferenceID(SERIES_REFERENCE, sequence.GetID())
+    count = len(series.frames)
+    node.SetDescription(f"mean of frames {baseline + 1} to {count} minus mean of frames 1 to {baseline}")
+    _set_volume(node, values, series.ijk_to_ras)
+    _show_gray(scene, node, values)
+    return node
+
+
+def _show_gray(scene: Any, volume: Any, values: npt.NDArray[np.generic]) -> None:
+    display = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
+    volume.SetAndObserveDisplayNodeID(display.GetID())
     display.SetDefaultColorMap()
-    low, high = np.percentile(series.frames[last].astype(float), (1, 99))
+    low, high = np.percentile(values.astype(float), (1, 99))
     display.AutoWindowLevelOff()
     display.SetWindowLevelMinMax(float(low), float(high))
-    browser.SetSelectedItemNumber(last)
-    return sequence
+
+
+def _nodes(scene: Any, kind: str) -> list[Any]:
+    return [scene.GetNthNodeByClass(n, kind) for n in range(scene.GetNumberOfNodesByClass(kind))]
+
+
+def _hierarchy(scene: Any) -> Any:
+    return scene.GetSubjectHierarchyNode() or slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+
+
+def _item(hierarchy: Any, node: Any) -> int:
+    item = hierarchy.GetItemByDataNode(node)
+    return int(item or hierarchy.CreateItem(hierarchy.GetSceneItemID(), node))
 
 
 class ResultWriter:
@@ -407,10 +448,8 @@ class ResultWriter:
 
     def _arrange(self, subject: str, name: str) -> None:
         """One folder with all nodes of the pair: subject / study / folder."""
-        hierarchy = self._scene.GetSubjectHierarchyNode()
-        if hierarchy is None:
-            hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(self._scene)
-        series_item = self._item(hierarchy, self._sequence)
+        hierarchy = _hierarchy(self._scene)
+        series_item = _item(hierarchy, self._sequence)
         folder = hierarchy.GetItemParent(series_item)
         if not folder or hierarchy.GetItemAttribute(folder, ATTRIBUTE + "folder") != "results":
             subject_item = hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), subject)
@@ -420,21 +459,21 @@ class ResultWriter:
         nodes = [self._sequence, *self._companions(), self._segmentation]
         nodes += [node for node in self._written.values() if not node.IsA("vtkMRMLColorNode")]
         for node in nodes:
-            hierarchy.SetItemParent(self._item(hierarchy, node), folder)
+            hierarchy.SetItemParent(_item(hierarchy, node), folder)
 
     def _companions(self) -> list[Any]:
-        """The browser of the sequence and the volume that shows its current frame."""
-        found = []
-        for n in range(self._scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode")):
-            browser = self._scene.GetNthNodeByClass(n, "vtkMRMLSequenceBrowserNode")
+        """The browser of the sequence, the volume that shows its current frame, and that of the mean enhancement."""
+        volumes = _nodes(self._scene, "vtkMRMLScalarVolumeNode")
+        found = [
+            node
+            for node in volumes
+            if node.GetAttribute(ATTRIBUTE + "role") == "enhancement"
+            and node.GetNodeReferenceID(SERIES_REFERENCE) == self._sequence.GetID()
+        ]
+        for browser in _nodes(self._scene, "vtkMRMLSequenceBrowserNode"):
             if browser.GetMasterSequenceNode() is self._sequence:
                 found += [browser, browser.GetProxyNode(self._sequence)]
         return [node for node in found if node is not None]
-
-    @staticmethod
-    def _item(hierarchy: Any, node: Any) -> int:
-        item = hierarchy.GetItemByDataNode(node)
-        return int(item or hierarchy.CreateItem(hierarchy.GetSceneItemID(), node))
 
 
 def volume_from_array(values: npt.NDArray[np.generic], ijk_to_ras: npt.NDArray[np.float64]) -> Any:

@@ -55,7 +55,7 @@ def check_volume_file(path: Path) -> None:
     """
     if path.name.lower().endswith((".nii", ".nii.gz")):
         _check_nifti(path)
-    elif path.name.lower().endswith(".nrrd"):
+    elif path.name.lower().endswith((".nrrd", ".nhdr")):
         _check_nrrd(path)
 
 
@@ -77,14 +77,14 @@ def _check_nrrd(path: Path) -> None:
     ends = [content.find(blank) + len(blank) for blank in (b"\n\n", b"\n\r\n") if blank in content]
     data = content[min(ends) :] if ends else b""
     if header["encoding"].lower() != "raw":
-        data = _unzipped(path, data)
-    _check_length(path, len(data), item * math.prod(map(int, sizes)))
+        data = unzipped(path, data)
+    check_length(path, len(data), item * math.prod(map(int, sizes)))
 
 
 def _check_nifti(path: Path) -> None:
     content = path.read_bytes()
     if path.name.lower().endswith(".gz"):
-        content = _unzipped(path, content)
+        content = unzipped(path, content)
     if len(content) < _NIFTI_HEADER_BYTES:
         raise InputError(f"{path.name} is damaged or no NIfTI file: it ends within its header")
     order = next((o for o in "<>" if struct.unpack(o + "i", content[:4])[0] == _NIFTI_HEADER_BYTES), "")
@@ -95,16 +95,24 @@ def _check_nifti(path: Path) -> None:
     start = struct.unpack(order + "f", content[108:112])[0]
     if not 1 <= rank <= 7 or min(dimensions[:rank]) < 1 or bits <= 0 or not math.isfinite(start):
         raise InputError(f"{path.name} is damaged: its header does not describe a volume")
-    _check_length(path, len(content) - int(start), bits // 8 * math.prod(dimensions[:rank]))
+    check_length(path, len(content) - int(start), bits // 8 * math.prod(dimensions[:rank]))
 
 
-def _unzipped(path: Path, data: bytes) -> bytes:
+def unzipped(path: Path, data: bytes) -> bytes:
+    """The data without its gzip compression.
+
+    Raises
+    ------
+    InputError
+        naming the file when the data is broken or ends early.
+    """
     try:
         return gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path.name} is damaged: its compressed data is broken or ends early ({error})") from error
 
 
-def _check_length(path: Path, found: int, needed: int) -> None:
+def check_length(path: Path, found: int, needed: int) -> None:
+    """Raise InputError when a file holds fewer bytes of data than it needs."""
     if found < needed:
         raise InputError(f"{path.name} is damaged: it holds {max(found, 0)} bytes of data where {needed} are due")

@@ -37,10 +37,14 @@ QT = {"qt", "ctk", "PythonQt", "PyQt5", "PyQt6", "PySide2", "PySide6"}
 LAYERS = (
     Layer(frozenset({"__init__", "errors", "settings", "quantities", "tables", "data"}), frozenset()),
     Layer(frozenset({"kinetics", "roi", "densitometry", "statistics"}), NUMERICS),
-    Layer(frozenset({"times", "series", "conversion", "result", "study"}), NUMERICS),
+    Layer(frozenset({"times", "series", "frames", "conversion", "result", "study"}), NUMERICS),
     Layer(frozenset({"cohort", "phantom"}), NUMERICS),
-    Layer(frozenset({"dicomio", "export", "motion", "figures", "batch", "volumefiles"}), FILES, OPTIONAL),
-    Layer(frozenset({"scene"}), FILES | {"slicer", "vtk"}, OPTIONAL),
+    Layer(
+        frozenset({"dicomio", "export", "motion", "figures", "batch", "volumefiles", "stacks", "seriesfiles"}),
+        FILES,
+        OPTIONAL,
+    ),
+    Layer(frozenset({"scene", "sceneinput"}), FILES | {"slicer", "vtk"}, OPTIONAL),
     Layer(frozenset({"headless", "cli"}), ANYTHING),
 )
 LAYER_OF = {room: number for number, layer in enumerate(LAYERS) for room in layer.rooms}

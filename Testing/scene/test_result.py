@@ -191,7 +191,7 @@ class Reopened(Scene):
         for node, path in found["path"].items():
             if not node.startswith("vtkMRMLColor"):
                 self.assertEqual(path[:3], ["S1", "DCE-MRI", "DCE perfusion"], node)
-        for kind, count in (("ScalarVolume", 8), ("LabelMapVolume", 1), ("PlotSeries", 12), ("Segmentation", 2)):
+        for kind, count in (("ScalarVolume", 9), ("LabelMapVolume", 1), ("PlotSeries", 12), ("Segmentation", 2)):
             listed = [node for node in found["path"] if node.startswith(f"vtkMRML{kind}Node:")]
             self.assertEqual(len(listed), count, kind)
 

@@ -1,0 +1,244 @@
+"""Frames that are read when they are asked for, and what labels and attributes say of them, to a dynamic series.
+
+The same keys stand in the header of a NRRD file and on a MRML node, so this serves both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import InputError
+from .kinetics import baseline_frame_count
+from .series import DynamicSeries, FloatArray, Sourced
+from .tables import one_line
+from .times import Candidate, resolve_times, times_of_user
+
+Frame = npt.NDArray[np.generic]
+
+OWN = "DCEPerfusionBMD."
+TIME_UNITS = {
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1.0),
+    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 1e-3),
+    **dict.fromkeys(("us", "µs", "microsecond", "microseconds"), 1e-6),
+    **dict.fromkeys(("min", "minute", "minutes"), 60.0),
+}
+_NO_FRAME_TIMES = {"EchoTime", "RepetitionTime", "InversionTime"}
+_CLOCKS = {"AcquisitionTime", "ContentTime", "SeriesTime"}
+_MULTIVOLUME = {"repetition_time_ms": "RepetitionTime", "echo_time_ms": "EchoTime", "flip_angle_deg": "FlipAngle"}
+_TEXTS = ("agent", "manufacturer")
+_NUMBERS = ("repetition_time_ms", "echo_time_ms", "flip_angle_deg", "field_strength_T")
+_SAME_GRID = 1e-3  # of a voxel
+_BRIGHTEST_SHARE = 0.01
+_BASELINE_WHERE_NONE_IS_SEEN = 3
+
+
+class Frames(Sequence[Frame]):
+    """Frames that are read when they are asked for.
+
+    Parameters
+    ----------
+    count : number of frames.
+    read : the frame of a number from 0, (K, J, I).
+    keep : how many frames to hold, where reading one takes time.
+    """
+
+    def __init__(self, count: int, read: Callable[[int], Frame], keep: int = 0) -> None:
+        self._numbers = range(count)
+        self._read = lru_cache(maxsize=keep)(read) if keep else read
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, number: Any) -> Any:
+        if isinstance(number, slice):
+            part = Frames(0, self._read)
+            part._numbers = self._numbers[number]
+            return part
+        return self._read(self._numbers[number])
+
+    def __iter__(self) -> Iterator[Frame]:
+        return (self._read(number) for number in self._numbers)
+
+
+def series_of(
+    frames: Frames,
+    ijk_to_ras: FloatArray,
+    candidates: Sequence[Candidate],
+    acquisition: Mapping[str, Sourced],
+    times: str | None,
+    skip_frames: int,
+    what: str,
+    warnings: Sequence[str] = (),
+    source_hash: str = "",
+    source_files: int = 0,
+) -> DynamicSeries:
+    """A series of frames from any source: its times resolved, its leading frames left out.
+
+    Parameters
+    ----------
+    candidates : for the times, in the order of trust; `times` of the user goes before them.
+    what : names the source in messages.
+
+    Raises
+    ------
+    InputError
+        when there are no usable times, or no frame is left.
+    """
+    count = len(frames)
+    if not 0 <= skip_frames < count:
+        raise InputError(f"{what} has {count} frames; {skip_frames} of them cannot be skipped")
+    given = [] if times is None else [times_of_user(times, count)]
+    repetition_time = acquisition.get("repetition_time_ms")
+    axis = resolve_times(
+        [*given, *candidates], count, None if repetition_time is None else float(repetition_time.value), what
+    )
+    skipped = [f"the first {skip_frames} of {count} frames are left out"] if skip_frames else []
+    return DynamicSeries(
+        frames=frames[skip_frames:],
+        times_s=axis.times_s[skip_frames:] - axis.times_s[skip_frames],
+        ijk_to_ras=ijk_to_ras,
+        acquisition=dict(acquisition),
+        time_source=axis.source,
+        times_rejected=axis.rejected,
+        warnings=(*warnings, *axis.warnings, *skipped),
+        source_hash=source_hash,
+        source_files=source_files,
+    )
+
+
+def mean_enhancement(series: DynamicSeries) -> tuple[npt.NDArray[np.float32], int]:
+    """How much brighter each voxel is after contrast than before, for drawing on.
+
+    The frames before contrast are told from the mean curve of the voxels that brighten most, as
+    `kinetics.baseline_frame_count` does; they are the first three where that curve shows no arrival.
+
+    Parameters
+    ----------
+    series : of two frames or more.
+
+    Returns
+    -------
+    Mean of the other frames minus mean of the frames before contrast, (K, J, I), 0 where it is not finite; and the
+    number of frames before contrast.
+    """
+    first = np.asarray(series.frames[0], dtype=np.float32)
+    highest = first.copy()
+    for frame in series.frames:
+        np.fmax(highest, frame, out=highest, casting="unsafe")
+    rise = np.nan_to_num(highest - first, nan=0.0, posinf=0.0, neginf=0.0).ravel()
+    brightest = np.argsort(rise)[-max(1, round(_BRIGHTEST_SHARE * rise.size)) :]
+    curve = np.array([np.ravel(frame)[brightest].astype(float).mean() for frame in series.frames])
+    baseline = baseline_frame_count(curve) or _BASELINE_WHERE_NONE_IS_SEEN
+    baseline = min(baseline, len(series.frames) - 1)
+    means = []
+    for part in (series.frames[:baseline], series.frames[baseline:]):
+        total = np.zeros(first.shape)
+        for frame in part:
+            total += np.asarray(frame, dtype=float)
+        means.append(total / len(part))
+    return np.nan_to_num(means[1] - means[0], nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32), baseline
+
+
+def same_grid(one: FloatArray, other: FloatArray) -> bool:
+    """Whether two matrices from voxel index to RAS are the same to a thousandth of a voxel."""
+    return bool(np.abs(np.linalg.inv(one) @ other - np.eye(4)).max() < _SAME_GRID)
+
+
+# ---- what attributes say, in a NRRD header or on a node
+
+
+def label_candidates(attributes: Mapping[str, str]) -> list[Candidate]:
+    """The frame times in `MultiVolume.FrameLabels`, with the reason against them where they are no times."""
+    labels = attributes.get("MultiVolume.FrameLabels", "").strip()
+    if not labels:
+        return []
+    tag = attributes.get("MultiVolume.FrameIdentifyingDICOMTagName", "").strip()
+    unit = attributes.get("MultiVolume.FrameIdentifyingDICOMTagUnits", "").strip().lower()
+    name = f"MultiVolume.FrameLabels ({tag or 'tag not named'})"
+    is_time = tag.endswith("Time") and tag not in _NO_FRAME_TIMES
+    unit = unit or ("ms" if is_time else "")  # the importer's unit of all its times
+    if "RepetitionTime" in attributes.get("MultiVolume.ParseStrategy", ""):
+        return [
+            Candidate(
+                name,
+                np.empty(0),
+                "the importer counted the repetition time per image (TR x n), which is not when a frame was acquired",
+            )
+        ]
+    if tag and not is_time:
+        return [Candidate(name, np.empty(0), f"{tag} is no time")]
+    if unit not in TIME_UNITS:
+        return [Candidate(name, np.empty(0), f"{unit!r} is no unit of time")]
+    seconds, against = parsed(labels.split(","))
+    return [Candidate(name, seconds * TIME_UNITS[unit], against, clock=tag in _CLOCKS)]
+
+
+def index_candidate(name: str, unit: str, values: Sequence[str], attributes: Mapping[str, str]) -> Candidate:
+    """The index values of a sequence as times; never where they may be a count of the frames.
+
+    Parameters
+    ----------
+    name, unit : of the index.
+    attributes : of the sequence; one that this extension wrote says where its times came from.
+    """
+    source = attributes.get(OWN + "timeSource", "")
+    factor = TIME_UNITS.get(unit.strip().lower())
+    seconds, against = parsed(values)
+    if factor is None:
+        against = f"its unit {unit!r} is none of time" if unit.strip() else "it has no unit, so it is a count"
+    elif name.strip().lower() in ("frame", "frames"):
+        against = "it is called a count of the frames"
+    return Candidate(source or f"index {name!r} in {unit!r}", seconds * (factor or 1.0), against)
+
+
+def attribute_acquisition(attributes: Mapping[str, str]) -> dict[str, Sourced]:
+    """Acquisition values in the attributes of this extension, else in those of MultiVolumeImporter."""
+    found: dict[str, Sourced] = {}
+    for name in (*_NUMBERS, *_TEXTS):
+        key = OWN + name
+        if not attributes.get(key) and name in _MULTIVOLUME:
+            key = f"MultiVolume.DICOM.{_MULTIVOLUME[name]}"
+        text = attributes.get(key, "").strip()
+        if not text:
+            continue
+        source = attributes.get(f"{key}.source") or key
+        if name in _TEXTS:
+            found[name] = Sourced(one_line(text), source)
+        else:
+            value = positive(text, key)
+            if value is not None:
+                found[name] = Sourced(value, source)
+    return found
+
+
+def positive(text: str, what: str) -> float | None:
+    """A number; None where it is blank or 0, which stands for unknown.
+
+    Raises
+    ------
+    InputError
+        when the text is no number, or a negative one.
+    """
+    if not text.strip():
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0.0 <= value < math.inf:
+        raise InputError(f"{what} is {text!r}; a number above 0 is needed")
+    return value or None
+
+
+def parsed(texts: Sequence[str]) -> tuple[FloatArray, str]:
+    """The numbers in the texts, none where one is no number; and the reason then."""
+    try:
+        return np.array([float(text) for text in texts]), ""
+    except ValueError as error:
+        return np.empty(0), str(error)

@@ -1,0 +1,343 @@
+"""One NRRD or NIfTI file, 3-D or 4-D: its grid, its values, and what it says of the times of its frames.
+
+Voxels stay in the type and the order of the file: a frame is a view of it.
+"""
+
+from __future__ import annotations
+
+import bz2
+import math
+import re
+import shlex
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote
+
+import numpy as np
+
+from .errors import InputError
+from .frames import TIME_UNITS, Frame, index_candidate, label_candidates, parsed, same_grid
+from .series import FloatArray, Sourced
+from .times import Candidate
+from .volumefiles import check_length, check_volume_file, nrrd_header, unzipped
+
+SUFFIXES = (".seq.nrrd", ".seq.nhdr", ".nrrd", ".nhdr", ".nii.gz", ".nii")
+_TO_RAS = {
+    "right-anterior-superior": (1.0, 1.0, 1.0),
+    "ras": (1.0, 1.0, 1.0),
+    "left-anterior-superior": (-1.0, 1.0, 1.0),
+    "las": (-1.0, 1.0, 1.0),
+    "left-posterior-superior": (-1.0, -1.0, 1.0),
+    "lps": (-1.0, -1.0, 1.0),
+}
+_NRRD_TYPES = {
+    **dict.fromkeys(("signed char", "int8", "int8_t"), "i1"),
+    **dict.fromkeys(("uchar", "unsigned char", "uint8", "uint8_t"), "u1"),
+    **dict.fromkeys(("short", "short int", "signed short", "signed short int", "int16", "int16_t"), "i2"),
+    **dict.fromkeys(("ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"), "u2"),
+    **dict.fromkeys(("int", "signed int", "int32", "int32_t"), "i4"),
+    **dict.fromkeys(("uint", "unsigned int", "uint32", "uint32_t"), "u4"),
+    **dict.fromkeys(("longlong", "long long", "int64", "int64_t"), "i8"),
+    **dict.fromkeys(("ulonglong", "unsigned long long", "uint64", "uint64_t"), "u8"),
+    "float": "f4",
+    "double": "f8",
+}
+_NIFTI_TYPES = {
+    2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8",
+}  # fmt: skip
+_NIFTI_LENGTHS_MM = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
+_NIFTI_TIMES_S = {8: 1.0, 16: 1e-3, 24: 1e-6}
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What a file or a folder holds: one or more volumes on one grid.
+
+    Attributes
+    ----------
+    count, read, keep : as in `frames.Frames`.
+    shape : voxels along K, J and I.
+    ijk_to_ras : (4, 4).
+    files : all that it was read from.
+    attributes : key/value pairs of the header.
+    candidates, last_candidates : for the times of the frames; the last, after any that a file beside it gives.
+    """
+
+    count: int
+    read: Callable[[int], Frame]
+    shape: tuple[int, ...]
+    ijk_to_ras: FloatArray
+    files: tuple[Path, ...]
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    acquisition: Mapping[str, Sourced] = field(default_factory=dict)
+    candidates: tuple[Candidate, ...] = ()
+    last_candidates: tuple[Candidate, ...] = ()
+    warnings: tuple[str, ...] = ()
+    keep: int = 0
+
+
+def read_stack(path: Path) -> Stack:
+    """What a NRRD or NIfTI file holds; its values are mapped, or unpacked in the type of the file.
+
+    Raises
+    ------
+    InputError
+        naming the file when it is damaged, of another kind, or does not say how it lies in the patient.
+    """
+    name = path.name.lower()
+    if not name.endswith(SUFFIXES):
+        raise InputError(f"{path.name} is none of {', '.join(SUFFIXES)}; save it from Slicer as a .seq.nrrd file")
+    check_volume_file(path)
+    return _nifti(path) if name.endswith((".nii", ".nii.gz")) else _nrrd(path)
+
+
+def _native(values: Frame) -> Frame:
+    """The values in this machine's byte order, without a copy where they are."""
+    return np.asarray(values, dtype=values.dtype.newbyteorder("="))
+
+
+# ---- NRRD
+
+
+def _nrrd(path: Path) -> Stack:
+    header = nrrd_header(path)
+    sizes = [int(size) for size in header["sizes"].split()]
+    vectors = _directions(path, header, len(sizes))
+    axis = _frame_axis(path, header, vectors)
+    count = 1 if axis is None else sizes[axis]
+    values, files = _nrrd_values(path, header, math.prod(sizes))
+    grid = values.reshape(sizes[::-1])
+    first = axis == 0
+
+    def read(number: int) -> Frame:
+        return _native(grid if axis is None else grid[..., number] if first else grid[number])
+
+    candidates: list[Candidate] = []
+    if axis is not None:
+        labels, units = (_quoted(header.get(key, ""), len(sizes)) for key in ("labels", "units"))
+        index = header.get(f"axis {axis} index values", "").split()
+        if index:
+            named = [unquote(value) for value in index]
+            candidates.append(index_candidate(labels[axis], units[axis], named, header))
+        candidates += label_candidates(header)
+        candidates += _spacing_candidate(header, axis, units[axis], count)
+    shape = grid.shape[:-1] if first else grid.shape[-3:]
+    return Stack(count, read, shape, _nrrd_matrix(path, header, vectors), files, header, candidates=tuple(candidates))
+
+
+def _directions(path: Path, header: Mapping[str, str], dimension: int) -> list[FloatArray | None]:
+    """The direction of each axis; None for one that is not in space."""
+    if "space directions" not in header or "space origin" not in header:
+        raise InputError(
+            f"{path.name} does not say how it lies in the patient (no space directions and origin); load it in Slicer, "
+            "place it, and save it as .seq.nrrd"
+        )
+    found: list[FloatArray | None] = []
+    for text in re.findall(r"none|\([^)]*\)", header["space directions"]):
+        vector, against = parsed(text.strip("()").split(",") if text != "none" else [])
+        if against or vector.size not in (0, 3):
+            raise InputError(f"{path.name}: the space direction {text} is no vector of three numbers")
+        found.append(vector if vector.size and np.isfinite(vector).all() else None)
+    if len(found) != dimension:
+        raise InputError(f"{path.name} is damaged: {len(found)} space directions for {dimension} axes")
+    return found
+
+
+def _frame_axis(path: Path, header: Mapping[str, str], vectors: Sequence[FloatArray | None]) -> int | None:
+    outside = [n for n, vector in enumerate(vectors) if vector is None]
+    kinds = header.get("kinds", "").split()
+    if len(vectors) == 3 and not outside:
+        return None
+    if len(vectors) != 4 or outside not in ([0], [3]):
+        raise InputError(
+            f"{path.name} is no series of volumes: it needs three axes in space, and one of kind list or time before "
+            f"or after them (kinds: {' '.join(kinds) or 'none given'})"
+        )
+    kind = kinds[outside[0]].lower() if len(kinds) == 4 else "list"
+    if kind not in ("list", "time", "vector", "none", "???"):
+        raise InputError(f"{path.name} holds a {kind} in each voxel, not a series of frames")
+    return outside[0]
+
+
+def _nrrd_matrix(path: Path, header: Mapping[str, str], vectors: Sequence[FloatArray | None]) -> FloatArray:
+    space = header.get("space", "").lower()
+    if space not in _TO_RAS:
+        raise InputError(f"{path.name} lies in the space {space!r}, which cannot be turned into patient coordinates")
+    origin, against = parsed(header["space origin"].strip("() ").split(","))
+    if against or origin.size != 3:
+        raise InputError(f"{path.name}: the space origin {header['space origin']} is no point")
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.array([vector for vector in vectors if vector is not None]).T
+    matrix[:3, 3] = origin
+    return _checked_matrix(path, np.diag([*_TO_RAS[space], 1.0]) @ matrix)
+
+
+def _checked_matrix(path: Path, matrix: FloatArray) -> FloatArray:
+    if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix)) < 1e-9:
+        raise InputError(f"{path.name} is damaged: its axes do not span a volume")
+    return matrix
+
+
+def _spacing_candidate(header: Mapping[str, str], axis: int, unit: str, count: int) -> list[Candidate]:
+    spacings = header.get("spacings", "").split()
+    if axis >= len(spacings) or unit.lower() not in TIME_UNITS:
+        return []
+    step, against = parsed([spacings[axis]])
+    if against or not step[0] > 0:
+        return []
+    return [
+        Candidate(f"spacing of the time axis ({unit})", np.arange(float(count)) * step[0] * TIME_UNITS[unit.lower()])
+    ]
+
+
+def _quoted(text: str, count: int) -> list[str]:
+    """The quoted texts of a field per axis; blank where there are fewer."""
+    try:
+        found = shlex.split(text)
+    except ValueError:
+        found = []
+    return [*found, *[""] * count][:count]
+
+
+def _nrrd_values(path: Path, header: Mapping[str, str], count: int) -> tuple[Frame, tuple[Path, ...]]:
+    """All values of a NRRD file in the order of the file, mapped where they are not compressed; and its files."""
+    order = {"big": ">", "little": "<"}.get(header.get("endian", "").lower(), "")
+    dtype = np.dtype(order + _NRRD_TYPES.get(header["type"].lower(), "V0"))
+    if dtype.itemsize > 1 and not order:
+        raise InputError(f"{path.name} is damaged: its header does not say the byte order (endian)")
+    source, start = path, _header_length(path)
+    detached = header.get("data file", header.get("datafile"))
+    if detached is not None:
+        source, start = path.parent / detached, 0
+        if detached.split()[0] == "LIST" or "%" in detached or not source.is_file():
+            raise InputError(f"{path.name} refers to the data file {detached}, which is not there as a single file")
+    skips, against = parsed([header.get(f"{what} skip", header.get(f"{what}skip", "0")) for what in ("byte", "line")])
+    if against:
+        raise InputError(f"{path.name} is damaged: its byte skip or line skip is no number ({against})")
+    skip, line_skip = (int(value) for value in skips)
+    encoding = header["encoding"].lower()
+    length = dtype.itemsize * count
+    if line_skip or skip < -1 or (skip == -1 and encoding != "raw"):
+        raise InputError(f"{path.name} skips lines before its data, which is not supported; save it anew from Slicer")
+    files = tuple(dict.fromkeys((path, source)))
+    if encoding == "raw":
+        size = source.stat().st_size
+        start = size - length if skip == -1 else start + skip
+        check_length(source, size - start if start >= 0 else size, length)
+        return np.memmap(source, dtype, "r", start, (count,)), files
+    if encoding in ("gzip", "gz"):
+        data = unzipped(source, source.read_bytes()[start:])
+    elif encoding in ("bzip2", "bz2"):
+        try:
+            data = bz2.decompress(source.read_bytes()[start:])
+        except (OSError, ValueError) as error:
+            raise InputError(f"{source.name} is damaged: its compressed data is broken ({error})") from error
+    else:
+        raise InputError(f"{path.name} is written in the encoding {encoding}; save it anew from Slicer (gzip or raw)")
+    check_length(source, len(data) - skip, length)
+    return np.frombuffer(data, dtype, count, skip), files
+
+
+def _header_length(path: Path) -> int:
+    with path.open("rb") as file:
+        while line := file.readline():
+            if not line.rstrip(b"\r\n"):
+                break
+        return file.tell()
+
+
+# ---- NIfTI
+
+
+def _nifti(path: Path) -> Stack:
+    """The NIfTI-1 header, nifti.nimh.nih.gov/nifti-1, and the values in the order of the file."""
+    zipped = path.name.lower().endswith(".gz")
+    content = unzipped(path, path.read_bytes()) if zipped else b""
+    header = content[:348]
+    if not zipped:
+        with path.open("rb") as file:
+            header = file.read(348)
+    order = "<" if header[:4] == struct.pack("<i", 348) else ">"
+    if header[344:348] != b"n+1\0":
+        raise InputError(f"{path.name} has its data in another file (.hdr and .img); save it anew as one .nii.gz")
+    dim = struct.unpack(order + "8h", header[40:56])
+    pixdim = struct.unpack(order + "8f", header[76:108])
+    code = struct.unpack(order + "h", header[70:72])[0]
+    offset, slope, intercept = struct.unpack(order + "3f", header[108:120])
+    if code not in _NIFTI_TYPES:
+        raise InputError(f"{path.name} holds colors or complex numbers (data type {code}), not a signal")
+    sizes = [size for size in dim[1 : dim[0] + 1]] + [1] * (7 - dim[0])
+    if max(sizes[4:]) > 1:
+        raise InputError(f"{path.name} has more than four dimensions ({'x'.join(map(str, dim[1 : dim[0] + 1]))})")
+    dtype = np.dtype(order + _NIFTI_TYPES[code])
+    length = math.prod(sizes)
+    size = len(content) if zipped else path.stat().st_size
+    check_length(path, size - int(offset), length * dtype.itemsize)
+    values: Frame
+    if zipped:
+        values = np.frombuffer(content, dtype, length, int(offset))
+    else:
+        values = np.memmap(path, dtype, "r", int(offset), (length,))
+    count = sizes[3]
+    grid = values.reshape(sizes[3::-1])
+    scaled = math.isfinite(slope) and slope != 0.0 and (slope, intercept) != (1.0, 0.0)
+
+    def read(number: int) -> Frame:
+        frame = grid[number]
+        return np.asarray(frame * slope + intercept, dtype=np.float32) if scaled else _native(frame)
+
+    matrix, warnings = _nifti_matrix(path, header, order, pixdim)
+    return Stack(
+        count,
+        read,
+        grid.shape[1:],
+        matrix,
+        (path,),
+        last_candidates=(_pixdim_candidate(header[123], pixdim[4], count),) if count > 1 else (),
+        warnings=warnings,
+        keep=2 if scaled else 0,
+    )
+
+
+def _pixdim_candidate(units: int, step: float, count: int) -> Candidate:
+    factor = _NIFTI_TIMES_S.get(units & 0x38)
+    against = ""
+    if factor is None:
+        against = "xyzt_units does not say that it is a time"
+    elif not 0.0 < step < math.inf:
+        against = f"it is {step:g}"
+    return Candidate("NIfTI pixdim[4]", np.arange(float(count)) * step * (factor or 1.0), against)
+
+
+def _nifti_matrix(path: Path, header: bytes, order: str, pixdim: Sequence[float]) -> tuple[FloatArray, tuple[str, ...]]:
+    """Voxel index to RAS: the sform where there is one, else the qform; and a warning where the two differ."""
+    qform, sform = struct.unpack(order + "2h", header[252:256])
+    b, c, d, *offset = struct.unpack(order + "6f", header[256:280])
+    rows = np.array(struct.unpack(order + "12f", header[280:328])).reshape(3, 4)
+    to_mm = np.diag([_NIFTI_LENGTHS_MM.get(header[123] & 7, 1.0)] * 3 + [1.0])
+    by_sform, by_qform = np.eye(4), np.eye(4)
+    by_sform[:3] = rows
+    a = math.sqrt(max(0.0, 1.0 - b * b - c * c - d * d))
+    rotation = np.array(
+        [
+            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
+            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
+            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
+        ]
+    )
+    by_qform[:3, :3] = rotation * np.array([pixdim[1], pixdim[2], pixdim[3] * (-1.0 if pixdim[0] < 0 else 1.0)])
+    by_qform[:3, 3] = offset
+    if sform <= 0 and qform <= 0:
+        raise InputError(
+            f"{path.name} does not say how it lies in the patient (qform and sform are 0); load it in Slicer, place "
+            "it, and save it as .seq.nrrd"
+        )
+    chosen = _checked_matrix(path, to_mm @ (by_sform if sform > 0 else by_qform))
+    warnings = []
+    if sform > 0 and qform > 0 and not same_grid(chosen, to_mm @ by_qform):
+        warnings.append(f"sform and qform of {path.name} differ; the sform is used, Slicer may use the qform")
+    elif sform > 0 and not np.allclose(np.linalg.norm(by_sform[:3, :3], axis=0), pixdim[1:4], rtol=1e-3):
+        warnings.append(f"sform and pixdim of {path.name} differ in voxel size; the sform is used, Slicer uses pixdim")
+    return chosen, tuple(warnings)
