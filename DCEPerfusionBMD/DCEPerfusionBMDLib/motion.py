@@ -17,10 +17,12 @@ from .tables import Column, Table
 
 _AROUND_MM = {"series": 20.0, "vertebra": 8.0}
 _SEARCH_MM = 20.0
+_SMALL_MM = 0.5
 _NOTEWORTHY_MM = 2.0
 _FEW_SLICES = 5
 _SAMPLES = 20000
-_BINS = 32
+_BINS = 50
+_CLIP_PERCENT = (1.0, 98.0)
 _SEED = 2019
 _ITERATIONS = 100
 _LEVELS_MM = ((4.0, 2.0, 0.1), (1.0, 0.5, 0.005))
@@ -35,7 +37,7 @@ class Motion:
     ----------
     times_s : (n_frames,).
     ijk_to_ras : (4, 4) of the series.
-    bodies : what moved as one: the regions of the mode "vertebra", and last the spine, which everything else follows.
+    bodies : what moved as one: first the spine, which everything follows but the regions after it.
     body : (K, J, I) index into `bodies` of each voxel.
     transforms : (n_bodies, n_frames, 4, 4) from the place before contrast to the place in the frame, RAS in mm.
     registered : (n_bodies, n_frames) False where the registration failed; the transform is the identity there.
@@ -112,15 +114,16 @@ class Motion:
         largest_mm = self.largest_mm[name]
         if largest_mm.max() > _NOTEWORTHY_MM:
             warnings.append(
-                f"the patient moved: {name} by up to {largest_mm.max():.1f} mm, in frame {int(largest_mm.argmax()) + 1}; "
-                "the signal is read at the places found"
+                f"the patient moved: {name} by up to {largest_mm.max():.1f} mm, in frame "
+                f"{int(largest_mm.argmax()) + 1}; the signal is read at the places found"
             )
         failed = [(index, names) for index in range(self.times_s.size) if (names := self._failed(index))]
         if failed:
             frames = ", ".join(f"{index + 1} ({', '.join(names)})" for index, names in failed[:5])
             more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
             warnings.append(
-                f"motion could not be estimated in frame {frames}{more}; nothing is corrected there, see the motion table"
+                f"motion could not be estimated in frame {frames}{more}; nothing is corrected there, see the status "
+                "in the motion table"
             )
         return warnings
 
@@ -154,42 +157,41 @@ def estimate_motion(
     spacing_mm = series.spacing_mm
     regions = {region.name: region.drawn for region in rois.regions if region.drawn.any()}
     spine = np.logical_or.reduce(list(regions.values()))
-    moving = {**(regions if mode == "vertebra" else {}), "spine": spine}
-    body = np.full(series.shape, len(moving) - 1, dtype=np.uint8)
-    for n, mask in enumerate(list(moving.values())[:-1]):
-        body[mask] = n
+    bodies = ("spine", *(regions if mode == "vertebra" else ()))
+    body = np.zeros(series.shape, dtype=np.uint8)
+    for n, name in enumerate(bodies[1:], start=1):
+        body[regions[name]] = n
 
     before = np.zeros(series.shape)
     for index in range(baseline_frames):
         before += np.asarray(series.frames[index], dtype=float) / baseline_frames
-    targets = [
-        _Target.of(sitk, before, mask, spacing_mm, _AROUND_MM["series" if name == "spine" else mode])
-        for name, mask in moving.items()
-    ]
+    targets = [_Target.of(sitk, before, spine, spacing_mm, _AROUND_MM["series"])]
+    targets += [_Target.of(sitk, before, regions[name], spacing_mm, _AROUND_MM[mode]) for name in bodies[1:]]
     count = len(series.frames)
     transforms = np.tile(np.eye(4), (len(targets), count, 1, 1))
     registered = np.zeros((len(targets), count), dtype=bool)
     to_ras = series.ijk_to_ras @ np.diag([1.0 / mm for mm in spacing_mm[::-1]] + [1.0])
-    last = [(0.0,) * 6] * len(targets)
+    last = [_STILL] * len(targets)
     for index, frame in enumerate(series.frames):
         for n, target in enumerate(targets):
             if not progress((index + n / len(targets)) / count, "Estimating motion"):
                 raise Cancelled
-            found = target.register(sitk, np.asarray(frame), last[n])
+            starts = (last[n], _STILL, *([target.following(sitk, targets[0], last[0])] if n else []))
+            found = target.register(sitk, np.asarray(frame), starts)
             if found is not None:
                 last[n], registered[n, index] = found, True
                 transforms[n, index] = to_ras @ target.matrix(sitk, found) @ np.linalg.inv(to_ras)
 
     displacement_mm, largest_mm = {}, {}
     for name, mask in {**regions, rois.input_name: rois.input}.items():
-        n = list(moving).index(name) if name in moving else len(moving) - 1
+        n = bodies.index(name, 1) if name in bodies[1:] else 0
         at = np.argwhere(mask)[:, ::-1] @ series.ijk_to_ras[:3, :3].T + series.ijk_to_ras[:3, 3]
         displacement_mm[name] = _displacement_mm(transforms[n], at.mean(axis=0, keepdims=True))
         largest_mm[name] = _displacement_mm(transforms[n], at)
     return Motion(
         np.asarray(series.times_s, dtype=float),
         series.ijk_to_ras,
-        tuple(moving),
+        bodies,
         body,
         transforms,
         registered,
@@ -224,6 +226,7 @@ def _displacement_mm(transforms: FloatArray, at: FloatArray) -> FloatArray:
 _Box = tuple[slice, slice, slice]
 _Parameters = tuple[float, ...]
 """Three angles and three translations in mm, of SimpleITK's Euler3DTransform."""
+_STILL: _Parameters = (0.0,) * 6
 
 
 @dataclass(frozen=True)
@@ -259,7 +262,7 @@ class _Target:
         inner = tuple(slice(n.start - a.start, n.stop - a.start) for n, a in zip(near, around, strict=True))
         return cls(
             fixed=tuple(
-                _image(sitk, _smooth(before[around], level[0], spacing_mm)[inner], near, spacing_mm)
+                _image(sitk, _smoothed(before[around], level[0], spacing_mm)[inner], near, spacing_mm)
                 for level in _LEVELS_MM
             ),
             mask=_image(sitk, mask.astype(np.uint8), near, spacing_mm),
@@ -272,31 +275,34 @@ class _Target:
             in_plane=before.shape[0] < _FEW_SLICES,
         )
 
-    def register(self, sitk: Any, frame: npt.NDArray[np.generic], last: _Parameters) -> _Parameters | None:
-        """The transform to a frame, sought from that to the frame before; None when none was found."""
+    def following(self, sitk: Any, other: _Target, parameters: _Parameters) -> _Parameters:
+        """The transform of another body, about the center of this one."""
+        matrix = other.matrix(sitk, parameters)
+        shift = matrix[:3, :3] @ self.center_mm + matrix[:3, 3] - self.center_mm
+        return (*parameters[:3], *shift.tolist())
+
+    def register(
+        self, sitk: Any, frame: npt.NDArray[np.generic], starts: tuple[_Parameters, ...]
+    ) -> _Parameters | None:
+        """The transform to a frame, sought from the best of several; None when none was found."""
         values = frame[self.box].astype(float)
-        found, still = last, (0.0,) * 6
-        for fixed, (smoothing_mm, first_mm, last_mm) in zip(self.fixed, _LEVELS_MM, strict=True):
-            moving = _image(sitk, _smooth(values, smoothing_mm, self.spacing_mm), self.box, self.spacing_mm)
-            method = self._method(sitk, first_mm, last_mm)
-
-            def similarity(
-                parameters: _Parameters, method: Any = method, fixed: Any = fixed, moving: Any = moving
-            ) -> float:
-                method.SetInitialTransform(self._transform(sitk, parameters), inPlace=False)
-                return -float(method.MetricEvaluate(fixed, moving))
-
-            try:
-                if found != still and similarity(still) > similarity(found):
-                    found = still
-                method.SetInitialTransform(self._transform(sitk, found), inPlace=False)
-                found = tuple(sitk.Euler3DTransform(method.Execute(fixed, moving)).GetParameters())
-                better = similarity(found) >= similarity(still)
-            except RuntimeError:  # SimpleITK's only exception: no overlap, no contrast
-                return None
+        coarse, fine = (
+            (image, _image(sitk, _smoothed(values, level[0], self.spacing_mm), self.box, self.spacing_mm))
+            for image, level in zip(self.fixed, _LEVELS_MM, strict=True)
+        )
+        try:
+            start = max(starts, key=lambda parameters: self._similarity(sitk, coarse, parameters))
+            found = self._climb(sitk, coarse, start, *_LEVELS_MM[0][1:])
+            found = self._climb(sitk, fine, found, *_LEVELS_MM[1][1:])
+            # not on the fine images: there the grid itself, which both share, speaks for no motion
+            better = self._similarity(sitk, coarse, found) >= self._similarity(sitk, coarse, _STILL)
+        except RuntimeError:  # SimpleITK's only exception: no overlap, no contrast
+            return None
         matrix = self.matrix(sitk, found)
-        shift_mm = np.linalg.norm(self.corners_mm @ matrix[:3, :3].T + matrix[:3, 3] - self.corners_mm, axis=1)
-        return found if better and bool((shift_mm <= _SEARCH_MM).all()) else None
+        shift_mm = np.linalg.norm(self.corners_mm @ matrix[:3, :3].T + matrix[:3, 3] - self.corners_mm, axis=1).max()
+        if better and shift_mm <= _SEARCH_MM:
+            return found
+        return _STILL if shift_mm < _SMALL_MM else None
 
     def matrix(self, sitk: Any, parameters: _Parameters) -> FloatArray:
         """(4, 4) of a transform, in mm along i, j and k."""
@@ -312,7 +318,23 @@ class _Target:
         transform.SetParameters(parameters)
         return transform
 
-    def _method(self, sitk: Any, first_mm: float, last_mm: float) -> Any:
+    def _climb(
+        self, sitk: Any, images: tuple[Any, Any], start: _Parameters, first_mm: float, last_mm: float
+    ) -> _Parameters:
+        """The transform of greatest mutual information near a first one."""
+        transform = self._transform(sitk, start)
+        method = self._method(sitk, first_mm, last_mm)
+        method.SetInitialTransform(transform, inPlace=True)
+        method.Execute(*images)
+        return tuple(transform.GetParameters())
+
+    def _similarity(self, sitk: Any, images: tuple[Any, Any], parameters: _Parameters) -> float:
+        """Mutual information at a transform."""
+        method = self._method(sitk)
+        method.SetInitialTransform(self._transform(sitk, parameters), inPlace=True)
+        return -float(method.MetricEvaluate(*images))
+
+    def _method(self, sitk: Any, first_mm: float = 1.0, last_mm: float = 1.0) -> Any:
         method = sitk.ImageRegistrationMethod()
         method.SetNumberOfThreads(1)  # sums in a fixed order: the same result to the last bit
         method.SetMetricAsMattesMutualInformation(_BINS)
@@ -323,9 +345,7 @@ class _Target:
         method.SetMetricUseFixedImageGradientFilter(False)
         method.SetMetricUseMovingImageGradientFilter(False)
         method.SetInterpolator(sitk.sitkLinear)
-        method.SetOptimizerAsRegularStepGradientDescent(
-            first_mm, last_mm, _ITERATIONS, gradientMagnitudeTolerance=1e-8
-        )
+        method.SetOptimizerAsRegularStepGradientDescent(first_mm, last_mm, _ITERATIONS, gradientMagnitudeTolerance=1e-8)
         method.SetOptimizerScales(self.scales)
         if self.in_plane:
             method.SetOptimizerWeights([0.0, 0.0, 1.0, 1.0, 1.0, 0.0])
@@ -342,8 +362,10 @@ def _box(mask: npt.NDArray[np.bool_], around_mm: float, spacing_mm: tuple[float,
     return k, j, i
 
 
-def _smooth(values: FloatArray, smoothing_mm: float, spacing_mm: tuple[float, float, float]) -> FloatArray:
-    return ndimage.gaussian_filter(values, [smoothing_mm / mm for mm in spacing_mm], mode="nearest", truncate=3.0)
+def _smoothed(values: FloatArray, smoothing_mm: float, spacing_mm: tuple[float, float, float]) -> FloatArray:
+    """Smoothed, and without the brightest and darkest: a full artery would leave marrow few bins of the histogram."""
+    smooth = ndimage.gaussian_filter(values, [smoothing_mm / mm for mm in spacing_mm], mode="nearest", truncate=3.0)
+    return np.clip(smooth, *np.percentile(smooth, _CLIP_PERCENT))
 
 
 def _image(sitk: Any, values: npt.NDArray[Any], box: _Box, spacing_mm: tuple[float, float, float]) -> Any:
