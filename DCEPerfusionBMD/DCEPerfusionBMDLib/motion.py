@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,6 @@ from .tables import Column, Table
 
 _AROUND_MM = {"series": 20.0, "vertebra": 8.0}
 _SEARCH_MM = 20.0
-_SMALL_MM = 0.5
 _NOTEWORTHY_MM = 2.0
 _FEW_SLICES = 5
 _SAMPLES = 20000
@@ -25,6 +25,7 @@ _BINS = 50
 _CLIP_PERCENT = (1.0, 98.0)
 _SEED = 2019
 _ITERATIONS = 100
+_AS_GOOD_AS_STILL = 0.98
 _LEVELS_MM = ((4.0, 2.0, 0.1), (1.0, 0.5, 0.005))
 """Smoothing, first step and last step of each resolution, coarse to fine."""
 
@@ -173,11 +174,13 @@ def estimate_motion(
     to_ras = series.ijk_to_ras @ np.diag([1.0 / mm for mm in spacing_mm[::-1]] + [1.0])
     last = [_STILL] * len(targets)
     for index, frame in enumerate(series.frames):
+        values = np.asarray(frame)
         for n, target in enumerate(targets):
             if not progress((index + n / len(targets)) / count, "Estimating motion"):
                 raise Cancelled
             starts = (last[n], _STILL, *([target.following(sitk, targets[0], last[0])] if n else []))
-            found = target.register(sitk, np.asarray(frame), starts)
+            with _one_thread(sitk):
+                found = target.register(sitk, values, starts)
             if found is not None:
                 last[n], registered[n, index] = found, True
                 transforms[n, index] = to_ras @ target.matrix(sitk, found) @ np.linalg.inv(to_ras)
@@ -215,6 +218,17 @@ def simpleitk() -> Any:
             "motion correction needs SimpleITK, which 3D Slicer bundles; install it with pip, or choose --motion none"
         ) from error
     return SimpleITK
+
+
+@contextlib.contextmanager
+def _one_thread(sitk: Any) -> Iterator[None]:
+    """Sums in a fixed order, the same to the last bit; the metric heeds only the number of the whole process."""
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        yield
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
 def _displacement_mm(transforms: FloatArray, at: FloatArray) -> FloatArray:
@@ -295,14 +309,13 @@ class _Target:
             found = self._climb(sitk, coarse, start, *_LEVELS_MM[0][1:])
             found = self._climb(sitk, fine, found, *_LEVELS_MM[1][1:])
             # not on the fine images: there the grid itself, which both share, speaks for no motion
-            better = self._similarity(sitk, coarse, found) >= self._similarity(sitk, coarse, _STILL)
+            still = self._similarity(sitk, coarse, _STILL)
+            plausible = self._similarity(sitk, coarse, found) >= _AS_GOOD_AS_STILL * still
         except RuntimeError:  # SimpleITK's only exception: no overlap, no contrast
             return None
         matrix = self.matrix(sitk, found)
         shift_mm = np.linalg.norm(self.corners_mm @ matrix[:3, :3].T + matrix[:3, 3] - self.corners_mm, axis=1).max()
-        if better and shift_mm <= _SEARCH_MM:
-            return found
-        return _STILL if shift_mm < _SMALL_MM else None
+        return found if plausible and shift_mm <= _SEARCH_MM else None
 
     def matrix(self, sitk: Any, parameters: _Parameters) -> FloatArray:
         """(4, 4) of a transform, in mm along i, j and k."""
@@ -336,7 +349,6 @@ class _Target:
 
     def _method(self, sitk: Any, first_mm: float = 1.0, last_mm: float = 1.0) -> Any:
         method = sitk.ImageRegistrationMethod()
-        method.SetNumberOfThreads(1)  # sums in a fixed order: the same result to the last bit
         method.SetMetricAsMattesMutualInformation(_BINS)
         method.SetMetricFixedMask(self.mask)
         method.SetMetricSamplingStrategy(method.REGULAR)

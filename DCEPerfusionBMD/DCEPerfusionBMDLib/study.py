@@ -106,9 +106,9 @@ def analyze(
         report = _part(report, 0.8, 1.0)
     voxel_signal, input_signal = _gather(series, voxels, np.flatnonzero(rois.input), report, motion)
     lost: list[str] = []
-    seen: npt.NDArray[np.bool_] = np.ones(voxels.size, dtype=bool)
+    seen = np.ones(voxels.size, dtype=bool)
     if motion is not None:
-        seen = np.isfinite(voxel_signal).all(axis=1)
+        seen &= np.isfinite(voxel_signal).all(axis=1)
         rois, input_signal = _input_in_view(rois, input_signal)
         lost = _out_of_view(rois, voxels, seen)
 
