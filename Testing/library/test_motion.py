@@ -20,7 +20,7 @@ from scipy.spatial.transform import Rotation
 from support import small_phantom
 
 needs_simpleitk = unittest.skipUnless(importlib.util.find_spec("SimpleITK"), "SimpleITK is absent")
-PHANTOM = {"slices": 14, "slice_thickness_mm": 4.0, "snr": None, "frame_time_s": 5.0}
+PHANTOM = {"rows": 192, "columns": 160, "slices": 14, "slice_thickness_mm": 4.0, "snr": None, "frame_time_s": 5.0}
 
 
 def rigid(angles_deg, shift_mm, center_mm=(0.0, 0.0, 0.0)):
@@ -37,6 +37,33 @@ def moved(frame, ijk_to_ras, matrix):
     return ndimage.affine_transform(
         np.asarray(frame, dtype=float), back[2::-1, 2::-1], back[2::-1, 3], order=1, mode="nearest"
     )
+
+
+class FineSpine:
+    """The phantom drawn on 12 times as many voxels, moved there and averaged, as a scanner averages over its voxels."""
+
+    FINER = (3, 2, 2)
+
+    def __init__(self, phantom):
+        k, j, i = self.FINER
+        self.phantom = phantom
+        self.fine = dataclasses.replace(
+            phantom,
+            slices=k * phantom.slices,
+            rows=j * phantom.rows,
+            columns=i * phantom.columns,
+            slice_thickness_mm=phantom.slice_thickness_mm / k,
+        )
+
+    def frame(self, index, matrix):
+        back = np.linalg.inv(self.fine.ijk_to_ras) @ np.linalg.inv(matrix) @ self.fine.ijk_to_ras
+        labels = ndimage.affine_transform(self.fine.labels, back[2::-1, 2::-1], back[2::-1, 3], order=0, mode="nearest")
+        blocks = [n for pair in zip(self.phantom.labels.shape, self.FINER, strict=True) for n in pair]
+        signal = self.phantom.tissue_signal[:, index].astype(np.float32)
+        return signal[labels].reshape(blocks).mean(axis=(1, 3, 5))
+
+    def series(self, motions):
+        return with_frames(self.phantom, [self.frame(index, matrix) for index, matrix in enumerate(motions)])
 
 
 def random_motions(count, still, seed, most_mm=6.0, most_deg=3.0, center_mm=(0.0, 0.0, 0.0)):
@@ -80,8 +107,10 @@ class WholeSpine(unittest.TestCase):
     def setUpClass(cls):
         cls.phantom = small_phantom(**PHANTOM)
         cls.segments = cls.phantom.segments
-        cls.still = analyze(cls.phantom.series(), cls.segments)
+        # away from its wall, as no interpolation can bring back what the wall blurs
+        cls.segments["aorta"] = ndimage.binary_erosion(cls.segments["aorta"])
         cls.motions = random_motions(cls.phantom.times_s.size, 6, seed=1)
+        cls.still = analyze(cls.phantom.series(), cls.segments)
         frames = [
             moved(frame, cls.phantom.ijk_to_ras, matrix)
             for frame, matrix in zip(cls.phantom.series().frames, cls.motions, strict=True)
@@ -115,6 +144,23 @@ class WholeSpine(unittest.TestCase):
         uncorrected = ktrans(analyze(self.series, self.segments)) / ktrans(self.still) - 1.0
         self.assertLess(np.abs(corrected).max(), 0.03)
         self.assertGreater(np.abs(uncorrected).max(), 5 * np.abs(corrected).max())
+
+    def test_partial_volumes(self):
+        """Moved before it is imaged: the error is larger, up to 0.4 of a voxel of 1.8 x 2.2 x 4 mm."""
+        spine = FineSpine(self.phantom)
+        still = ktrans(analyze(spine.series([np.eye(4)] * len(self.motions)), self.segments))
+        series = spine.series(self.motions)
+        motion = estimate(series, self.segments, 6, "series")
+        errors = []
+        for name in LEVELS:
+            center = positions(self.segments[name], self.phantom.ijk_to_ras).mean(axis=0, keepdims=True)
+            errors += [apart(f, t, center) for f, t in zip(motion.transforms[0], self.motions, strict=True)]
+        self.assertLess(max(errors), 0.8)
+        self.assertLess(np.mean(errors), 0.25)
+        corrected = ktrans(analyze(series, self.segments, self.settings)) / still - 1.0
+        uncorrected = ktrans(analyze(series, self.segments)) / still - 1.0
+        self.assertLess(np.abs(corrected).max(), 0.02)
+        self.assertGreater(np.abs(uncorrected).max(), 0.1)
 
     def test_warning_of_large_motion(self):
         self.assertRegex(" ".join(self.result.warnings), r"the patient moved: \w+ by up to \d+\.\d mm, in frame \d+;")
