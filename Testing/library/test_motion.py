@@ -129,7 +129,8 @@ class WholeSpine(unittest.TestCase):
             centroid = np.linalg.norm(shifts.mean(axis=1), axis=1)
             largest = np.linalg.norm(shifts, axis=2).max(axis=1)
             np.testing.assert_allclose(table[f"{name}_displacement_mm"], centroid, rtol=0, atol=0.5)
-            np.testing.assert_allclose(table[f"{name}_largest_mm"], largest, rtol=0, atol=0.6)
+            bar_mm = 0.5 if name in LEVELS else 0.8  # the ends of the artery lie far from the spine
+            np.testing.assert_allclose(table[f"{name}_largest_mm"], largest, rtol=0, atol=bar_mm)
 
     def test_transforms(self):
         """Also the direction is right: each centroid is put within 0.5 mm of its true place."""
