@@ -257,7 +257,7 @@ def analyze_folder(
         hashes["dxa"] = sha256_of(dxa)
     choices = {"series": series_id, "segments": label_names, "skip_frames": skip_frames}
     history = provenance(series, settings, result, hashes, choices)
-    with staged(output, stale=("densitometry.csv",)) as stage:
+    with staged(output, stale=("densitometry.csv", "motion.csv")) as stage:
         _write_results(stage, host, series, segmentation_node, result, history, _part(report, 0.6, 1.0))
     return result
 
@@ -289,11 +289,8 @@ def _write_results(
         volume = scene.volume_from_array(parameter_map.values, series.ijk_to_ras)
         path = folder / "maps" / f"{parameter_map.quantity}.nrrd"
         scene.write_file(volume, slicer.vtkMRMLVolumeArchetypeStorageNode(), path)
-    _write_csv(result.vertebrae, folder)
-    _write_csv(result.descriptive, folder)
-    _write_csv(result.curves_table(), folder)
-    if result.densitometry is not None:
-        _write_csv(result.densitometry.table(), folder)
+    for table in result.tables():
+        _write_csv(table, folder)
     text = json.dumps(history, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "provenance.json").write_text(text + "\n", encoding="utf-8")
     step(0.1, "Drawing the figure")

@@ -77,7 +77,8 @@ def study_figure(series: DynamicSeries, result: StudyResult, path: Path) -> None
         axis.set_title(f"{quantity.symbol} ({quantity.unit})", fontsize=10)
         top.colorbar(shown, ax=axis, shrink=0.8)
 
-    tissue, artery = bottom.subplots(1, 2, width_ratios=(2, 1))
+    with_motion = result.motion is not None
+    tissue, artery, *others = bottom.subplots(1, 3 if with_motion else 2, width_ratios=(2, 1, 1)[: 2 + with_motion])
     for number, curve in enumerate(result.curves):
         color = f"C{number % 10}"
         if not np.isfinite(curve.concentration_mM).any():
@@ -102,13 +103,31 @@ def study_figure(series: DynamicSeries, result: StudyResult, path: Path) -> None
     artery.set_title(f"{kind} ({result.rois.input_name})", fontsize=10, parse_math=False)
     artery.set_ylabel("Contrast agent (mmol/L)")
     artery.legend(fontsize=8, frameon=False)
-    for axis in (tissue, artery):
+    for axis in others:
+        _draw_motion(axis, result)
+    for axis in (tissue, artery, *others):
         axis.set_xlabel("Time (s)")
         axis.spines[["top", "right"]].set_visible(False)
     title = f"{result.subject}: DCE-MRI perfusion" if result.subject else "DCE-MRI perfusion"
     figure.suptitle(title, fontsize=13, parse_math=False)
     figure.supxlabel(RESEARCH_USE, fontsize=8, color="0.4")
     figure.savefig(path, dpi=110, metadata={"Software": None})
+
+
+def _draw_motion(axis: Any, result: StudyResult) -> None:
+    """Displacement of each region over time, in the colors of the curves."""
+    if result.motion is None:
+        return
+    for number, curve in enumerate(result.curves):
+        if f"{curve.region}_displacement_mm" in [column.name for column in result.motion.columns]:
+            axis.plot(
+                result.times_s,
+                result.motion[f"{curve.region}_displacement_mm"],
+                color=f"C{number % 10}",
+                linewidth=1.0,
+            )
+    axis.set_title("Displacement, corrected", fontsize=10)
+    axis.set_ylabel("Displacement of the center (mm)")
 
 
 def _window(result: StudyResult, k: int) -> tuple[slice, slice]:

@@ -65,6 +65,7 @@ class StudyResult:
     used : every constant of the analysis with its value and source.
     findings : what was checked of protocol and arterial input, graded.
     warnings : sentences for the user.
+    motion : displacement per frame and region; None where motion was not corrected.
     """
 
     subject: str
@@ -84,6 +85,13 @@ class StudyResult:
     used: dict[str, Sourced]
     findings: tuple[Finding, ...]
     warnings: tuple[str, ...]
+    motion: Table | None = None
+
+    def tables(self) -> list[Table]:
+        """Every table there is."""
+        optional = [self.densitometry.table()] if self.densitometry is not None else []
+        optional += [self.motion] if self.motion is not None else []
+        return [self.vertebrae, self.descriptive, self.curves_table(), *optional]
 
     def input_curves(self) -> list[tuple[str, FloatArray, str, str]]:
         """Column name, values in mM, title and description of each curve that the input of the model is made of."""

@@ -280,10 +280,7 @@ class ResultWriter:
             quantity = BY_NAME[parameter_map.quantity]
             self._write_map(f"{name} {quantity.symbol}", quantity, parameter_map.values, series.ijk_to_ras)
         self._write_analyzed(f"{name} analyzed", series, result)
-        tables = [result.vertebrae, result.descriptive, result.curves_table()]
-        if result.densitometry is not None:
-            tables.append(result.densitometry.table())
-        nodes = {table.name: self._write_table(f"{name} {table.title.lower()}", table) for table in tables}
+        nodes = {table.name: self._write_table(f"{name} {table.title.lower()}", table) for table in result.tables()}
         self._write_charts(name, nodes["curves"], result)
         self._remove_stale()
         self._arrange(result.subject or "DCE-MRI subject", name)

@@ -181,6 +181,18 @@ class RegionSettings(_Checked):
 
 
 @dataclass(frozen=True)
+class MotionSettings(_Checked):
+    """Whether the motion of the patient during the series is undone."""
+
+    motion: str = _parameter(
+        "none",
+        "motion correction: none, one rigid transform per frame for the whole spine, or one per vertebra; needs "
+        "SimpleITK",
+        choices=("none", "series", "vertebra"),
+    )
+
+
+@dataclass(frozen=True)
 class Settings:
     """All parameters of one analysis, in groups; `given` names those that the user has set, as `group.name`."""
 
@@ -189,6 +201,7 @@ class Settings:
     arterial_input: ArterialInputSettings = field(default_factory=ArterialInputSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     regions: RegionSettings = field(default_factory=RegionSettings)
+    motion: MotionSettings = field(default_factory=MotionSettings)
     given: frozenset[str] = field(default=frozenset(), compare=False)
 
     def origin(self, group: str, name: str) -> str:

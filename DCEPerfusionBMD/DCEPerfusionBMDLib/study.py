@@ -37,6 +37,7 @@ from .kinetics import (
     protocol_findings,
     scaled_to_tail,
 )
+from .motion import Motion, estimate_motion, simpleitk
 from .quantities import DELAY, DESCRIPTIVE, STATUS
 from .result import (
     Curve,
@@ -99,7 +100,17 @@ def analyze(
     for region in rois.regions:
         analyzed |= region.analyzed
     voxels = np.flatnonzero(analyzed)
-    voxel_signal, input_signal = _gather(series, voxels, np.flatnonzero(rois.input), report)
+    motion = None
+    if settings.motion.motion != "none":
+        motion = _motion(series, rois, settings, _part(report, 0.0, 0.8))
+        report = _part(report, 0.8, 1.0)
+    voxel_signal, input_signal = _gather(series, voxels, np.flatnonzero(rois.input), report, motion)
+    lost: list[str] = []
+    seen = np.ones(voxels.size, dtype=bool)
+    if motion is not None:
+        seen &= np.isfinite(voxel_signal).all(axis=1)
+        rois, input_signal = _input_in_view(rois, input_signal)
+        lost = _out_of_view(rois, voxels, seen)
 
     baseline_frames, used["baseline_frames"] = _baseline(input_signal.mean(axis=0, dtype=float), settings)
     conversion = Conversion.of(used, settings.conversion, maps, baseline_frames)
@@ -110,7 +121,7 @@ def analyze(
 
     inside = [region.analyzed.ravel()[voxels] for region in rois.regions]
     fits = [
-        _RegionFit.of(model, voxel_signal[within], conversion, tissue[within].median(), settings.model)
+        _RegionFit.of(model, voxel_signal[within & seen], conversion, tissue[within & seen].median(), settings.model)
         for within in inside
     ]
     delays = np.full(voxels.size, settings.model.delay_s)
@@ -118,6 +129,8 @@ def analyze(
         for within, fit in zip(inside, fits, strict=True):
             delays[within] = fit.delay_s
     values = _fit_voxels(model, voxel_signal, delays, conversion, tissue, model_input, settings.model, report)
+    for name, per_voxel in values.items():
+        per_voxel[~seen] = FitStatus.TOO_FEW_FRAMES if name == STATUS.name else np.nan
     grids = {}
     for name, per_voxel in values.items():
         empty = FitStatus.NOT_ANALYZED if name == STATUS.name else np.nan
@@ -159,14 +172,21 @@ def analyze(
             *(finding.message for finding in findings if finding.grade != "ok"),
             *constant_warnings(used, settings, tissue),
             *rois.warnings,
+            *(motion.warnings() if motion is not None else ()),
+            *lost,
             *_fit_warnings(rows),
         ),
+        motion=motion.table() if motion is not None else None,
     )
 
 
 def _step(report: Progress, fraction: float, message: str) -> None:
     if not report(fraction, message):
         raise Cancelled
+
+
+def _part(report: Progress, start: float, end: float) -> Progress:
+    return lambda fraction, message: report(start + fraction * (end - start), message)
 
 
 def _checked_times(series: DynamicSeries) -> FloatArray:
@@ -193,19 +213,72 @@ def _check_maps(series: DynamicSeries, maps: TissueMaps) -> None:
 
 
 def _gather(
-    series: DynamicSeries, voxels: npt.NDArray[np.intp], artery: npt.NDArray[np.intp], report: Progress
+    series: DynamicSeries,
+    voxels: npt.NDArray[np.intp],
+    artery: npt.NDArray[np.intp],
+    report: Progress,
+    motion: Motion | None = None,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Signal of the chosen voxels and of the input, (n_voxels, n_frames) both; one pass over the frames."""
+    """Signal of the chosen voxels and of the input, (n_voxels, n_frames) both; one pass over the frames.
+
+    With motion it is read where the voxels were in each frame, NaN outside the field of view.
+    """
     count = len(series.frames)
     voxel_signal = np.empty((voxels.size, count), dtype=np.float32)
     artery_signal = np.empty((artery.size, count), dtype=np.float32)
     for index, frame in enumerate(series.frames):
         if index % 8 == 0:
             _step(report, 0.05 + 0.35 * index / count, "Reading the curves")
+        if motion is not None:
+            voxel_signal[:, index] = motion.signal(frame, index, voxels)
+            artery_signal[:, index] = motion.signal(frame, index, artery)
+            continue
         flat = np.ravel(frame)
         voxel_signal[:, index] = flat[voxels]
         artery_signal[:, index] = flat[artery]
     return voxel_signal, artery_signal
+
+
+def _motion(series: DynamicSeries, rois: VertebralRois, settings: Settings, report: Progress) -> Motion:
+    """Motion against the frames before contrast, which the artery tells where it lies without correction."""
+    simpleitk()  # refuse before the frames are read
+    nothing = np.empty(0, dtype=np.intp)
+    _, input_signal = _gather(series, nothing, np.flatnonzero(rois.input), _part(report, 0.0, 0.2))
+    baseline_frames, _ = _baseline(input_signal.mean(axis=0, dtype=float), settings)
+    return estimate_motion(series, rois, baseline_frames, settings.motion.motion, _part(report, 0.1, 1.0))
+
+
+def _input_in_view(
+    rois: VertebralRois, input_signal: npt.NDArray[np.float32]
+) -> tuple[VertebralRois, npt.NDArray[np.float32]]:
+    """The input without the voxels that leave the field of view, which a warning counts."""
+    seen = np.isfinite(input_signal).all(axis=1)
+    if seen.all():
+        return rois, input_signal
+    if not seen.any():
+        raise InputError(
+            f"every voxel of the segment {rois.input_name!r} leaves the field of view in some frame; choose "
+            "--motion none, or draw the segment farther from the border"
+        )
+    kept = rois.input.copy()
+    kept[rois.input] = seen
+    warning = (
+        f"{rois.input_name}: {np.count_nonzero(~seen)} of its {seen.size} voxels leave the field of view, left out"
+    )
+    return dataclasses.replace(rois, input=kept, warnings=(*rois.warnings, warning)), input_signal[seen]
+
+
+def _out_of_view(rois: VertebralRois, voxels: npt.NDArray[np.intp], seen: npt.NDArray[np.bool_]) -> list[str]:
+    """A warning for each region with voxels that leave the field of view."""
+    warnings = []
+    for region in rois.regions:
+        in_view = seen[region.analyzed.ravel()[voxels]]
+        if not in_view.all():
+            warnings.append(
+                f"{region.name}: {np.count_nonzero(~in_view)} of its {in_view.size} analyzed voxels leave the field of "
+                "view in some frame; they get no estimate and are left out of the mean curve"
+            )
+    return warnings
 
 
 def _baseline(artery_signal: FloatArray, settings: Settings) -> tuple[int, Sourced]:

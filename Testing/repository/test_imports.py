@@ -37,10 +37,12 @@ QT = {"qt", "ctk", "PythonQt", "PyQt5", "PyQt6", "PySide2", "PySide6"}
 LAYERS = (
     Layer(frozenset({"__init__", "errors", "settings", "quantities", "tables", "data"}), frozenset()),
     Layer(frozenset({"kinetics", "roi", "densitometry", "statistics"}), NUMERICS),
-    Layer(frozenset({"times", "series", "frames", "conversion", "result", "study"}), NUMERICS),
+    Layer(frozenset({"times", "series", "frames", "conversion"}), NUMERICS),
+    Layer(frozenset({"motion"}), NUMERICS, frozenset({"SimpleITK"})),
+    Layer(frozenset({"result", "study"}), NUMERICS),
     Layer(frozenset({"cohort", "phantom"}), NUMERICS),
     Layer(
-        frozenset({"dicomio", "export", "motion", "figures", "batch", "volumefiles", "stacks", "seriesfiles"}),
+        frozenset({"dicomio", "export", "figures", "batch", "volumefiles", "stacks", "seriesfiles"}),
         FILES,
         OPTIONAL,
     ),
@@ -226,7 +228,13 @@ class TestRules(unittest.TestCase):
                 "import importlib\nimportlib.import_module('slicer')",
             ],
             "roi/margin.py": ["import SimpleITK", "from ..headless import start"],
-            "study.py": ["from . import dicomio", "from .cohort import Cohort", "import vtk"],
+            "motion.py": ["import SimpleITK", "from .study import analyze"],
+            "study.py": [
+                "def f():\n    import SimpleITK",
+                "from . import dicomio",
+                "from .cohort import Cohort",
+                "import vtk",
+            ],
             "dicomio.py": [
                 "import highdicom",
                 "try:\n    import highdicom\nexcept ImportError:\n    pass",
@@ -263,6 +271,7 @@ class TestRules(unittest.TestCase):
                 "from . import aif\nfrom .. import __version__",
             ],
             "study.py": ["from . import kinetics, __version__\nfrom .roi.margin import inner"],
+            "motion.py": ["from .series import DynamicSeries\ndef f():\n    import SimpleITK"],
             "dicomio.py": ["import pydicom\nfrom .study import DynamicSeries", "def f():\n    import highdicom"],
             "figures.py": ["def f():\n    from matplotlib.figure import Figure"],
             "scene.py": ["import slicer\nimport vtk\nslicer.util.arrayFromVolume(node)\nslicer.vtkMRMLTableNode()"],

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import dataclasses
 import hashlib
+import importlib.util
 import io
 import json
 import math
@@ -210,6 +211,19 @@ class Analyze(Study):
         self.assertTrue((self.output / "densitometry.csv").exists())
         self.assertEqual(run(*self.arguments())[0], 0)
         self.assertFalse((self.output / "densitometry.csv").exists())
+
+    @unittest.skipUnless(importlib.util.find_spec("SimpleITK"), "SimpleITK is absent")
+    def test_motion(self):
+        """A table of the displacements beside the others, in the scene too; a rerun without takes it away."""
+        status, _, err = run(*self.arguments(motion="series"))
+        self.assertEqual(status, 0, err)
+        rows = read_csv(self.output / "motion.csv")
+        self.assertEqual(len(rows), self.phantom.times_s.size)
+        self.assertLess(max(float(row["L3_displacement_mm"]) for row in rows), 1.0)  # the phantom lies still
+        with zipfile.ZipFile(self.output / "scene.mrb") as archive:
+            self.assertTrue([name for name in archive.namelist() if name.endswith("motion.tsv")])
+        self.assertEqual(run(*self.arguments())[0], 0)
+        self.assertFalse((self.output / "motion.csv").exists())
 
     def test_terminal_that_cannot_show_a_name(self):
         from DCEPerfusionBMDLib.headless import HeadlessSlicer

@@ -12,7 +12,7 @@ from ..result import StudyResult
 from ..series import DynamicSeries
 from ..settings import Settings, all_parameters, to_dict
 
-_PACKAGES = ("numpy", "scipy", "pydicom", "slicer-core", "vtk", "matplotlib")
+_PACKAGES = ("numpy", "scipy", "pydicom", "slicer-core", "vtk", "matplotlib", "SimpleITK")
 
 
 def provenance(
