@@ -127,7 +127,7 @@ class Analyze(Study):
         self.assertEqual(history["settings"]["model"]["model"], {"value": "tofts", "origin": "default"})
         self.assertEqual(history["used"]["flip_angle_deg"], {"value": 30.0, "source": "DICOM FlipAngle (0018,1314)"})
         self.assertEqual(history["series"]["time_source"], "TriggerTime (0018,1060)")
-        self.assertEqual(len(history["series"]["times_rejected"]), 2)
+        self.assertEqual(len(history["series"]["times_rejected"]), 3)
         self.assertEqual(history["inputs"]["series"]["files"], 240)
         digest = hashlib.sha256((self.study / "segmentation.seg.nrrd").read_bytes()).hexdigest()
         self.assertEqual(history["inputs"]["segmentation"]["sha256"], digest)
