@@ -284,7 +284,7 @@ class BadInput(Study):
         short = dataclasses.replace(series, frames=series.frames[:8], times_s=series.times_s[:8])
         write_series(short, self.folder / "two" / "a")
         write_series(short, self.folder / "two" / "b", description="delayed")
-        self.refuse("2 series: number 1 'DCE phantom' .* 'delayed' .* --series", dicom=self.folder / "two")
+        self.refuse("2 dynamic series: number 1 'DCE phantom' .* 'delayed' .* --series", dicom=self.folder / "two")
 
     def test_times_missing_or_not_increasing(self):
         def remove(dataset):
