@@ -128,7 +128,7 @@ class Analyze(Study):
         self.assertEqual(history["settings"]["model"]["model"], {"value": "tofts", "origin": "default"})
         self.assertEqual(history["used"]["flip_angle_deg"], {"value": 30.0, "source": "DICOM FlipAngle (0018,1314)"})
         self.assertEqual(history["series"]["time_source"], "TriggerTime (0018,1060)")
-        self.assertEqual(len(history["series"]["times_rejected"]), 2)
+        self.assertEqual(len(history["series"]["times_rejected"]), 3)
         self.assertEqual(history["inputs"]["series"]["files"], 240)
         digest = hashlib.sha256((self.study / "segmentation.seg.nrrd").read_bytes()).hexdigest()
         self.assertEqual(history["inputs"]["segmentation"]["sha256"], digest)
@@ -282,7 +282,7 @@ class BadInput(Study):
         short = dataclasses.replace(series, frames=series.frames[:8], times_s=series.times_s[:8])
         write_series(short, self.folder / "two" / "a")
         write_series(short, self.folder / "two" / "b", description="delayed")
-        self.refuse("2 series: number 1 'DCE phantom' .* 'delayed' .* --series", dicom=self.folder / "two")
+        self.refuse("2 dynamic series: number 1 'DCE phantom' .* 'delayed' .* --series", dicom=self.folder / "two")
 
     def test_times_missing_or_not_increasing(self):
         def remove(dataset):

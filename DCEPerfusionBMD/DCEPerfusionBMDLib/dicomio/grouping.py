@@ -136,7 +136,7 @@ def read_folder(folder: Path, progress: Progress | None = None, keep_pixels: boo
         groups[uid].notes.append(f"{count} file{'s are copies' if count > 1 else ' is a copy'} of others; used once")
     for uid in [uid for uid, group in groups.items() if not group.files]:
         passed_over += groups.pop(uid).damaged
-    ordered = sorted(_joined(list(groups.values())), key=lambda group: (_natural(group.number), group.uids[0]))
+    ordered = sorted(_joined(list(groups.values())), key=lambda g: (_natural(g.number), g.description, g.uids[0]))
     return Study(ordered, passed_over, len(paths))
 
 
