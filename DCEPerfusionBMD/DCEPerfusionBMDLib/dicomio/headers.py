@@ -50,6 +50,9 @@ _PYDICOM_ERRORS = (
     zlib.error,
 )
 
+# MR Image, Enhanced MR Image, Enhanced MR Color Image, Legacy Converted Enhanced MR Image
+_MR_IMAGES = tuple(f"1.2.840.10008.5.1.4.1.1.4{end}" for end in ("", ".1", ".3", ".4"))
+
 _NUMBERS = {
     0x00180050: ("SliceThickness", "DS"),
     0x00180080: ("RepetitionTime", "DS"),
@@ -284,7 +287,7 @@ def _image(
 ) -> ImageFile | PassedOver:
     pixel_tag = next((tag for tag in _PIXELS if tag in elements), None)
     if pixel_tag is None and "Rows" not in values and "Columns" not in values:
-        if values.get("Modality") == "MR" and "." in str(values.get("SeriesInstanceUID", "")) and _is_mr(values):
+        if _is_mr(str(dataset.file_meta.get("MediaStorageSOPClassUID") or values.get("SOPClassUID", ""))):
             raise _Damaged("truncated: it has no image")
         return PassedOver(name, "not an image", values=values)
     if values.get("Modality") not in ("MR", None, ""):
@@ -306,10 +309,8 @@ def _image(
     return ImageFile(name, digest, per_frame or (values,), pixels, layout, per_frame is not None)
 
 
-def _is_mr(values: Values) -> bool:
-    return str(values.get("SOPClassUID", "")).startswith("1.2.840.10008.5.1.4.1.1.4") and not str(
-        values.get("SOPClassUID", "")
-    ).endswith((".4.2", ".66", ".66.4"))
+def _is_mr(sop_class: str) -> bool:
+    return sop_class in _MR_IMAGES
 
 
 def _collect(elements: dict[int, Any], into: Values) -> None:
@@ -393,6 +394,8 @@ def _split(element: Any, layout: Layout, count: int) -> tuple[bytes | memoryview
     if not layout.compressed:
         if len(value) < size * count:
             raise _Damaged(f"truncated: it holds {len(value)} bytes of pixels where {size * count} are due")
+        if len(value) - size * count >= size // layout.rows:  # less may be padding
+            raise _Damaged(f"damaged: it holds {len(value)} bytes of pixels where {size * count} are due")
         if count == 1:
             return (value[:size],)
         whole = memoryview(value)
