@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
 import io
 import json
 import os
@@ -14,17 +15,20 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 import numpy as np
+import numpy.typing as npt
 
 from . import __version__
+from .conversion import t1_on_grid_of
 from .densitometry import read_dxa_table
-from .dicomio import inspect_folder, read_series, write_series
+from .dicomio import inspect_folder, read_flip_angles, read_map, read_series, write_series
 from .errors import Cancelled, InputError
 from .export import check_output_folder, provenance, sha256_of, staged
 from .figures import RESEARCH_USE, study_figure
 from .phantom import LEVELS, LumbarPhantom
 from .quantities import BY_NAME
 from .result import StudyResult
-from .series import DynamicSeries, Progress, TissueMaps
+from .series import DynamicSeries, Progress, TissueMaps, on_grid_of
+from .seriesfiles import read_file
 from .settings import Parameter, Settings, all_parameters, from_dict
 from .study import analyze
 from .tables import Table, one_line
@@ -76,7 +80,14 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("analyze", help="analyze one study", epilog=RESEARCH_USE)
     command.set_defaults(run=_analyze)
     files = command.add_argument_group("files")
-    files.add_argument("--dicom", type=Path, required=True, metavar="DIR", help="folder with the dynamic series")
+    source = files.add_mutually_exclusive_group(required=True)
+    source.add_argument("--dicom", type=Path, metavar="DIR", help="folder with the dynamic series as DICOM")
+    source.add_argument(
+        "--volumes",
+        type=Path,
+        metavar="PATH",
+        help="the series as .seq.nrrd, multivolume or 4-D NRRD, 4-D NIfTI, or a folder of 3-D files",
+    )
     files.add_argument("--series", metavar="NUMBER", help="series number or UID, when the folder holds several")
     files.add_argument(
         "--times",
@@ -100,9 +111,19 @@ def _parser() -> argparse.ArgumentParser:
     files.add_argument("--dxa", type=Path, metavar="FILE.csv", help="table with subject, site, BMD (g/cm2), T-score")
     for name, title in _MAPS.items():
         files.add_argument(
-            f"--{name}-map", type=Path, metavar="FILE", help=f"map of {title} before contrast, NRRD or NIfTI, any grid"
+            f"--{name}-map",
+            metavar="FILE",
+            help=f"map of {title} before contrast: NRRD, NIfTI, or the number of a series in the DICOM folder",
         )
+    files.add_argument(
+        "--flip-angles",
+        metavar="NUMBER,...",
+        help="series of the DICOM folder with several flip angles, from which T1 is mapped; auto for all there are",
+    )
     files.add_argument("--subject", metavar="ID", help="pseudonym of the subject; picks the rows of the DXA table")
+    files.add_argument(
+        "--keep-identifiers", action="store_true", help="name the patient and the study in provenance.json"
+    )
     files.add_argument("--settings", type=Path, metavar="FILE.json", help="settings; options below go before them")
     _add_settings(command)
 
@@ -176,15 +197,18 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 def _analyze(options: argparse.Namespace, progress: _Terminal) -> None:
     result = analyze_folder(
-        dicom=options.dicom,
+        source=options.dicom or options.volumes,
         segmentation=options.segmentation,
         output=options.output,
+        is_dicom=options.dicom is not None,
         settings=_settings(options),
         dxa=options.dxa,
         subject=options.subject,
         series_id=options.series,
         label_names=options.segments,
-        maps={name: path for name in _MAPS if (path := getattr(options, f"{name.replace('-', '_')}_map")) is not None},
+        maps={name: given for name in _MAPS if (given := getattr(options, f"{name.replace('-', '_')}_map"))},
+        flip_angles=options.flip_angles,
+        keep_identifiers=options.keep_identifiers,
         progress=progress,
         times=options.times,
         skip_frames=options.skip_frames,
@@ -196,15 +220,18 @@ def _analyze(options: argparse.Namespace, progress: _Terminal) -> None:
 
 
 def analyze_folder(
-    dicom: Path,
+    source: Path,
     segmentation: Path,
     output: Path,
+    is_dicom: bool = True,
     settings: Settings | None = None,
     dxa: Path | None = None,
     subject: str | None = None,
     series_id: str | None = None,
     label_names: dict[str, int] | None = None,
-    maps: dict[str, Path] | None = None,
+    maps: dict[str, str] | None = None,
+    flip_angles: str | None = None,
+    keep_identifiers: bool = False,
     progress: Progress | None = None,
     times: str | None = None,
     skip_frames: int = 0,
@@ -213,13 +240,17 @@ def analyze_folder(
 
     Parameters
     ----------
-    dicom : folder with the dynamic series; `series_id` chooses among several (`dicomio.read_series`).
+    source : folder with the dynamic series as DICOM, where `series_id` chooses among several
+        (`dicomio.read_series`), or a file or folder of other volumes (`seriesfiles.read_file`).
     segmentation : file with vertebrae and artery; `label_names` names the values of a labelmap.
     output : folder; its files appear when all of them are complete.
+    is_dicom : which of the two the source is.
     settings : the defaults when None.
     dxa : table of densitometry; `subject` picks the rows.
     subject : pseudonym that names the results.
-    maps : files of maps of the tissue before contrast, by `t1`, `b1` and `fat-fraction`.
+    maps : files, or numbers of DICOM series, of maps of the tissue before contrast, by `t1`, `b1` and `fat-fraction`.
+    flip_angles : numbers of the DICOM series from which T1 is mapped, separated by commas, or `auto`.
+    keep_identifiers : whether `provenance.json` names the patient and the study.
     progress : called with the fraction done and what is being done; a return of False cancels.
     times, skip_frames : frame times that go before those of the files, and how many of the first frames to drop
         (`dicomio.read_series`).
@@ -240,26 +271,57 @@ def analyze_folder(
     densitometry = read_dxa_table(dxa, subject) if dxa is not None else None
     host = HeadlessSlicer()
     segmentation_node = scene.read_segmentation(host.scene, segmentation, label_names)
-    series = read_series(dicom, series_id, _part(report, 0.0, 0.4), times, skip_frames)
+    if is_dicom:
+        series = read_series(source, series_id, _part(report, 0.0, 0.4), times, skip_frames)
+    else:
+        series = read_file(source, times, skip_frames)
     if not report(0.4, series.describe()):
         raise Cancelled
     masks = scene.masks_on_grid(segmentation_node, series)
-    maps = maps or {}
-    grids = {
-        field.name: scene.read_map(maps[name], series, _BETWEEN[name])
-        for name, field in zip(_MAPS, dataclasses.fields(TissueMaps), strict=True)
-        if name in maps
-    }
-    part = _part(report, 0.4, 0.6)
-    result = analyze(series, masks, settings, densitometry, subject or "", part, TissueMaps(**grids))
-    hashes = {"segmentation": sha256_of(segmentation), **{f"{n}-map": sha256_of(path) for n, path in maps.items()}}
+    hashes = {"segmentation": sha256_of(segmentation)}
     if dxa is not None:
         hashes["dxa"] = sha256_of(dxa)
-    choices = {"series": series_id, "segments": label_names, "skip_frames": skip_frames}
-    history = provenance(series, settings, result, hashes, choices)
+    grids: dict[str, Any] = {}
+    for name, field in zip(_MAPS, dataclasses.fields(TissueMaps), strict=True):
+        if given := (maps or {}).get(name):
+            grids[field.name], hashes[f"{name}-map"] = _map(given, source if is_dicom else None, series, _BETWEEN[name])
+    if flip_angles is not None:
+        if "t1_ms" in grids or not is_dicom:
+            raise InputError("--flip-angles needs --dicom, and goes without --t1-map")
+        angles = read_flip_angles(source, [] if flip_angles == "auto" else flip_angles.split(","))
+        analyzed = np.any(list(masks.values()), axis=0)
+        grids["t1_ms"] = t1_on_grid_of(series, angles, analyzed, grids.get("b1"), settings.conversion.b1)
+        hashes["flip-angles"] = angles.source_hash
+        series = dataclasses.replace(series, warnings=(*series.warnings, *angles.warnings))
+    part = _part(report, 0.4, 0.6)
+    result = analyze(series, masks, settings, densitometry, subject or "", part, TissueMaps(**grids))
+    choices = {
+        "series": series_id,
+        "segments": label_names,
+        "skip_frames": skip_frames,
+        "maps": {name: given for name, given in (maps or {}).items() if given.isdecimal()},
+        "flip_angles": flip_angles,
+    }
+    history = provenance(series, settings, result, hashes, choices, keep_identifiers)
     with staged(output, stale=("densitometry.csv", "motion.csv")) as stage:
         _write_results(stage, host, series, segmentation_node, result, history, _part(report, 0.6, 1.0))
     return result
+
+
+def _map(
+    given: str, folder: Path | None, series: DynamicSeries, between: tuple[float, float]
+) -> tuple[npt.NDArray[np.float64], str]:
+    """A map from a file or a DICOM series on the grid of the series, and the hash of where it is from."""
+    from . import scene
+
+    path = Path(given)
+    if folder is None or path.is_file() or not given.replace(".", "").isdecimal():
+        return scene.read_map(path, series, between), sha256_of(path)
+    values, ijk_to_ras = read_map(folder, given)
+    on_grid = on_grid_of(series, values, ijk_to_ras, between)
+    if not np.isfinite(on_grid).any():
+        raise InputError(f"the map in series {given} has no value between {between[0]:g} and {between[1]:g} there")
+    return on_grid, hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
 
 
 def _part(report: Progress, start: float, end: float) -> Progress:
@@ -349,7 +411,7 @@ def _demo(options: argparse.Namespace, progress: _Terminal) -> None:
     progress.close()
     _print(f"The phantom is in {study}: a DICOM series, segmentation.seg.nrrd, dxa.csv and the truth as maps.")
     result = analyze_folder(
-        dicom=study / "dicom",
+        source=study / "dicom",
         segmentation=study / "segmentation.seg.nrrd",
         output=results,
         dxa=study / "dxa.csv",

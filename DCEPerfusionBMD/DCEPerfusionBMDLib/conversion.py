@@ -22,8 +22,9 @@ from .kinetics import (
     muscle_t1_ms,
     opposed_phase_warning,
     relaxivity_per_s_mM,
+    t1_from_flip_angles,
 )
-from .series import DynamicSeries, FloatArray, Sourced, TissueMaps
+from .series import DynamicSeries, FlipAngleSeries, FloatArray, Sourced, TissueMaps, on_grid_of
 from .settings import ConversionSettings, Settings
 
 
@@ -245,3 +246,37 @@ class Conversion:
             r2star_per_s_mM=self.settings.r2star_per_s_mM,
             echo_time_ms=self.echo_time_ms,
         )
+
+
+def t1_on_grid_of(
+    series: DynamicSeries,
+    angles: FlipAngleSeries,
+    where: npt.NDArray[np.bool_],
+    b1_map: FloatArray | None,
+    b1: float,
+) -> FloatArray:
+    """T1 in ms from several flip angles, (K, J, I) on the grid of a series; NaN elsewhere and where there is none.
+
+    The signals are brought onto the grid, linear between their voxels, and T1 is fitted to them there.
+
+    Parameters
+    ----------
+    where : (K, J, I) the voxels that are needed.
+    b1_map, b1 : actual over nominal flip angle, the map on the grid of the series, or a number where it is None.
+
+    Raises
+    ------
+    InputError
+        when the volumes do not reach these voxels.
+    """
+    signal = np.stack(
+        [on_grid_of(series, frame, angles.ijk_to_ras, (0.0, np.inf))[where] for frame in angles.frames], axis=1
+    )
+    if not np.isfinite(signal).all(axis=1).any():
+        raise InputError(
+            "the series of several flip angles do not overlap the outlined regions; are they of this study?"
+        )
+    factor = b1 if b1_map is None else b1_map[where]
+    found: FloatArray = np.full(series.shape, np.nan)
+    found[where] = t1_from_flip_angles(signal, angles.flip_angles_deg, angles.repetition_time_ms, factor).t1_ms
+    return found

@@ -42,6 +42,7 @@ class DynamicSeries:
     times_rejected : other candidates for the time axis, each with the reason against it.
     warnings : sentences for the user.
     source_hash : SHA-256 over the source files; empty when there were none.
+    identifiers : whom the source files are of; leaves this object only when asked for.
     source_files : how many there were.
     slice_offsets_s : (K,) how much later than the first each slice is acquired; None where all are at once or it is
         not known.
@@ -57,6 +58,7 @@ class DynamicSeries:
     source_hash: str = ""
     source_files: int = 0
     slice_offsets_s: FloatArray | None = None
+    identifiers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def shape(self) -> tuple[int, int, int]:

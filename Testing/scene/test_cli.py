@@ -9,6 +9,7 @@ import io
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +24,10 @@ import pydicom
 import slicer
 from DCEPerfusionBMDLib import cli, scene
 from DCEPerfusionBMDLib.dicomio import read_series, write_series
-from DCEPerfusionBMDLib.phantom import LEVELS
+from DCEPerfusionBMDLib.headless import HeadlessSlicer
+from DCEPerfusionBMDLib.kinetics import spgr_signal
+from DCEPerfusionBMDLib.phantom import LEVELS, TISSUES
+from DCEPerfusionBMDLib.series import Sourced
 from DCEPerfusionBMDLib.settings import all_parameters
 from DCEPerfusionBMDLib.study import analyze
 from support import reference_data, small_phantom
@@ -116,6 +120,54 @@ class Analyze(Study):
         bone = read_csv(self.output / "densitometry.csv")
         self.assertEqual([row["site"] for row in bone], ["L1", "L2", "L3", "L4", "L1-L4"])
         self.assertGreater((self.output / "figure.png").stat().st_size, 20000)
+
+    def test_t1_from_several_flip_angles_beside_the_dynamic(self):
+        """The truth of the phantom's marrow is 549 ms; volumes on a coarser grid of their own, one series per angle."""
+        series = self.phantom.series()
+        density, t1 = (np.array([getattr(t, name) for t in TISSUES.values()]) for name in ("proton_density", "t1_ms"))
+        labels = self.phantom.labels[:, ::2, ::2]
+        grid = series.ijk_to_ras @ np.diag([2.0, 2.0, 1.0, 1.0])
+        folder = self.folder / "study"
+        shutil.copytree(self.study / "dicom", folder)
+        for angle in (2.0, 5.0, 10.0, 15.0, 25.0):
+            volume = spgr_signal(40000.0 * density[labels], 1000.0 / (1.08 * t1[labels]), 5.0, angle)
+            given = {"repetition_time_ms": Sourced(5.0, ""), "flip_angle_deg": Sourced(angle, "")}
+            acquisition = {**series.acquisition, **given}
+            one = dataclasses.replace(
+                series, frames=[volume.astype(np.uint16)], times_s=np.zeros(1), ijk_to_ras=grid, acquisition=acquisition
+            )
+            write_series(one, folder / f"flip{angle:g}", description=f"T1 flip {angle:g}")
+        status, _, err = run(*self.arguments(dicom=folder, flip_angles="auto"))
+        self.assertEqual(status, 0, err)
+        used = json.loads((self.output / "provenance.json").read_text(encoding="utf-8"))["used"]["t10_tissue_ms"]
+        self.assertAlmostEqual(used["value"] / (1.08 * 549.0), 1.0, delta=0.01)
+        self.assertEqual(used["source"], "T1 map, median of the analyzed voxels")
+        status, _, err = run(*self.arguments(flip_angles="auto"))
+        self.assertEqual((status, err.count("\n")), (2, 1))
+        self.assertRegex(err, "flip angle")
+
+    def test_volumes_instead_of_dicom(self):
+        """The same series as a sequence file: the same numbers to the last digit."""
+        series = self.phantom.series()
+        host = HeadlessSlicer()
+        sequence = scene.write_series(host.scene, series, "DCE")
+        file = self.folder / "dce.seq.nrrd"
+        scene.write_file(sequence, slicer.vtkMRMLVolumeSequenceStorageNode(), file)
+        given = {"flip_angle_deg": 30, "repetition_time_ms": 3.5, "field_strength_T": 1.5, "agent": "gadobenate"}
+        status, _, err = run(*self.arguments(dicom=None, volumes=file, **given))
+        self.assertEqual(status, 0, err)
+        found = read_csv(self.output / "vertebrae.csv")
+        expected = analyze(series, self.phantom.segments).vertebrae
+        for n, row in enumerate(found):
+            self.assertAlmostEqual(float(row["ktrans_per_min"]) / expected["ktrans_per_min"][n], 1.0, places=9)
+
+    def test_identifiers_are_kept_when_asked_for(self):
+        write_series(self.phantom.series(), self.folder / "dicom", patient="DOE^JANE^1234")
+        status, _, err = run(*self.arguments(dicom=self.folder / "dicom"), "--keep-identifiers")
+        self.assertEqual(status, 0, err)
+        history = json.loads((self.output / "provenance.json").read_text(encoding="utf-8"))
+        self.assertEqual(history["identifiers"]["PatientName"], "DOE^JANE^1234")
+        self.assertTrue(history["identifiers"]["StudyInstanceUID"].startswith("2.25."))
 
     def test_provenance(self):
         settings = self.folder / "settings.json"

@@ -17,6 +17,7 @@ from ..times import times_of_user
 from .clocks import arrange, protocol_warnings, time_axis
 from .frames import PHILIPS_SCALE, Frame, LazyFrames, acquisition
 from .grouping import CONTRAST, LEAST_FRAMES, Group, Study, check_uniform, grid_of, read_folder, reasons
+from .headers import Values
 from .inspect import Survey, survey, survey_all, without_localizer
 
 FloatArray = npt.NDArray[np.float64]
@@ -29,6 +30,13 @@ _UNIT_FACTORS = {
 _FAT_RANGES = ((0.3, 1.3, 1.0), (50.0, 130.0, 0.01), (500.0, 1300.0, 0.001))
 _MEDIAN_T1_MS = (50.0, 6000.0)
 _LARGEST = {"T1 map": 1e5, "fat fraction": 1.3}
+
+
+def _identifiers(values: Values) -> dict[str, str]:
+    return {name: text for name in _IDENTIFIERS if (text := one_line(str(values.get(name, ""))))}
+
+
+_IDENTIFIERS = ("PatientName", "PatientID", "StudyDate", "AccessionNumber", "StudyInstanceUID", "SeriesInstanceUID")
 
 
 def read_series(
@@ -87,6 +95,7 @@ def read_series(
         source_hash=_hash_of(group),
         source_files=len(group.files),
         slice_offsets_s=axis.slice_offsets_s,
+        identifiers=_identifiers(group.files[0].values[0]),
     )
 
 

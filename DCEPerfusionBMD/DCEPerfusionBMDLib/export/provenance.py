@@ -21,20 +21,23 @@ def provenance(
     result: StudyResult,
     input_hashes: dict[str, str],
     choices: dict[str, Any],
+    keep_identifiers: bool = False,
 ) -> dict[str, Any]:
-    """The history of a result, ready for JSON; it holds no path, name or date of the source.
+    """The history of a result, ready for JSON; it holds no path, name or date of the source unless asked to.
 
     Parameters
     ----------
     series, settings, result : of the analysis.
     input_hashes : SHA-256 of the files that were read beside the series.
     choices : what else the user chose, such as names of labels.
+    keep_identifiers : whether to name the patient and the study of the source.
     """
     values = to_dict(settings)
     return {
         "software": {"DCEPerfusionBMD": __version__, "Python": platform.python_version(), **_versions()},
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "subject": result.subject,
+        **({"identifiers": dict(series.identifiers)} if keep_identifiers else {}),
         "inputs": {
             "series": {"sha256": series.source_hash, "files": series.source_files},
             **{name: {"sha256": digest} for name, digest in input_hashes.items()},
