@@ -13,7 +13,8 @@ _FIRST_DAMPING = 1e-3
 _LEAST_DAMPING = 1e-10
 _MOST_DAMPING = 1e12
 _LEAST_SIZE = 1e-4
-_PIVOTS = 10
+_ALL_AT_ONCE = 3  # changes of the held parameters before they are changed one at a time
+_PIVOTS = 40
 
 Sums = Callable[[FloatArray, npt.NDArray[np.intp]], tuple[FloatArray, FloatArray, FloatArray]]
 
@@ -122,17 +123,22 @@ class Runs:
         step = np.empty_like(here)
         again = np.arange(here.shape[1])
         matrix, slope = damped, gradient
-        for _ in range(_PIVOTS):
+        for count in range(_PIVOTS):
             fixed = np.where(at_low, to_low, np.where(at_high, to_high, 0.0))
             found = _solve(matrix, slope, at_low | at_high, fixed)
             step[:, again] = found
             force = slope + np.einsum("ijv,jv->iv", matrix, found)
             now_low = np.where(at_low, force > 0, found < to_low)
             now_high = np.where(at_high, force < 0, found > to_high)
-            changed = ((now_low != at_low) | (now_high != at_high)).any(axis=0)
+            wrong = (now_low != at_low) | (now_high != at_high)
+            changed = wrong.any(axis=0)
             if not changed.any():
                 again = again[:0]
                 break
+            if count >= _ALL_AT_ONCE:
+                # one at a time, the last of them, cannot go round in circles (Murty KG, Linear Algebra Appl 1974;5:65)
+                last = np.arange(len(wrong))[:, np.newaxis] == len(wrong) - 1 - np.argmax(wrong[::-1], axis=0)
+                now_low, now_high = np.where(last, now_low, at_low), np.where(last, now_high, at_high)
             again, matrix, slope = again[changed], matrix[:, :, changed], slope[:, changed]
             at_low, at_high = now_low[:, changed], now_high[:, changed]
             to_low, to_high = to_low[:, changed], to_high[:, changed]
