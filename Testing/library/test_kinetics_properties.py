@@ -65,7 +65,7 @@ class Properties(unittest.TestCase):
         np.testing.assert_array_equal(fit.status[where], other.status[where])
         for name in (*fit.model.free, *fit.model.derived):
             expected = getattr(other, name)[where] * (factors or {}).get(name, 1.0)
-            np.testing.assert_allclose(getattr(fit, name)[where], expected, rtol=rtol, atol=1e-9, err_msg=name)
+            np.testing.assert_allclose(getattr(fit, name)[where], expected, rtol=rtol, atol=1e-7, err_msg=name)
 
     @some
     @given(acquisitions, models, st.sampled_from((1 / 60, 0.5, 3.0, 60.0)))
@@ -120,7 +120,7 @@ class Properties(unittest.TestCase):
             found, expected = getattr(fit, name)[others], getattr(other, name)[others]
             # a minimum is flat: the last bit of a sum moves it by the root of that
             np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
-        np.testing.assert_allclose(fit.rmse_mM[others], other.rmse_mM[others], rtol=1e-12)
+        np.testing.assert_allclose(fit.rmse_mM[others], other.rmse_mM[others], rtol=1e-9)
         if whole:
             self.assertEqual(fit.status[7], FitStatus.CONVERSION_INVALID)
             self.assertTrue(all(np.isnan(getattr(fit, name)[7]) for name in model.free))

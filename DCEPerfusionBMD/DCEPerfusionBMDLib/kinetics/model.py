@@ -59,6 +59,8 @@ class Model(ABC):
     """Names of the parameters that follow from them."""
     _settings: ClassVar[tuple[str, ...]] = ()
     """Names of the attributes that a model has beside times, curve and delay."""
+    _delays_by_voxel: ClassVar[bool] = False
+    """Whether `concentration` and `jacobian` are right for a delay per voxel."""
 
     def __init__(self, times_s: npt.ArrayLike, plasma_concentration_mM: npt.ArrayLike, delay_s: float = 0.0) -> None:
         self.delay_s: float | FloatArray = float(delay_s)
@@ -97,35 +99,49 @@ class Model(ABC):
     @cached_property
     def arterial_mM(self) -> FloatArray:
         """(n_times,) the plasma curve as the tissue sees it: later by the delay."""
-        return self._seen[3]
+        plasma = self._seen[3].T
+        return plasma if np.ndim(self.delay_s) else plasma[0]
 
     def response(self, kep_per_min: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
         """h(t - delay; kep) and its derivative by kep, exact (`response.response`); (n_kep, n_times) both."""
         kep = np.atleast_1d(np.asarray(kep_per_min, dtype=float))
-        times_s, plasma = self._samples
-        h, dh = response(times_s / 60.0, plasma, kep)
-        return self._later(kep, h, dh) if np.any(self.delay_s) else (h, dh)
+        h, dh = response(self._samples[0] / 60.0, self._samples[1], kep)
+        if not np.any(self.delay_s):
+            return h, dh
+        decay, a, b, da, db = _interval_weights(self._seen[1] * kep)
+        since = self._seen[1]
+        start = self._at_samples(h)
+        slope = self._at_samples(dh)
+        slope -= since * start
+        return self._later(decay, a, b, start, since), self._later(decay, da, db, slope, since**2)
 
-    def _table(self, kep_per_min: FloatArray) -> tuple[FloatArray]:
-        """h of `response` for rates that are the same at every delay: what the delay does not change is kept."""
-        times_s, plasma = self._samples
-        key = (times_s.size, kep_per_min.size, kep_per_min[0], kep_per_min[-1])
-        if key not in self._tables:
-            self._tables[key] = response(times_s / 60.0, plasma, kep_per_min)[0]
-        h = self._tables[key]
-        return (self._later(kep_per_min, h)[0] if self.delay_s else h,)
+    def _curves(self, kep_per_min: FloatArray, table: bool = False) -> FloatArray:
+        """h of `response` alone; a table, of rates that are the same at every delay, is kept for all delays."""
+        key = (self._samples[0].size, kep_per_min.size, kep_per_min[0], kep_per_min[-1])
+        h = self._tables.get(key) if table else None
+        if h is None:
+            h, _ = response(self._samples[0] / 60.0, self._samples[1], kep_per_min)
+        if table:
+            self._tables[key] = h
+        if not np.any(self.delay_s):
+            return h
+        decay, a, b, _, _ = _interval_weights(self._seen[1] * kep_per_min)
+        return self._later(decay, a, b, self._at_samples(h), self._seen[1])
 
-    def _later(self, kep: FloatArray, *known: FloatArray) -> tuple[FloatArray, ...]:
-        """h, and its derivative if given, from those at the samples: one more step of the recursion of `response`."""
-        sample, since, before, now = self._seen
-        h, *dh = (
-            values[:, sample] if sample.ndim == 1 else np.take_along_axis(values, sample, axis=1) for values in known
-        )
-        decay, a, b, da, db = _interval_weights(kep[:, np.newaxis] * since)
-        later = decay * h + since * (before * a + now * b)
-        if not dh:
-            return (later,)
-        return later, decay * (dh[0] - since * h) + since**2 * (before * da + now * db)
+    def _at_samples(self, values: FloatArray) -> FloatArray:
+        """(n_times, n_kep) what a quantity (n_kep, n_samples) was at the last sample."""
+        sample = self._seen[0]
+        return values.T[sample[:, 0]] if sample.shape[1] == 1 else np.take_along_axis(values.T, sample, axis=0)
+
+    def _later(
+        self, decay: FloatArray, a: FloatArray, b: FloatArray, start: FloatArray, since: FloatArray
+    ) -> FloatArray:
+        """One more step of the recursion of `response`, to what is seen from the last sample, in place of `start`."""
+        _, _, before, now = self._seen
+        start *= decay
+        start += before * (since * a)
+        start += now * (since * b)
+        return start.T
 
     @property
     def _samples(self) -> tuple[FloatArray, FloatArray]:
@@ -141,28 +157,29 @@ class Model(ABC):
     def _seen(self) -> tuple[npt.NDArray[np.intp], FloatArray, FloatArray, FloatArray]:
         """What the tissue sees in each frame: the last sample, the minutes since, and the plasma curve then and now.
 
-        (n_times,), or (n_voxels, n_times) with one delay per voxel; the minutes have one column if frames are regular.
+        (n_times, n_delays); the minutes have one row if the frames are regular.
         """
         times_s, plasma = self._samples
-        seen = self.times_s - np.expand_dims(self.delay_s, -1)
+        delay_s = np.atleast_1d(self.delay_s)
         steps = np.diff(self.times_s)
         rounding = _SAME_TIME * steps.min()
         if np.ptp(steps) <= rounding:
             step = (self.times_s[-1] - self.times_s[0]) / steps.size
-            position = (seen - self.times_s[0]) / step
-            whole = np.floor(position + _SAME_TIME)
-            since = step * (position - whole)[..., :1]
-            sample = whole.astype(np.intp)
+            whole = np.ceil(delay_s / step - _SAME_TIME).astype(np.intp)
+            since = whole * step - delay_s[np.newaxis]
+            after = np.arange(1, self.times_s.size + 1)[:, np.newaxis] - whole
         else:
-            sample = np.searchsorted(times_s, seen + rounding, side="right") - 1
-            since = seen - times_s[np.maximum(sample, 0)]
-        since = np.maximum(since, 0.0)
-        arrived = sample >= 0
-        np.clip(sample, 0, times_s.size - 1, out=sample)
-        slope = np.append(np.diff(plasma) / np.diff(times_s), 0.0)
-        before = np.where(arrived, plasma[sample], 0.0)
-        now = np.where(arrived, before + slope[sample] * since, 0.0)
-        return sample, since / 60.0, before, now
+            seen = self.times_s[:, np.newaxis] - delay_s
+            after = np.searchsorted(times_s, seen + rounding, side="right")
+            since = seen - times_s[np.maximum(after - 1, 0)]
+        # what is seen of the time before the first sample is nothing
+        np.clip(after, 0, times_s.size, out=after)
+        before = np.append(0.0, plasma)[after]
+        now = np.concatenate(([0.0], np.diff(plasma) / np.diff(times_s), [0.0]))[after]
+        np.maximum(since, 0.0, out=since)
+        now *= since
+        now += before
+        return np.maximum(after - 1, 0), since / 60.0, before, now
 
     def with_delay(self: _M, delay_s: npt.ArrayLike) -> _M:
         """The same model with another delay; one with a delay per voxel gives curves and derivatives, but no fit."""

@@ -25,6 +25,8 @@ _GROUP_VOXELS = 8192  # what the polynomials are worked on at once
 _SPAN_TOLERANCE = 1e-7
 _NEWTON_STEPS = 2
 _GOLDEN_STEPS = 32
+_SECTIONS = 10
+_SECTION_STEPS = 8  # each to a fifth of the interval
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,12 @@ class Family:
     curves: FloatArray
 
     @classmethod
-    def of(cls, respond: Callable[[FloatArray], tuple[FloatArray, ...]], low: float, high: float) -> Family:
-        """The curves that `respond` gives for rates from `low` to `high` (1/min)."""
+    def of(
+        cls, respond: Callable[[FloatArray], tuple[FloatArray, ...]], low: float, high: float, fine: int = _FINE
+    ) -> Family:
+        """The curves that `respond` gives for rates from `low` to `high` (1/min), `fine` to a node."""
         nodes = int(np.ceil(np.log(high / low) / _STEP)) + 1 + 2 * _REACH
-        theta = np.log(low) - _REACH * _STEP + np.arange((nodes - 1) * _FINE + 1) * (_STEP / _FINE)
+        theta = np.log(low) - _REACH * _STEP + np.arange((nodes - 1) * fine + 1) * (_STEP / fine)
         return cls(theta, respond(np.exp(theta))[0])
 
 
@@ -186,7 +190,7 @@ def cubic_weights(position: FloatArray, size: int) -> tuple[npt.NDArray[np.intp]
             (u + 1) * u * (u - 1) / 6,
         ]
     )
-    return cell + np.arange(-1, 3)[:, np.newaxis], weights
+    return cell + np.arange(-1, 3).reshape(4, *[1] * cell.ndim), weights
 
 
 def golden_minimum(objective: Callable[[FloatArray], FloatArray], left: FloatArray, right: FloatArray) -> FloatArray:
@@ -202,6 +206,21 @@ def golden_minimum(objective: Callable[[FloatArray], FloatArray], left: FloatArr
         inner, outer = np.where(keep_left, new, outer), np.where(keep_left, inner, new)
         at_inner, at_outer = np.where(keep_left, at_new, at_outer), np.where(keep_left, at_inner, at_new)
     return 0.5 * (left + right)
+
+
+def sectioned_minimum(objective: Callable[[FloatArray], FloatArray], left: FloatArray, right: FloatArray) -> FloatArray:
+    """Where a function of one value per voxel is least between limits, from few calls with values (n, n_voxels)."""
+    every = np.arange(left.size)
+    for _ in range(_SECTION_STEPS):
+        width = (right - left) / _SECTIONS
+        at = left + np.arange(1, _SECTIONS)[:, np.newaxis] * width
+        best = np.argmin(objective(at), axis=0)
+        middle = at[best, every]
+        left, right = middle - width, middle + width
+    below, least, above = objective(np.stack((left, middle, right)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        offset = 0.5 * (below - above) / (below - 2.0 * least + above)
+    return middle + np.where(np.abs(offset) <= 1.0, offset, 0.0) * width
 
 
 def _horner(coefficients: FloatArray, x: FloatArray) -> FloatArray:

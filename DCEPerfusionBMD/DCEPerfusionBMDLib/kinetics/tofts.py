@@ -11,20 +11,20 @@ Ktrans and vp at each.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from .model import Model, Solution
-from .profile import Family, Profile, cubic_weights, golden_minimum
+from .profile import Family, Profile, cubic_weights, sectioned_minimum
 from .response import response
 from .signal import FloatArray
 from .status import FitStatus
 
-_COARSER = 4  # entries of the table of curves that one step of the search in the box takes
-_BOUND_VOXELS = 2048
+_BOX_FINE = 4  # steps of the search in the box per node
+_BOUND_VOXELS = 256
 _ON_BOUND = 1e-6
 
 
@@ -74,6 +74,7 @@ class ExtendedTofts(Model):
     free: ClassVar[tuple[str, ...]] = ("ktrans_per_min", "kep_per_min", "vp")
     derived = ("ve",)
     _settings = ("ktrans_bounds_per_min", "ve_bounds", "vp_bounds")
+    _delays_by_voxel = True
 
     def __init__(
         self,
@@ -91,7 +92,7 @@ class ExtendedTofts(Model):
 
     def concentration(self, **parameters: npt.ArrayLike) -> FloatArray:
         ktrans, kep, *volume = self._columns(parameters)[:, :, np.newaxis]
-        concentration: FloatArray = ktrans * self.response(kep.ravel())[0]
+        concentration: FloatArray = ktrans * self._curves(kep.ravel())
         if volume:
             concentration += volume[0] * self.arterial_mM
         return concentration
@@ -119,6 +120,9 @@ class ExtendedTofts(Model):
         """The regressors that stand beside the convolved curve: the plasma curve, or none."""
         return self.arterial_mM[np.newaxis] if "vp" in self.free else np.empty((0, self.times_s.size))
 
+    def _table(self, kep_per_min: FloatArray) -> tuple[FloatArray]:
+        return (self._curves(kep_per_min, table=True),)
+
     @cached_property
     def _family(self) -> Family:
         """The curves that these frames can tell apart; the rest of the box is searched only where this falls short."""
@@ -137,7 +141,7 @@ class ExtendedTofts(Model):
 
     @cached_property
     def _whole_family(self) -> Family:
-        return Family.of(self._table, *self._kep_bounds)
+        return Family.of(self._table, *self._kep_bounds, _BOX_FINE)
 
     @cached_property
     def _profile(self) -> Profile:
@@ -202,9 +206,7 @@ class ExtendedTofts(Model):
                 solution.put(finite, self._solve_in_box(data[finite], roots))
             return solution
         box = _Box(self, data, roots)
-        best = box.best_node()
-        left, right = box.theta[np.maximum(best - 1, 0)], box.theta[np.minimum(best + 1, box.theta.size - 1)]
-        ktrans, kep, vp, at_bound = box.optimum(golden_minimum(box.objective, left, right))
+        ktrans, kep, vp, at_bound = box.optimum(box.minimum())
         solution = Solution(len(data), (*self.free, *self.derived))
         uptake = box.rises()
         solution.status[:] = np.where(
@@ -251,9 +253,9 @@ class _Box:
 
     def __init__(self, model: ExtendedTofts, data: FloatArray, roots: FloatArray) -> None:
         family = model._whole_family
-        curves, plasma = family.curves[::_COARSER] * roots, model.arterial_mM * roots
+        curves, plasma = family.curves * roots, model.arterial_mM * roots
         self._model = model
-        self.theta = family.theta[::_COARSER]
+        self.theta = family.theta
         self._p = data @ curves.T
         self._q = np.square(curves).sum(axis=1)
         self._b = curves @ plasma
@@ -261,13 +263,19 @@ class _Box:
         self._g = float(plasma @ plasma)
         self._kep_bounds = model._kep_bounds
 
-    def best_node(self) -> npt.NDArray[np.intp]:
-        """Index of the best entry of the table of theta for each voxel."""
+    def minimum(self) -> FloatArray:
+        """theta of the least f of each voxel."""
         low, high = np.log(self._kep_bounds)
-        allowed = np.flatnonzero((self.theta >= low - 1e-9) & (self.theta <= high + 1e-9))
-        kep, a = np.exp(self.theta[allowed]), self._a[:, np.newaxis]
-        values = self._at(self._p[:, allowed], self._q[allowed], self._b[allowed], kep, a)[0]
-        return allowed[np.argmin(values, axis=1)]
+        nodes = np.flatnonzero((self.theta >= low - 1e-9) & (self.theta <= high + 1e-9))
+        kep, a = np.exp(self.theta[nodes]), self._a[:, np.newaxis]
+        candidates = self._candidates(self._p[:, nodes], self._q[nodes], self._b[nodes], kep, a)[0]
+        best = self.theta[nodes[np.argmin(reduce(np.minimum, (f for f, _, _ in candidates)), axis=1)]]
+        step = self.theta[1] - self.theta[0]
+        found = sectioned_minimum(self.objective, np.maximum(best - step, low), np.minimum(best + step, high))
+        # where bounds of Ktrans and ve meet, f may have an edge
+        corners = np.log(np.divide.outer(self._model.ktrans_bounds_per_min, self._model.ve_bounds)).ravel()
+        theta = np.stack((found, *np.broadcast_to(corners[:, np.newaxis], (corners.size, best.size))))
+        return theta[np.argmin(self.objective(theta), axis=0), np.arange(best.size)]
 
     def rises(self) -> npt.NDArray[np.bool_]:
         """Whether some uptake, however small, explains more than none; noise below the baseline does not."""
@@ -275,7 +283,7 @@ class _Box:
         return (self._p.max(axis=1) > 0) | with_vp
 
     def objective(self, theta: FloatArray) -> FloatArray:
-        """f at one theta per voxel."""
+        """f at one theta or some per voxel, (n_voxels,) or (n, n_voxels)."""
         return self._interpolated(theta)[0]
 
     def optimum(self, theta: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, npt.NDArray[np.bool_]]:
@@ -294,7 +302,7 @@ class _Box:
         step = self.theta[1] - self.theta[0]
         position = (theta - self.theta[0]) / step
         columns, weights = cubic_weights(position, self.theta.size)
-        p = (weights * self._p[np.arange(theta.size), columns]).sum(axis=0)
+        p = (weights * self._p[np.arange(theta.shape[-1]), columns]).sum(axis=0)
         q = (weights * self._q[columns]).sum(axis=0)
         b = (weights * self._b[columns]).sum(axis=0)
         return self._at(p, q, b, np.exp(theta), self._a)
@@ -303,22 +311,30 @@ class _Box:
         self, p: FloatArray, q: FloatArray, b: FloatArray, kep: FloatArray, a: FloatArray
     ) -> tuple[FloatArray, ...]:
         """f, Ktrans, vp and the interval of Ktrans, at given kep."""
+        candidates, low, high = self._candidates(p, q, b, kep, a)
+        f, ktrans, vp = candidates[0]
+        for f_other, ktrans_other, vp_other in candidates[1:]:
+            better = f_other < f
+            f, ktrans, vp = np.where(better, (f_other, ktrans_other, vp_other), (f, ktrans, vp))
+        return f, ktrans, vp, low, high
+
+    def _candidates(
+        self, p: FloatArray, q: FloatArray, b: FloatArray, kep: FloatArray, a: FloatArray
+    ) -> tuple[list[tuple[FloatArray, FloatArray, FloatArray]], FloatArray, FloatArray]:
+        """f, Ktrans and vp inside the box and on its edges; and the interval of Ktrans."""
         model = self._model
         low = np.maximum(model.ktrans_bounds_per_min[0], kep * model.ve_bounds[0])
         high = np.minimum(model.ktrans_bounds_per_min[1], kep * model.ve_bounds[1])
         vp_low, vp_high = model.vp_bounds
-        candidates = []
+        points = []
         for vp_edge in {vp_low, vp_high}:
             ktrans = np.clip((p - vp_edge * b) / q, low, high)
-            candidates.append((ktrans, np.full_like(ktrans, vp_edge)))
+            points.append((ktrans, np.full_like(ktrans, vp_edge)))
         if vp_high > vp_low:
             for edge in (low, high):
-                candidates.append((edge + 0 * p, np.clip((a - edge * b) / self._g, vp_low, vp_high)))
+                points.append((edge + 0 * p, np.clip((a - edge * b) / self._g, vp_low, vp_high)))
             with np.errstate(divide="ignore", invalid="ignore"):
                 ktrans = np.clip((p * self._g - a * b) / (q * self._g - b * b), low, high)
             ktrans = np.where(np.isfinite(ktrans), ktrans, low)
-            candidates.append((ktrans, np.clip((a - ktrans * b) / self._g, vp_low, vp_high)))
-        values = np.array([k * (k * q + 2 * v * b - 2 * p) + v * (v * self._g - 2 * a) for k, v in candidates])
-        choice = np.argmin(values, axis=0)
-        ktrans, vp = (np.choose(choice, column) for column in zip(*candidates, strict=True))
-        return np.min(values, axis=0), ktrans, vp, low, high
+            points.append((ktrans, np.clip((a - ktrans * b) / self._g, vp_low, vp_high)))
+        return [(k * (k * q + 2 * v * b - 2 * p) + v * (v * self._g - 2 * a), k, v) for k, v in points], low, high
