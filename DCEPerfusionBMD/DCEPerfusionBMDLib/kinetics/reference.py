@@ -18,7 +18,6 @@ from .status import FitStatus
 
 _ON_BOUND = 1e-6
 _CHUNK_VOXELS = 2048
-_COARSER = 1  # entries of the table of curves that one step of the search within the bounds takes
 
 
 class ReferenceRegion(Model):
@@ -116,8 +115,8 @@ class _Wedge:
 
     def __init__(self, model: ReferenceRegion, data: FloatArray, roots: FloatArray) -> None:
         family = model._family
-        curves, reference = family.curves[::_COARSER] * roots, model.arterial_mM * roots
-        self._theta = family.theta[::_COARSER]
+        curves, reference = family.curves * roots, model.arterial_mM * roots
+        self._theta = family.theta
         self._bounds = model.bounds
         self._p = data @ curves.T
         self._q = np.square(curves).sum(axis=1)
