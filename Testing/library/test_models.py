@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 from DCEPerfusionBMDLib.kinetics.aif import parker_blood_concentration, plasma_from_blood
+from DCEPerfusionBMDLib.kinetics.exchange import TwoCompartmentExchange
 from DCEPerfusionBMDLib.kinetics.linear import LinearTofts, Patlak
 from DCEPerfusionBMDLib.kinetics.reference import ReferenceRegion
 from DCEPerfusionBMDLib.kinetics.status import FitStatus
@@ -411,7 +412,7 @@ class Weights(unittest.TestCase):
         holes = self.noisy.copy()
         holes[:, weights == 0] = np.nan
         spoiled = np.where(weights == 0, 1000.0, self.noisy)
-        for model in (Tofts, ExtendedTofts, Patlak, ReferenceRegion):
+        for model in (*MODELS, TwoCompartmentExchange):
             with self.subTest(model=model.__name__):
                 fit = model(self.times_s, self.plasma).fit(spoiled, weights)
                 without = model(self.times_s, self.plasma).fit(holes)
@@ -474,6 +475,20 @@ class MissingFrames(unittest.TestCase):
             mean = self.data[n, left[n]].mean()
             spread = np.square(self.data[n, left[n]] - mean).sum()
             self.assertAlmostEqual(fit.r_squared[n], 1.0 - squares / spread, delta=1e-6)
+
+    def test_the_linear_method_finds_what_the_tofts_fit_finds(self):
+        times_s, random = self.times_s, np.random.default_rng(64)
+        ktrans, ve = kinetics(200, 65)
+        clean = ktrans[:, np.newaxis] * convolved(times_s, self.plasma, ktrans / ve)
+        slow = ktrans / ve < 2.0  # the trapezoid rule over a gap of two frames is off by more for the fast
+        holes = np.where(random.random(clean.shape) > 0.1, clean, np.nan)
+        holes[:, [0, 1]] = np.nan
+        exact = Tofts(times_s, self.plasma).fit(holes)
+        np.testing.assert_allclose(exact.ktrans_per_min, ktrans, rtol=1e-3)
+        whole, fit = (LinearTofts(times_s, self.plasma).fit(data) for data in (clean, holes))
+        self.assertLess(np.abs(whole.ktrans_per_min / ktrans - 1.0)[slow].max(), 0.03)
+        self.assertLess(np.median(np.abs(fit.ktrans_per_min / ktrans - 1.0)[slow]), 0.02)
+        self.assertLess(np.abs(fit.ktrans_per_min / ktrans - 1.0)[slow].max(), 0.15)
 
     def test_no_frame_and_too_few_frames(self):
         for model in MODELS:
@@ -558,6 +573,18 @@ class Refusals(unittest.TestCase):
                     known = np.isin(fit.status, (FitStatus.FITTED, FitStatus.AT_BOUND))
                     for name in model.free:
                         np.testing.assert_array_equal(np.isfinite(getattr(fit, name)), known)
+
+    def test_uptake_without_washout(self):
+        """A curve that rises ever faster has a positive Ktrans and a negative kep in Murase's equations."""
+        times_s, plasma = clinical_times()
+        curve = 0.2 * convolved(times_s, plasma, -0.1)
+        fit = LinearTofts(times_s, plasma).fit(curve)
+        integrals = [areas(times_s, plasma)[0], -areas(times_s, curve[0])[0]]
+        ktrans, kep = np.linalg.lstsq(np.stack(integrals, axis=1), curve[0])[0]
+        self.assertTrue(ktrans > 0.1 and kep < -0.05)
+        self.assertEqual(fit.status[0], FitStatus.NO_WASHOUT)
+        self.assertTrue(np.isnan(fit.ktrans_per_min[0]) and np.isnan(fit.kep_per_min[0]))
+        self.assertEqual(len({status.meaning for status in FitStatus}), len(FitStatus))
 
     def test_negative_concentrations_are_no_enhancement(self):
         times_s, plasma = clinical_times()

@@ -102,7 +102,13 @@ class LinearTofts(Tofts):
     """Tofts model by Murase's linear method: fast, but not the least-squares estimate, and biased by noise.
 
     C_t = Ktrans integral C_p - kep integral C_t is solved as a linear equation, with integrals by the trapezoid rule;
-    the noise of C_t is in its own regressor. There are no bounds. It is here for comparison with the literature.
+    the noise of C_t is in its own regressor. Frames without a weight are left out; there the integral of C_t follows
+    the straight line between their neighbors, zero before the first frame that is left. It is here for comparison with
+    the literature.
+
+    It knows no bounds: those given are not used, and FITTED only says that Ktrans and kep are positive. NO_ENHANCEMENT
+    is a Ktrans that is not positive, with kep free or kep zero; where there is uptake but kep is not positive, the
+    status is NO_WASHOUT.
 
     References
     ----------
@@ -111,7 +117,10 @@ class LinearTofts(Tofts):
 
     def _solve(self, data: npt.NDArray[np.floating], root_weights: FloatArray | None) -> Solution:
         values = np.asarray(data, dtype=float)
+        finite = np.isfinite(values).all(axis=1)
         roots = np.ones(self.times_s.size) if root_weights is None else root_weights
+        if not roots.all():
+            values = self._bridged(values, roots > 0)
         of_plasma = roots * integrate.cumulative_trapezoid(self.arterial_mM, self.times_min, initial=0)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             of_tissue = -roots * integrate.cumulative_trapezoid(values, self.times_min, axis=1, initial=0)
@@ -122,9 +131,21 @@ class LinearTofts(Tofts):
             determinant = pp * tt - pt * pt
             ktrans, kep = (tt * pc - pt * tc) / determinant, (pp * tc - pt * pc) / determinant
         solution = Solution(len(data), (*self.free, *self.derived))
-        finite = np.isfinite(values).all(axis=1)
         plausible = finite & (ktrans > 0) & (kep > 0)
-        solution.status[finite] = np.where(plausible, FitStatus.FITTED, FitStatus.NO_ENHANCEMENT)[finite]
+        no_uptake = (ktrans <= 0) | ~(pc > 0)
+        failure = np.where(no_uptake, FitStatus.NO_ENHANCEMENT, FitStatus.NO_WASHOUT)
+        solution.status[finite] = np.where(plausible, FitStatus.FITTED, failure)[finite]
         for name, found in (("ktrans_per_min", ktrans), ("kep_per_min", kep), ("ve", ktrans / kep)):
             solution.values[name] = np.where(plausible, found, np.nan)
         return solution
+
+    def _bridged(self, values: FloatArray, kept: npt.NDArray[np.bool_]) -> FloatArray:
+        """The curves with a straight line over the frames that are not kept; zero before the first, level at the end."""
+        frames = np.flatnonzero(kept)
+        right = np.clip(np.searchsorted(frames, np.arange(kept.size)), 1, frames.size - 1)
+        before, after = frames[right - 1], frames[right]
+        share = (self.times_s - self.times_s[before]) / (self.times_s[after] - self.times_s[before])
+        share = np.minimum(share, 1.0)
+        bridged: FloatArray = np.where(kept, values, (1.0 - share) * values[:, before] + share * values[:, after])
+        bridged[:, : frames[0]] = 0.0
+        return bridged
