@@ -140,7 +140,7 @@ class LinearTofts(Tofts):
         return solution
 
     def _bridged(self, values: FloatArray, kept: npt.NDArray[np.bool_]) -> FloatArray:
-        """The curves with a straight line over the frames that are not kept; zero before the first, level at the end."""
+        """The curves, straight over frames that are not kept; zero before the first that is, level after the last."""
         frames = np.flatnonzero(kept)
         right = np.clip(np.searchsorted(frames, np.arange(kept.size)), 1, frames.size - 1)
         before, after = frames[right - 1], frames[right]
