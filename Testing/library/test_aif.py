@@ -103,6 +103,13 @@ class Plasma(unittest.TestCase):
     def test_hematocrit_is_applied_once(self):
         np.testing.assert_allclose(plasma_from_blood([0.58, 1.16], 0.42), [1.0, 2.0])
 
+    def test_a_hematocrit_that_is_no_share(self):
+        for hematocrit in (1.0, 42.0, -0.1, np.nan):
+            with self.subTest(hematocrit=hematocrit), warnings.catch_warnings():
+                warnings.simplefilter("error")
+                with self.assertRaisesRegex(ValueError, f"the hematocrit {hematocrit:g} must be a share"):
+                    plasma_from_blood(np.ones(3), hematocrit)
+
     def test_population_plasma(self):
         """One minute after an arrival at 30 s: blood functions get the hematocrit, plasma functions do not."""
         blood, plasma = 0.88719 / 0.58, 0.399 * np.exp(-0.144) + 0.478 * np.exp(-0.0111)

@@ -266,6 +266,28 @@ class LinearConversion(unittest.TestCase):
         self.assertEqual(np.isnan(found).all(axis=1).tolist(), [True, True, False])
 
 
+class SignalsOutOfRange(unittest.TestCase):
+    def test_no_warning_and_no_concentration(self):
+        signal = np.array([[np.inf, -np.inf, np.nan, 1e308, -1e308, 1.1]] * 3)
+        baseline = np.array([1e-10, 1.0, np.inf])
+        bright = [[True, True, True, True, True, False]]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            linear = concentration_linear(signal, baseline, 549.0, 6.3)
+            exact = concentration_from_signal(signal, baseline, 549.0, 6.3, TR_MS, FLIP_DEG)
+            decayed = concentration_from_signal(signal, baseline, 549.0, 6.3, TR_MS, FLIP_DEG, 1.0, 7.0, 1.2)
+            fat = concentration_from_signal_with_fat(
+                signal, baseline, 0.3, 549.0, 300.0, 6.3, TR_MS, FLIP_DEG, 1.2, 1.5, 1.0, 7.0
+            )
+        self.assertEqual(np.isnan(linear[:1]).tolist(), bright)
+        self.assertAlmostEqual(linear[1, 5], 0.1 / (0.549 * 6.3), places=12)
+        for found in (exact, decayed, fat):
+            self.assertTrue(np.isnan(found[:, :4]).all(axis=1)[:2].all())
+            self.assertTrue(np.isfinite(found[1, 5]))
+        for found in (linear, exact, decayed, fat):
+            self.assertFalse(np.isinf(found).any())
+
+
 class WaterAndFat(unittest.TestCase):
     """Truth: complex arithmetic with 217 Hz at 1.5 T, written out."""
 

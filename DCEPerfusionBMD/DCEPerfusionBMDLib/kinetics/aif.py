@@ -201,10 +201,17 @@ def _exponentials(
 def plasma_from_blood(blood_concentration_mM: npt.ArrayLike, hematocrit: float) -> FloatArray:
     """Plasma concentration C_p = C_b / (1 - Hct), in mM; the agent stays out of the red cells.
 
+    Raises
+    ------
+    ValueError
+        when the hematocrit is not a share of the blood: from 0 to below 1.
+
     References
     ----------
     OSIPI CAPLEX M.ID1.005.
     """
+    if not 0.0 <= hematocrit < 1.0:
+        raise ValueError(f"the hematocrit {hematocrit:g} must be a share from 0 to below 1, e.g. 0.42")
     return np.asarray(blood_concentration_mM, dtype=float) / (1.0 - hematocrit)
 
 

@@ -100,7 +100,7 @@ def concentration_from_signal(
     cosine = np.cos(np.deg2rad(flip_angle_deg) * _positive(b1)[..., np.newaxis])
     e10 = np.exp(-repetition_time_s * r10_per_s)
     r2star_s_per_mM = r2star_per_s_mM * echo_time_ms / 1000.0
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         y = signal / _positive(baseline) * ((1.0 - e10) / (1.0 - cosine * e10))
         concentration = _rate_per_s(y, cosine, repetition_time_s)
         concentration -= r10_per_s
@@ -134,12 +134,14 @@ def concentration_linear(
 
     Returns
     -------
-    Concentration in mM, (..., n_times); NaN where the baseline or T10 is not positive.
+    Concentration in mM, (..., n_times); NaN where the baseline or T10 is not positive, and where the signal or the
+    result is not finite.
     """
     baseline = _positive(baseline_signal)[..., np.newaxis]
     t10_s = _positive(t10_ms)[..., np.newaxis] / 1000.0
-    concentration: FloatArray = (np.asarray(signal, dtype=float) / baseline - 1.0) / (t10_s * relaxivity_per_s_mM)
-    return concentration
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        concentration = (np.asarray(signal, dtype=float) / baseline - 1.0) / (t10_s * relaxivity_per_s_mM)
+    return np.where(np.isfinite(concentration), concentration, np.nan)
 
 
 def water_fat_signal(
@@ -232,7 +234,7 @@ def concentration_from_signal_with_fat(
     biases a fit. Averaging the signal over a region before the conversion avoids it.
     """
     fat_share = np.asarray(fat_fraction, dtype=float)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         fat_share = np.where((fat_share >= 0.0) & (fat_share < 1.0), fat_share, np.nan)
         protocol = (repetition_time_ms, flip_angle_deg, _positive(b1))
         fat = fat_share * spgr_signal(1.0, 1000.0 / t1_fat_ms, *protocol)
