@@ -619,6 +619,22 @@ class Interface(unittest.TestCase):
             fit.vp  # noqa: B018
         self.assertEqual(str(caught.exception), "a fit of Tofts has no 'vp'; it has ktrans_per_min, kep_per_min, ve")
 
+    def test_a_name_that_no_parameter_has(self):
+        times_s, plasma = clinical_times()
+        for model in (*MODELS, TwoCompartmentExchange):
+            fit = model(times_s, plasma).fit(0.4 * convolved(times_s, plasma, 1.3))
+            values = {name: getattr(fit, name) for name in model.free}
+            known = f"derived are {', '.join(model.derived)}" if model.derived else "none is derived"
+            message = f"no derived parameter is called 'nonsense'; {known}, and {', '.join(model.free)} are free"
+            with self.subTest(model=model.__name__):
+                for asked in (
+                    lambda fit=fit: fit.standard_error("nonsense"),
+                    lambda fit=fit, values=values: fit.model.derived_gradient("nonsense", values),
+                ):
+                    with self.assertRaises(ValueError) as caught:
+                        asked()
+                    self.assertEqual(str(caught.exception), message)
+
     def test_lists_integers_and_single_precision(self):
         times_s, plasma = clinical_times()
         curve = 0.4 * convolved(times_s, plasma, 1.3)

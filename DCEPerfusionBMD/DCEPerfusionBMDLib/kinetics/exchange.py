@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .biexponential import Biexponential, dot
+from .checks import check_derived
 from .levenberg import Runs
 from .model import Model, Solution
 from .signal import FloatArray
@@ -90,6 +91,7 @@ class TwoCompartmentExchange(Model):
         return {"ktrans_per_min": flow * exchange / (flow + exchange)}
 
     def derived_gradient(self, name: str, values: Mapping[str, FloatArray]) -> FloatArray:
+        check_derived(name, self.derived, self.free)
         flow, exchange = values["fp_per_min"], values["ps_per_min"]
         gradient = np.zeros((flow.size, 4))
         gradient[:, 0] = (exchange / (flow + exchange)) ** 2

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import integrate
 
+from .checks import check_derived
 from .model import Model, Solution
 from .signal import FloatArray
 from .status import FitStatus
@@ -59,7 +60,8 @@ class Patlak(Model):
         return {}
 
     def derived_gradient(self, name: str, values: Mapping[str, FloatArray]) -> FloatArray:
-        raise KeyError(name)
+        check_derived(name, self.derived, self.free)
+        raise AssertionError("nothing is derived, so that no name passes the check")
 
     def _solve(self, data: npt.NDArray[np.floating], root_weights: FloatArray | None) -> Solution:
         regressors = self._regressors if root_weights is None else self._regressors * root_weights

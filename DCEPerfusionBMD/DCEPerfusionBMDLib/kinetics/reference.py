@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from .checks import check_derived
 from .model import Model, Solution
 from .profile import Family, Profile, cubic_weights, golden_minimum
 from .signal import FloatArray
@@ -71,6 +72,7 @@ class ReferenceRegion(Model):
         return {"ktrans_per_min": ktrans, "ve": ktrans / values["kep_per_min"]}
 
     def derived_gradient(self, name: str, values: Mapping[str, FloatArray]) -> FloatArray:
+        check_derived(name, self.derived, self.free)
         ratio, kep = values["relative_ktrans"], values["kep_per_min"]
         gradient = np.zeros((ratio.size, 3))
         gradient[:, 0] = self.reference_ktrans_per_min

@@ -17,6 +17,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from .checks import check_derived
 from .model import Model, Solution
 from .profile import Family, Profile, cubic_weights, golden_minimum
 from .response import response
@@ -108,6 +109,7 @@ class ExtendedTofts(Model):
         return {"ve": values["ktrans_per_min"] / values["kep_per_min"]}
 
     def derived_gradient(self, name: str, values: Mapping[str, FloatArray]) -> FloatArray:
+        check_derived(name, self.derived, self.free)
         kep = values["kep_per_min"]
         gradient = np.zeros((kep.size, len(self.free)))
         gradient[:, 0] = 1.0 / kep
