@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from .checks import check_derived
+from .checks import check_curve, check_derived
 from .model import Model, Solution
 from .profile import Family, Profile, cubic_weights, golden_minimum
 from .response import response
@@ -40,7 +40,7 @@ def tofts_concentration(
 
     Parameters
     ----------
-    times_s : (n_times,) increasing.
+    times_s : (n_times,) increasing, two at least.
     plasma_concentration_mM : (n_times,), zero before the first sample.
     ktrans_per_min, kep_per_min, vp : (n_voxels,) or scalars; vp is the plasma volume fraction, 0 for the Tofts model.
 
@@ -48,13 +48,19 @@ def tofts_concentration(
     -------
     (n_voxels, n_times) in mM; (n_times,) when all parameters are scalars.
 
+    Raises
+    ------
+    ValueError
+        when there are fewer than two times, they are not finite or do not increase, or lengths differ.
+
     References
     ----------
     Tofts PS et al., J Magn Reson Imaging 1999;10:223-232; OSIPI CAPLEX M.IC1.004 and M.IC1.005.
     """
-    plasma = np.asarray(plasma_concentration_mM, dtype=float)
+    times, plasma = np.asarray(times_s, dtype=float), np.asarray(plasma_concentration_mM, dtype=float)
+    check_curve(times, plasma, "s")
     ktrans, kep, volume = np.broadcast_arrays(*(np.asarray(p, dtype=float) for p in (ktrans_per_min, kep_per_min, vp)))
-    h, _ = response(np.asarray(times_s, dtype=float) / 60.0, plasma, kep.ravel())
+    h, _ = response(times / 60.0, plasma, kep.ravel())
     concentration: FloatArray = ktrans.reshape(-1, 1) * h + volume.reshape(-1, 1) * plasma
     return concentration[0] if ktrans.ndim == 0 else concentration
 
