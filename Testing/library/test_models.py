@@ -549,6 +549,75 @@ class Refusals(unittest.TestCase):
                     seen = np.atleast_2d(np.zeros(shape)).shape
                     self.assertEqual(str(caught.exception), f"concentration {seen} must be (voxels, 50 times)")
 
+    def test_bounds_that_are_none(self):
+        times_s, plasma = clinical_times()
+        positive = {
+            Tofts: {"ktrans_bounds_per_min": True, "ve_bounds": True},
+            LinearTofts: {"ktrans_bounds_per_min": True, "ve_bounds": True},
+            ExtendedTofts: {"ktrans_bounds_per_min": True, "ve_bounds": True, "vp_bounds": False},
+            Patlak: {"ktrans_bounds_per_min": False, "vp_bounds": False},
+            ReferenceRegion: {
+                "relative_ktrans_bounds": True,
+                "kep_bounds_per_min": True,
+                "reference_kep_bounds_per_min": False,
+            },
+            TwoCompartmentExchange: {
+                "fp_bounds_per_min": True,
+                "ps_bounds_per_min": True,
+                "vp_bounds": True,
+                "ve_bounds": True,
+            },
+        }
+        for model, names in positive.items():
+            for name, must_be_positive in names.items():
+                cases = [
+                    ((0.5, 0.1), f"{name} (0.5, 0.1): the lower bound must lie below the upper one"),
+                    ((0.5, 0.5), f"{name} (0.5, 0.5): the lower bound must lie below the upper one"),
+                    ((0.1, np.inf), f"{name} (0.1, inf) must be finite"),
+                    ((np.nan, 1.0), f"{name} (nan, 1) must be finite"),
+                    (
+                        (0.1, 0.2, 0.3),
+                        f"{name} must be two numbers, the lower and the upper bound, not (0.1, 0.2, 0.3)",
+                    ),
+                    (0.1, f"{name} must be two numbers, the lower and the upper bound, not 0.1"),
+                ]
+                if must_be_positive:
+                    cases.append(((0.0, 0.5), f"{name} (0, 0.5): the lower bound must be positive"))
+                    cases.append(((-0.1, 0.5), f"{name} (-0.1, 0.5): the lower bound must be positive"))
+                for bounds, message in cases:
+                    with self.subTest(model=model.__name__, name=name, bounds=bounds):
+                        with self.assertRaises(ValueError) as caught:
+                            model(times_s, plasma, **{name: bounds})
+                        self.assertEqual(str(caught.exception), message)
+
+    def test_agent_in_the_last_frame_only(self):
+        times_s = 6.0 * np.arange(20)
+        late, two = np.zeros((2, 20))
+        late[-1] = 1.0
+        two[-2:] = 1.0, 2.0
+        data = np.array([late, np.cumsum(two), np.random.default_rng(73).standard_normal(20)])
+        for model in (*MODELS, TwoCompartmentExchange):
+            with self.subTest(model=model.__name__):
+                for curve, delay_s in ((late, 0.0), (two, 6.0)):
+                    with self.assertRaisesRegex(ValueError, "no positive sample between the first and the last frame"):
+                        model(times_s, curve, delay_s=delay_s)
+                self.assertEqual(model(times_s, two).fit(data).status.size, 3)
+
+    def test_patlak_where_the_frames_that_are_left_hold_no_agent(self):
+        times_s, plasma = clinical_times()
+        data = np.tile(plasma, (2, 1))
+        early = times_s < 30.0
+        data[0, ~early] = np.nan
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            fit = Patlak(times_s, plasma).fit(data)
+            np.testing.assert_array_equal(fit.status == FitStatus.TOO_FEW_FRAMES, [True, False])
+            self.assertTrue(np.isnan(fit.ktrans_per_min[0]) and np.isnan(fit.standard_error("vp")[0]))
+            fit = Patlak(times_s, plasma).fit(data[1:], early.astype(float))
+            tiny = Patlak(times_s, 1e-100 * plasma).fit(1e-100 * data[1:])
+        self.assertEqual(fit.status[0], FitStatus.TOO_FEW_FRAMES)
+        self.assertEqual(tiny.status[0], FitStatus.AT_BOUND)
+
     def test_no_warning_of_numpy_for_any_data(self):
         times_s, plasma = clinical_times()
         ktrans, ve = kinetics(6, 71)

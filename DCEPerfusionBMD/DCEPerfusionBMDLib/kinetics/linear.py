@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy import integrate
 
-from .checks import check_derived
+from .checks import check_bounds, check_derived, check_input_seen
 from .model import Model, Solution
 from .signal import FloatArray
 from .status import FitStatus
 from .tofts import Tofts
 
 _ON_BOUND = 1e-9
+_COLLINEAR = 1e-13
 
 
 class Patlak(Model):
@@ -24,7 +25,7 @@ class Patlak(Model):
     Parameters
     ----------
     times_s, plasma_concentration_mM : as in `Model`.
-    ktrans_bounds_per_min, vp_bounds : the box that the parameters are searched in.
+    ktrans_bounds_per_min, vp_bounds : the box that the parameters are searched in; finite, the lower bound first.
 
     References
     ----------
@@ -43,6 +44,9 @@ class Patlak(Model):
         delay_s: float = 0.0,
     ) -> None:
         super().__init__(times_s, plasma_concentration_mM, delay_s)
+        check_input_seen(self.arterial_mM)
+        check_bounds("ktrans_bounds_per_min", ktrans_bounds_per_min)
+        check_bounds("vp_bounds", vp_bounds)
         self.bounds = np.array([ktrans_bounds_per_min, vp_bounds], dtype=float)
 
     @cached_property
@@ -68,6 +72,12 @@ class Patlak(Model):
         projected = (data if root_weights is None else data * root_weights) @ regressors.T
         normal = regressors @ regressors.T
         (k_low, k_high), (v_low, v_high) = self.bounds
+        finite = np.isfinite(projected).all(axis=1)
+        solution = Solution(len(data), self.free)
+        if not 1.0 - (normal[0, 1] / np.sqrt(normal[0, 0]) / np.sqrt(normal[1, 1])) ** 2 > _COLLINEAR:
+            # the frames that are left hold no agent, or one frame with agent
+            solution.status[finite] = FitStatus.TOO_FEW_FRAMES
+            return solution
         ktrans, vp = np.linalg.solve(normal, projected.T)
         inside = (ktrans > k_low) & (ktrans < k_high) & (vp > v_low) & (vp < v_high)
         # outside the box the minimum lies on one of its four edges
@@ -86,12 +96,10 @@ class Patlak(Model):
                 for k, v in edges
             ]
         )  # fmt: skip
-        finite = np.isfinite(projected).all(axis=1)
         choice = np.argmin(np.where(np.isfinite(values), values, np.inf), axis=0)
         ktrans = np.where(inside, ktrans, np.choose(choice, [k for k, _ in edges]))
         vp = np.where(inside, vp, np.choose(choice, [v for _, v in edges]))
         uptake = inside | ((ktrans > k_low * (1 + _ON_BOUND)) | (vp > v_low))
-        solution = Solution(len(data), self.free)
         solution.status[finite] = np.where(
             uptake, np.where(inside, FitStatus.FITTED, FitStatus.AT_BOUND), FitStatus.NO_ENHANCEMENT
         )[finite]

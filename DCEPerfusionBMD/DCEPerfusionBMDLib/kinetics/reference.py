@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from .checks import check_derived
+from .checks import check_bounds, check_derived, check_input_seen
 from .model import Model, Solution
 from .profile import Family, Profile, cubic_weights, golden_minimum
 from .signal import FloatArray
@@ -29,7 +29,8 @@ class ReferenceRegion(Model):
     times_s : as in `Model`.
     reference_concentration_mM : (n_times,) mean concentration in the reference tissue; takes the place of the plasma
         curve, with the same requirements.
-    relative_ktrans_bounds, kep_bounds_per_min, reference_kep_bounds_per_min : the box that is searched.
+    relative_ktrans_bounds, kep_bounds_per_min, reference_kep_bounds_per_min : the box that is searched; finite,
+        the lower bound first, the first two pairs positive.
     reference_ktrans_per_min : Ktrans of the reference tissue, if known; then `ktrans_per_min` and `ve` are absolute,
         else they are NaN.
 
@@ -53,6 +54,10 @@ class ReferenceRegion(Model):
         delay_s: float = 0.0,
     ) -> None:
         super().__init__(times_s, reference_concentration_mM, delay_s)
+        check_input_seen(self.arterial_mM)
+        check_bounds("relative_ktrans_bounds", relative_ktrans_bounds, positive=True)
+        check_bounds("kep_bounds_per_min", kep_bounds_per_min, positive=True)
+        check_bounds("reference_kep_bounds_per_min", reference_kep_bounds_per_min)
         self.bounds = np.array([relative_ktrans_bounds, kep_bounds_per_min, reference_kep_bounds_per_min], dtype=float)
         self.reference_ktrans_per_min = reference_ktrans_per_min
 

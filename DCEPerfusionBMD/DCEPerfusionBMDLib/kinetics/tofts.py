@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from .checks import check_curve, check_derived
+from .checks import check_bounds, check_curve, check_derived, check_input_seen
 from .model import Model, Solution
 from .profile import Family, Profile, cubic_weights, golden_minimum
 from .response import response
@@ -71,7 +71,8 @@ class ExtendedTofts(Model):
     Parameters
     ----------
     times_s, plasma_concentration_mM : as in `Model`.
-    ktrans_bounds_per_min, ve_bounds, vp_bounds : the box that the parameters are searched in.
+    ktrans_bounds_per_min, ve_bounds, vp_bounds : the box that the parameters are searched in; finite, the lower bound
+        first, those of Ktrans and ve positive.
 
     References
     ----------
@@ -92,6 +93,11 @@ class ExtendedTofts(Model):
         delay_s: float = 0.0,
     ) -> None:
         super().__init__(times_s, plasma_concentration_mM, delay_s)
+        check_input_seen(self.arterial_mM)
+        check_bounds("ktrans_bounds_per_min", ktrans_bounds_per_min, positive=True)
+        check_bounds("ve_bounds", ve_bounds, positive=True)
+        if "vp" in self.free:
+            check_bounds("vp_bounds", vp_bounds)
         self.ktrans_bounds_per_min = ktrans_bounds_per_min
         self.ve_bounds = ve_bounds
         self.vp_bounds = vp_bounds
@@ -230,7 +236,8 @@ class Tofts(ExtendedTofts):
     Parameters
     ----------
     times_s, plasma_concentration_mM : as in `Model`.
-    ktrans_bounds_per_min, ve_bounds : the box that the parameters are searched in.
+    ktrans_bounds_per_min, ve_bounds : the box that the parameters are searched in; finite, positive, the lower bound
+        first.
 
     References
     ----------
