@@ -47,6 +47,7 @@ _STATUS_COLORS = {
     FitStatus.CONVERSION_INVALID: (0.80, 0.25, 0.25),
     FitStatus.NO_ENHANCEMENT: (0.30, 0.45, 0.80),
     FitStatus.TOO_FEW_FRAMES: (0.60, 0.35, 0.70),
+    FitStatus.NO_WASHOUT: (0.30, 0.70, 0.75),
 }
 
 

@@ -1,7 +1,9 @@
 """Population arterial inputs, plasma, arrival, and the pick of arterial voxels."""
 
 import csv
+import tracemalloc
 import unittest
+import warnings
 
 import numpy as np
 from DCEPerfusionBMDLib.kinetics import baseline_frame_count, parker_blood_concentration, plasma_from_blood
@@ -100,6 +102,13 @@ class Orton(unittest.TestCase):
 class Plasma(unittest.TestCase):
     def test_hematocrit_is_applied_once(self):
         np.testing.assert_allclose(plasma_from_blood([0.58, 1.16], 0.42), [1.0, 2.0])
+
+    def test_a_hematocrit_that_is_no_share(self):
+        for hematocrit in (1.0, 42.0, -0.1, np.nan):
+            with self.subTest(hematocrit=hematocrit), warnings.catch_warnings():
+                warnings.simplefilter("error")
+                with self.assertRaisesRegex(ValueError, f"the hematocrit {hematocrit:g} must be a share"):
+                    plasma_from_blood(np.ones(3), hematocrit)
 
     def test_population_plasma(self):
         """One minute after an arrival at 30 s: blood functions get the hematocrit, plasma functions do not."""
@@ -217,6 +226,19 @@ class Arrival(unittest.TestCase):
         self.assertTrue(np.isnan(arrival_time_s(np.arange(30.0), np.ones(30))))
         self.assertLessEqual(np.mean([baseline_frame_count(row) > 0 for row in noise]), 0.03)
 
+    def test_memory_of_many_frames(self):
+        times_s = np.arange(0.0, 1000.0)
+        curve = parker_blood_concentration((times_s - 900.4) / 60.0)
+        tracemalloc.start()
+        try:
+            found = arrival_time_s(times_s, curve)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        self.assertAlmostEqual(found, 900.4, delta=0.3)
+        # ninety thousand candidates and a block; every candidate times every frame would be 600 MB
+        self.assertLess(peak, 10e6)
+
     def test_rise_in_the_second_frame(self):
         self.assertEqual(baseline_frame_count([1.0, 6.0, 5.0, 4.0, 3.0, 3.0]), 1)
 
@@ -276,6 +298,22 @@ class Pick(unittest.TestCase):
         ramp = 10.0 + 6.0 * np.clip((times_s - 30.0) / 30.0, 0.0, 1.0)
         step = np.where(times_s < 54.0, 10.0, ramp)
         np.testing.assert_array_equal(pick_arterial_voxels([ramp, step], times_s, 9, share=0.5, minimum=1), [1])
+
+    def test_nothing_rises(self):
+        times_s = np.arange(20.0)
+        broken = np.full((3, 20), np.nan)
+        broken[1] = np.inf
+        falling = np.tile(100.0 - times_s, (9, 1))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for signal in (np.empty((0, 20)), np.zeros((9, 20)), falling, broken):
+                for place in (None, np.zeros((len(signal), 3), dtype=int)):
+                    for minimum in (0, 6):
+                        with self.subTest(voxels=len(signal), first=signal[:1, :1].tolist(), minimum=minimum):
+                            picked = pick_arterial_voxels(
+                                signal, times_s, 5, minimum=minimum, coordinates=place, slab_slices=10
+                            )
+                            self.assertEqual((picked.shape, picked.dtype), ((0,), np.intp))
 
     def test_nothing_to_pick(self):
         picked = pick_arterial_voxels(np.ones((9, 20)), np.arange(20.0), 5)

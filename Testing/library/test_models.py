@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 from DCEPerfusionBMDLib.kinetics.aif import parker_blood_concentration, plasma_from_blood
+from DCEPerfusionBMDLib.kinetics.exchange import TwoCompartmentExchange
 from DCEPerfusionBMDLib.kinetics.linear import LinearTofts, Patlak
 from DCEPerfusionBMDLib.kinetics.reference import ReferenceRegion
 from DCEPerfusionBMDLib.kinetics.status import FitStatus
@@ -411,7 +412,7 @@ class Weights(unittest.TestCase):
         holes = self.noisy.copy()
         holes[:, weights == 0] = np.nan
         spoiled = np.where(weights == 0, 1000.0, self.noisy)
-        for model in (Tofts, ExtendedTofts, Patlak, ReferenceRegion):
+        for model in (*MODELS, TwoCompartmentExchange):
             with self.subTest(model=model.__name__):
                 fit = model(self.times_s, self.plasma).fit(spoiled, weights)
                 without = model(self.times_s, self.plasma).fit(holes)
@@ -475,6 +476,20 @@ class MissingFrames(unittest.TestCase):
             spread = np.square(self.data[n, left[n]] - mean).sum()
             self.assertAlmostEqual(fit.r_squared[n], 1.0 - squares / spread, delta=1e-6)
 
+    def test_the_linear_method_finds_what_the_tofts_fit_finds(self):
+        times_s, random = self.times_s, np.random.default_rng(64)
+        ktrans, ve = kinetics(200, 65)
+        clean = ktrans[:, np.newaxis] * convolved(times_s, self.plasma, ktrans / ve)
+        slow = ktrans / ve < 2.0  # the trapezoid rule over a gap of two frames is off by more for the fast
+        holes = np.where(random.random(clean.shape) > 0.1, clean, np.nan)
+        holes[:, [0, 1]] = np.nan
+        exact = Tofts(times_s, self.plasma).fit(holes)
+        np.testing.assert_allclose(exact.ktrans_per_min, ktrans, rtol=1e-3)
+        whole, fit = (LinearTofts(times_s, self.plasma).fit(data) for data in (clean, holes))
+        self.assertLess(np.abs(whole.ktrans_per_min / ktrans - 1.0)[slow].max(), 0.003)
+        self.assertLess(np.median(np.abs(fit.ktrans_per_min / ktrans - 1.0)[slow]), 0.002)
+        self.assertLess(np.abs(fit.ktrans_per_min / ktrans - 1.0)[slow].max(), 0.1)
+
     def test_no_frame_and_too_few_frames(self):
         for model in MODELS:
             with self.subTest(model=model.__name__):
@@ -534,6 +549,75 @@ class Refusals(unittest.TestCase):
                     seen = np.atleast_2d(np.zeros(shape)).shape
                     self.assertEqual(str(caught.exception), f"concentration {seen} must be (voxels, 50 times)")
 
+    def test_bounds_that_are_none(self):
+        times_s, plasma = clinical_times()
+        positive = {
+            Tofts: {"ktrans_bounds_per_min": True, "ve_bounds": True},
+            LinearTofts: {"ktrans_bounds_per_min": True, "ve_bounds": True},
+            ExtendedTofts: {"ktrans_bounds_per_min": True, "ve_bounds": True, "vp_bounds": False},
+            Patlak: {"ktrans_bounds_per_min": False, "vp_bounds": False},
+            ReferenceRegion: {
+                "relative_ktrans_bounds": True,
+                "kep_bounds_per_min": True,
+                "reference_kep_bounds_per_min": False,
+            },
+            TwoCompartmentExchange: {
+                "fp_bounds_per_min": True,
+                "ps_bounds_per_min": True,
+                "vp_bounds": True,
+                "ve_bounds": True,
+            },
+        }
+        for model, names in positive.items():
+            for name, must_be_positive in names.items():
+                cases = [
+                    ((0.5, 0.1), f"{name} (0.5, 0.1): the lower bound must lie below the upper one"),
+                    ((0.5, 0.5), f"{name} (0.5, 0.5): the lower bound must lie below the upper one"),
+                    ((0.1, np.inf), f"{name} (0.1, inf) must be finite"),
+                    ((np.nan, 1.0), f"{name} (nan, 1) must be finite"),
+                    (
+                        (0.1, 0.2, 0.3),
+                        f"{name} must be two numbers, the lower and the upper bound, not (0.1, 0.2, 0.3)",
+                    ),
+                    (0.1, f"{name} must be two numbers, the lower and the upper bound, not 0.1"),
+                ]
+                if must_be_positive:
+                    cases.append(((0.0, 0.5), f"{name} (0, 0.5): the lower bound must be positive"))
+                    cases.append(((-0.1, 0.5), f"{name} (-0.1, 0.5): the lower bound must be positive"))
+                for bounds, message in cases:
+                    with self.subTest(model=model.__name__, name=name, bounds=bounds):
+                        with self.assertRaises(ValueError) as caught:
+                            model(times_s, plasma, **{name: bounds})
+                        self.assertEqual(str(caught.exception), message)
+
+    def test_agent_in_the_last_frame_only(self):
+        times_s = 6.0 * np.arange(20)
+        late, two = np.zeros((2, 20))
+        late[-1] = 1.0
+        two[-2:] = 1.0, 2.0
+        data = np.array([late, np.cumsum(two), np.random.default_rng(73).standard_normal(20)])
+        for model in (*MODELS, TwoCompartmentExchange):
+            with self.subTest(model=model.__name__):
+                for curve, delay_s in ((late, 0.0), (two, 6.0)):
+                    with self.assertRaisesRegex(ValueError, "no positive sample between the first and the last frame"):
+                        model(times_s, curve, delay_s=delay_s)
+                self.assertEqual(model(times_s, two).fit(data).status.size, 3)
+
+    def test_patlak_where_the_frames_that_are_left_hold_no_agent(self):
+        times_s, plasma = clinical_times()
+        data = np.tile(plasma, (2, 1))
+        early = times_s < 30.0
+        data[0, ~early] = np.nan
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            fit = Patlak(times_s, plasma).fit(data)
+            np.testing.assert_array_equal(fit.status == FitStatus.TOO_FEW_FRAMES, [True, False])
+            self.assertTrue(np.isnan(fit.ktrans_per_min[0]) and np.isnan(fit.standard_error("vp")[0]))
+            fit = Patlak(times_s, plasma).fit(data[1:], early.astype(float))
+            tiny = Patlak(times_s, 1e-100 * plasma).fit(1e-100 * data[1:])
+        self.assertEqual(fit.status[0], FitStatus.TOO_FEW_FRAMES)
+        self.assertEqual(tiny.status[0], FitStatus.AT_BOUND)
+
     def test_no_warning_of_numpy_for_any_data(self):
         times_s, plasma = clinical_times()
         ktrans, ve = kinetics(6, 71)
@@ -558,6 +642,18 @@ class Refusals(unittest.TestCase):
                     known = np.isin(fit.status, (FitStatus.FITTED, FitStatus.AT_BOUND))
                     for name in model.free:
                         np.testing.assert_array_equal(np.isfinite(getattr(fit, name)), known)
+
+    def test_uptake_without_washout(self):
+        """A curve that rises ever faster has a positive Ktrans and a negative kep in Murase's equations."""
+        times_s, plasma = clinical_times()
+        curve = 0.2 * convolved(times_s, plasma, -0.1)
+        fit = LinearTofts(times_s, plasma).fit(curve)
+        integrals = [areas(times_s, plasma)[0], -areas(times_s, curve[0])[0]]
+        ktrans, kep = np.linalg.lstsq(np.stack(integrals, axis=1), curve[0])[0]
+        self.assertTrue(ktrans > 0.1 and kep < -0.05)
+        self.assertEqual(fit.status[0], FitStatus.NO_WASHOUT)
+        self.assertTrue(np.isnan(fit.ktrans_per_min[0]) and np.isnan(fit.kep_per_min[0]))
+        self.assertEqual(len({status.meaning for status in FitStatus}), len(FitStatus))
 
     def test_negative_concentrations_are_no_enhancement(self):
         times_s, plasma = clinical_times()
@@ -591,6 +687,22 @@ class Interface(unittest.TestCase):
         with self.assertRaises(AttributeError) as caught:
             fit.vp  # noqa: B018
         self.assertEqual(str(caught.exception), "a fit of Tofts has no 'vp'; it has ktrans_per_min, kep_per_min, ve")
+
+    def test_a_name_that_no_parameter_has(self):
+        times_s, plasma = clinical_times()
+        for model in (*MODELS, TwoCompartmentExchange):
+            fit = model(times_s, plasma).fit(0.4 * convolved(times_s, plasma, 1.3))
+            values = {name: getattr(fit, name) for name in model.free}
+            known = f"derived are {', '.join(model.derived)}" if model.derived else "none is derived"
+            message = f"no derived parameter is called 'nonsense'; {known}, and {', '.join(model.free)} are free"
+            with self.subTest(model=model.__name__):
+                for asked in (
+                    lambda fit=fit: fit.standard_error("nonsense"),
+                    lambda fit=fit, values=values: fit.model.derived_gradient("nonsense", values),
+                ):
+                    with self.assertRaises(ValueError) as caught:
+                        asked()
+                    self.assertEqual(str(caught.exception), message)
 
     def test_lists_integers_and_single_precision(self):
         times_s, plasma = clinical_times()

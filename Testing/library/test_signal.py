@@ -266,6 +266,28 @@ class LinearConversion(unittest.TestCase):
         self.assertEqual(np.isnan(found).all(axis=1).tolist(), [True, True, False])
 
 
+class SignalsOutOfRange(unittest.TestCase):
+    def test_no_warning_and_no_concentration(self):
+        signal = np.array([[np.inf, -np.inf, np.nan, 1e308, -1e308, 1.1]] * 3)
+        baseline = np.array([1e-10, 1.0, np.inf])
+        bright = [[True, True, True, True, True, False]]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            linear = concentration_linear(signal, baseline, 549.0, 6.3)
+            exact = concentration_from_signal(signal, baseline, 549.0, 6.3, TR_MS, FLIP_DEG)
+            decayed = concentration_from_signal(signal, baseline, 549.0, 6.3, TR_MS, FLIP_DEG, 1.0, 7.0, 1.2)
+            fat = concentration_from_signal_with_fat(
+                signal, baseline, 0.3, 549.0, 300.0, 6.3, TR_MS, FLIP_DEG, 1.2, 1.5, 1.0, 7.0
+            )
+        self.assertEqual(np.isnan(linear[:1]).tolist(), bright)
+        self.assertAlmostEqual(linear[1, 5], 0.1 / (0.549 * 6.3), places=12)
+        for found in (exact, decayed, fat):
+            self.assertTrue(np.isnan(found[:, :4]).all(axis=1)[:2].all())
+            self.assertTrue(np.isfinite(found[1, 5]))
+        for found in (linear, exact, decayed, fat):
+            self.assertFalse(np.isinf(found).any())
+
+
 class WaterAndFat(unittest.TestCase):
     """Truth: complex arithmetic with 217 Hz at 1.5 T, written out."""
 
@@ -337,6 +359,50 @@ class WaterAndFat(unittest.TestCase):
             self.assertTrue(np.isnan(found).all())
             # opposed phase, more fat than water: the same magnitude stands for two concentrations
             self.assertTrue(np.isnan(self.concentration([1.0, 1.1], 1.0, 0.5, te_ms=2.3)).all())
+
+    def with_decay(self, concentration, fat_fraction, te_ms, r2star):
+        """Only the water decays."""
+        water = (1 - fat_fraction) * textbook_spgr(1000.0 / self.T1_WATER_MS + 6.3 * concentration, FLIP_DEG)
+        water = water * np.exp(-te_ms * 1e-3 * r2star * concentration)
+        fat = fat_fraction * textbook_spgr(1000.0 / self.T1_FAT_MS, FLIP_DEG)
+        return np.abs(water + fat * np.exp(2j * np.pi * 3.4 * 42.577 * 1.5 * te_ms * 1e-3))
+
+    def test_inversion_with_decay_of_the_water(self):
+        for te_ms, r2star in ((1.2, 7.0), (4.6, 7.0), (4.6, 40.0)):
+            decay_s = te_ms * 1e-3 * r2star
+
+            def negative_water(c, decay_s=decay_s):
+                return -textbook_spgr(1000.0 / 900.0 + 6.3 * c, FLIP_DEG) * np.exp(-decay_s * c)
+
+            top = optimize.minimize_scalar(negative_water, (0.0, 5.0), tol=1e-12).x
+            truth = np.concatenate((np.linspace(-0.05, 0.0, 4), min(top, 6.0) * np.linspace(0.01, 0.99, 50)))
+            for fat_fraction in (0.0, 0.2, 0.5, 0.8):
+                with self.subTest(te_ms=te_ms, r2star=r2star, fat_fraction=fat_fraction):
+                    signal = 80.0 * self.with_decay(truth, fat_fraction, te_ms, r2star)
+                    protocol = (300.0, TR_MS, FLIP_DEG, te_ms, 1.5)
+                    rate = 1000.0 / 900.0 + 6.3 * truth
+                    forward = water_fat_signal(80.0, fat_fraction, rate, *protocol, 1.0, np.exp(-decay_s * truth))
+                    np.testing.assert_allclose(forward, signal, rtol=1e-12)
+                    baseline = 80.0 * self.with_decay(0.0, fat_fraction, te_ms, r2star)
+                    arguments = (baseline, fat_fraction, 900.0, 300.0, 6.3, TR_MS, FLIP_DEG, te_ms, 1.5, 1.0, r2star)
+                    with warnings.catch_warnings():
+                        warnings.simplefilter("error")
+                        found = concentration_from_signal_with_fat(signal, *arguments)
+                        np.testing.assert_allclose(found, truth, atol=1e-9)
+                        above = 1.001 * 80.0 * self.with_decay(top, fat_fraction, te_ms, r2star)
+                        failures = concentration_from_signal_with_fat([above, np.nan, -1.0], *arguments)
+                    self.assertTrue(np.isnan(failures).all())
+
+    def test_no_decay_no_change_and_no_fat_is_the_plain_inversion_with_decay(self):
+        signal = np.random.default_rng(4).uniform(20.0, 200.0, (50, 20))
+        baseline = signal[:, :3].mean(axis=1)
+        protocol = (900.0, 300.0, 6.3, TR_MS, FLIP_DEG, 1.2, 1.5, 0.93)
+        plain = concentration_from_signal_with_fat(signal, baseline, 0.3, *protocol)
+        found = concentration_from_signal_with_fat(signal, baseline, 0.3, *protocol, 0.0)
+        np.testing.assert_array_equal(found, plain)
+        without_fat = concentration_from_signal_with_fat(signal, baseline, np.zeros(50), *protocol, 7.0)
+        expected = concentration_from_signal(signal, baseline, 900.0, 6.3, TR_MS, FLIP_DEG, 0.93, 7.0, 1.2)
+        np.testing.assert_array_equal(without_fat, expected)
 
     def test_apparent_ktrans_falls_with_fat(self):
         """Same kinetics in the water, analyzed without regard to fat: values computed apart for the design."""

@@ -166,6 +166,15 @@ class Statuses(unittest.TestCase):
         alone = t1_from_flip_angles(signal[4321], FLIP_DEG, TR_MS, b1[4321])
         self.assertAlmostEqual(float(alone.t1_ms) / whole.t1_ms[4321], 1.0, places=10)
 
+    def test_signals_of_any_size(self):
+        signal = textbook_spgr(549.0, FLIP_DEG) * np.array([1e300, 1e-300, 1.0, 1e155, 1e-170])[:, np.newaxis]
+        for method in ("nonlinear", "linear"):
+            with self.subTest(method), warnings.catch_warnings():
+                warnings.simplefilter("error")
+                fit = t1_from_flip_angles(signal, FLIP_DEG, TR_MS, method=method)
+                np.testing.assert_allclose(fit.t1_ms, 549.0, rtol=1e-9)
+                np.testing.assert_allclose(fit.m0, [1e300, 1e-300, 1.0, 1e155, 1e-170], rtol=1e-9)
+
     def test_no_voxels(self):
         self.assertEqual(t1_from_flip_angles(np.empty((0, 5)), FLIP_DEG, TR_MS).t1_ms.shape, (0,))
 

@@ -12,6 +12,7 @@ from DCEPerfusionBMDLib.kinetics import (
     plasma_from_blood,
     tofts_concentration,
 )
+from DCEPerfusionBMDLib.kinetics.response import response
 from scipy import integrate, optimize
 
 WEINMANN = ((3.99, 0.144), (4.78, 0.0111))  # kg/L, 1/min; dose 0.1 mmol/kg
@@ -69,6 +70,23 @@ class ForwardModel(unittest.TestCase):
             for start, stop in itertools.pairwise(times_min)
             if stop > since
         )
+
+    def test_times_that_are_none(self):
+        for times, plasma, words in (
+            ([0.0, 60.0, 60.0], [0.0, 1.0, 1.0], r"times must increase: frame 3 \({} {}\) does not come after frame 2"),
+            ([0.0, 120.0, 60.0], [0.0, 1.0, 1.0], "times must increase: frame 3"),
+            ([0.0, np.nan, 60.0], [0.0, 1.0, 1.0], "times must be finite numbers"),
+            ([0.0, 60.0, np.inf], [0.0, 1.0, 1.0], "times must be finite numbers"),
+            ([0.0, 60.0], [0.0, 1.0, 1.0], r"times \(2,\) and plasma curve \(3,\) must be two lists"),
+            ([[0.0, 60.0]], [[0.0, 1.0]], r"times \(1, 2\) and plasma curve \(1, 2\) must be two lists"),
+            ([0.0], [1.0], "1 sample is no curve; at least 2 are needed"),
+            ([], [], "0 samples are no curve; at least 2 are needed"),
+        ):
+            with self.subTest(words=words):
+                with self.assertRaisesRegex(ValueError, words.format(60, "s")):
+                    tofts_concentration(times, plasma, 0.2, 1.0)
+                with self.assertRaisesRegex(ValueError, words.format(1, "min")):
+                    response(np.array(times) / 60.0, plasma, 1.0)
 
     def test_many_voxels_at_once(self):
         times_s, plasma = clinical_input()

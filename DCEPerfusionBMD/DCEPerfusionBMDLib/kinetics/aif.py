@@ -14,6 +14,7 @@ from .signal import FloatArray
 
 _NOISE_MULTIPLE_OF_A_RISE = 5.0
 _ARRIVAL_GRID_PER_FRAME = 100
+_BLOCK_VALUES = 1 << 16
 _BASELINE_MARGIN_FRAMES = 0.5
 _VISIBLE_SHARE_OF_RISE = 0.005
 _VISIBLE_SHARE_OF_BASELINE = 0.002
@@ -200,10 +201,17 @@ def _exponentials(
 def plasma_from_blood(blood_concentration_mM: npt.ArrayLike, hematocrit: float) -> FloatArray:
     """Plasma concentration C_p = C_b / (1 - Hct), in mM; the agent stays out of the red cells.
 
+    Raises
+    ------
+    ValueError
+        when the hematocrit is not a share of the blood: from 0 to below 1.
+
     References
     ----------
     OSIPI CAPLEX M.ID1.005.
     """
+    if not 0.0 <= hematocrit < 1.0:
+        raise ValueError(f"the hematocrit {hematocrit:g} must be a share from 0 to below 1, e.g. 0.42")
     return np.asarray(blood_concentration_mM, dtype=float) / (1.0 - hematocrit)
 
 
@@ -444,10 +452,14 @@ def _onset(times: FloatArray, curve: FloatArray) -> float:
         return float("nan")
     t, rise = times[: count + 1], curve[: count + 1] - curve[: count + 1].mean()
     candidates = np.linspace(t[0], t[-1], count * _ARRIVAL_GRID_PER_FRAME, endpoint=False)
-    ramps = np.square(np.maximum(t - candidates[:, np.newaxis], 0.0))
-    ramps -= ramps.mean(axis=1, keepdims=True)
-    projection = ramps @ rise
-    explained = np.where(projection > 0.0, projection**2 / np.square(ramps).sum(axis=1), 0.0)
+    explained = np.empty(candidates.size)
+    block = max(1, _BLOCK_VALUES // t.size)
+    for start in range(0, candidates.size, block):
+        part = slice(start, start + block)
+        ramps = np.square(np.maximum(t - candidates[part, np.newaxis], 0.0))
+        ramps -= ramps.mean(axis=1, keepdims=True)
+        projection = ramps @ rise
+        explained[part] = np.where(projection > 0.0, projection**2 / np.square(ramps).sum(axis=1), 0.0)
     return float(candidates[np.argmax(explained)])
 
 
@@ -479,7 +491,7 @@ def pick_arterial_voxels(
 
     Returns
     -------
-    Indices of the picked voxels, increasing; empty when no curve rises.
+    Indices of the picked voxels, increasing; empty when no curve rises or there is no voxel.
 
     Raises
     ------
@@ -495,6 +507,8 @@ def pick_arterial_voxels(
     voxels = None if coordinates is None else np.asarray(coordinates, dtype=np.intp)
     if voxels is not None and voxels.shape != (len(values), 3):
         raise ValueError(f"coordinates {voxels.shape} must be ({len(values)} voxels, 3)")
+    if not len(values):
+        return np.empty(0, dtype=np.intp)
 
     score = _arterial_score(values, times, baseline_frames)
     if voxels is not None and slab_slices is not None:
@@ -503,7 +517,7 @@ def pick_arterial_voxels(
             score = np.where(middle, score, 0.0)
     order = np.argsort(-score, kind="stable")
     best = order[: max(minimum, int(np.ceil(share * score.size)))]
-    least = _LEAST_ARTERIAL_SCORE * float(np.median(score[best[:minimum]]))
+    least = _LEAST_ARTERIAL_SCORE * float(np.median(score[best[: max(minimum, 1)]]))
     picked = np.asarray(np.sort(best[score[best] > least]), dtype=np.intp)
     if voxels is None or not picked.size:
         return picked

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .biexponential import Biexponential, dot
+from .checks import check_bounds, check_derived, check_input_seen
 from .levenberg import Runs
 from .model import Model, Solution
 from .signal import FloatArray
@@ -46,7 +47,7 @@ class TwoCompartmentExchange(Model):
     ----------
     times_s, plasma_concentration_mM : as in `Model`.
     fp_bounds_per_min, ps_bounds_per_min, vp_bounds, ve_bounds : the box that the parameters are searched in; plasma
-        flow and permeability-surface product in 1/min (mL/mL/min).
+        flow and permeability-surface product in 1/min (mL/mL/min); finite, positive, the lower bound first.
 
     References
     ----------
@@ -68,6 +69,11 @@ class TwoCompartmentExchange(Model):
         delay_s: float = 0.0,
     ) -> None:
         super().__init__(times_s, plasma_concentration_mM, delay_s)
+        check_input_seen(self.arterial_mM)
+        check_bounds("fp_bounds_per_min", fp_bounds_per_min, positive=True)
+        check_bounds("ps_bounds_per_min", ps_bounds_per_min, positive=True)
+        check_bounds("vp_bounds", vp_bounds, positive=True)
+        check_bounds("ve_bounds", ve_bounds, positive=True)
         self.bounds = np.array([fp_bounds_per_min, ps_bounds_per_min, vp_bounds, ve_bounds], dtype=float)
 
     def concentration(self, **parameters: npt.ArrayLike) -> FloatArray:
@@ -90,6 +96,7 @@ class TwoCompartmentExchange(Model):
         return {"ktrans_per_min": flow * exchange / (flow + exchange)}
 
     def derived_gradient(self, name: str, values: Mapping[str, FloatArray]) -> FloatArray:
+        check_derived(name, self.derived, self.free)
         flow, exchange = values["fp_per_min"], values["ps_per_min"]
         gradient = np.zeros((flow.size, 4))
         gradient[:, 0] = (exchange / (flow + exchange)) ** 2

@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from .checks import check_bounds, check_derived, check_input_seen
 from .model import Model, Solution
 from .profile import Family, Profile, cubic_weights, golden_minimum
 from .signal import FloatArray
@@ -18,7 +19,6 @@ from .status import FitStatus
 
 _ON_BOUND = 1e-6
 _CHUNK_VOXELS = 2048
-_COARSER = 1  # entries of the table of curves that one step of the search within the bounds takes
 
 
 class ReferenceRegion(Model):
@@ -29,7 +29,8 @@ class ReferenceRegion(Model):
     times_s : as in `Model`.
     reference_concentration_mM : (n_times,) mean concentration in the reference tissue; takes the place of the plasma
         curve, with the same requirements.
-    relative_ktrans_bounds, kep_bounds_per_min, reference_kep_bounds_per_min : the box that is searched.
+    relative_ktrans_bounds, kep_bounds_per_min, reference_kep_bounds_per_min : the box that is searched; finite,
+        the lower bound first, the first two pairs positive.
     reference_ktrans_per_min : Ktrans of the reference tissue, if known; then `ktrans_per_min` and `ve` are absolute,
         else they are NaN.
 
@@ -53,6 +54,10 @@ class ReferenceRegion(Model):
         delay_s: float = 0.0,
     ) -> None:
         super().__init__(times_s, reference_concentration_mM, delay_s)
+        check_input_seen(self.arterial_mM)
+        check_bounds("relative_ktrans_bounds", relative_ktrans_bounds, positive=True)
+        check_bounds("kep_bounds_per_min", kep_bounds_per_min, positive=True)
+        check_bounds("reference_kep_bounds_per_min", reference_kep_bounds_per_min)
         self.bounds = np.array([relative_ktrans_bounds, kep_bounds_per_min, reference_kep_bounds_per_min], dtype=float)
         self.reference_ktrans_per_min = reference_ktrans_per_min
 
@@ -72,6 +77,7 @@ class ReferenceRegion(Model):
         return {"ktrans_per_min": ktrans, "ve": ktrans / values["kep_per_min"]}
 
     def derived_gradient(self, name: str, values: Mapping[str, FloatArray]) -> FloatArray:
+        check_derived(name, self.derived, self.free)
         ratio, kep = values["relative_ktrans"], values["kep_per_min"]
         gradient = np.zeros((ratio.size, 3))
         gradient[:, 0] = self.reference_ktrans_per_min
@@ -116,8 +122,8 @@ class _Wedge:
 
     def __init__(self, model: ReferenceRegion, data: FloatArray, roots: FloatArray) -> None:
         family = model._family
-        curves, reference = family.curves[::_COARSER] * roots, model.arterial_mM * roots
-        self._theta = family.theta[::_COARSER]
+        curves, reference = family.curves * roots, model.arterial_mM * roots
+        self._theta = family.theta
         self._bounds = model.bounds
         self._p = data @ curves.T
         self._q = np.square(curves).sum(axis=1)

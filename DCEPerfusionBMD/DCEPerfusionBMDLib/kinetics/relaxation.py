@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -39,20 +40,34 @@ def relaxivity_per_s_mM(agent: str, field_strength_T: float) -> tuple[float, str
 
     Parameters
     ----------
-    agent : generic name, brand or short name, as the scanner writes it ("MultiHance 0.1 mmol/kg").
+    agent : generic name, brand or short name, as the scanner writes it ("MultiHance 0.1 mmol/kg"). The longest name
+        found in it as whole words counts; a short name that goes on ("Gd-DTPA-albumin") is another agent.
     """
-    spelled = agent.lower()
-    for row in _constants()["agents"]:
-        if any(name in spelled for name in (row["name"], *row["aliases"])):
-            for field, value in row["relaxivity"].items():
-                if abs(float(field) - field_strength_T) <= _FIELD_TOLERANCE:
-                    return float(value), f"{row['name']} at {float(field):g} T: {row['citation']}"
+    lengths = [
+        (len(name), number)
+        for number, row in enumerate(_constants()["agents"])
+        for name in (row["name"], *row["aliases"])
+        if _names(name, agent)
+    ]
+    if not lengths:
+        return None
+    row = _constants()["agents"][max(lengths)[1]]
+    for field, value in row["relaxivity"].items():
+        if abs(float(field) - field_strength_T) <= _FIELD_TOLERANCE:
+            return float(value), f"{row['name']} at {float(field):g} T: {row['citation']}"
     return None
+
+
+def _names(name: str, agent: str) -> bool:
+    """Whether the words of a name stand in the text one after another; a salt may be joined to a short name."""
+    words = r"[\W_]+".join(re.escape(word) for word in re.split(r"\W+", name))
+    ends = r"(?![a-z0-9]|[-_](?!(di)?meglumine)[a-z])" if name.startswith("gd-") else r"(?![a-z])"
+    return re.search(rf"(?<![a-z0-9]){words}{ends}", agent.lower()) is not None
 
 
 def agent_names() -> list[str]:
     """Generic names of the agents whose relaxivity is known."""
-    return [row["name"] for row in _constants()["agents"]]
+    return [row["name"] for row in _constants()["agents"] if row["relaxivity"]]
 
 
 def _at_field(key: str, field_strength_T: float) -> tuple[float, str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from .checks import check_curve
 from .signal import FloatArray
 
 _BLOCK_VALUES = 1 << 18
@@ -21,7 +22,7 @@ def response(
 
     Parameters
     ----------
-    times_min : (n_times,) increasing, in minutes; C_p is taken as zero before the first.
+    times_min : (n_times,) increasing, two at least, in minutes; C_p is taken as zero before the first.
     plasma_concentration_mM : (n_times,).
     kep_per_min : (n_kep,) not negative.
 
@@ -29,12 +30,18 @@ def response(
     -------
     h in mM min and dh/dkep in mM min^2, both (n_kep, n_times).
 
+    Raises
+    ------
+    ValueError
+        when there are fewer than two times, they are not finite or do not increase, or lengths differ.
+
     References
     ----------
     Flouri D, Lesnic D, Mayrovitz HN, Magn Reson Med 2016;76:998-1006 (the exact recursion).
     """
     t = np.asarray(times_min, dtype=float)
     plasma = np.asarray(plasma_concentration_mM, dtype=float)
+    check_curve(t, plasma, "min")
     kep = np.atleast_1d(np.asarray(kep_per_min, dtype=float))
     steps = np.diff(t)
     # intervals of the same length share their weights; a regular series has one length only

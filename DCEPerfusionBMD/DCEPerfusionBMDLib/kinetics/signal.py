@@ -100,7 +100,7 @@ def concentration_from_signal(
     cosine = np.cos(np.deg2rad(flip_angle_deg) * _positive(b1)[..., np.newaxis])
     e10 = np.exp(-repetition_time_s * r10_per_s)
     r2star_s_per_mM = r2star_per_s_mM * echo_time_ms / 1000.0
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         y = signal / _positive(baseline) * ((1.0 - e10) / (1.0 - cosine * e10))
         concentration = _rate_per_s(y, cosine, repetition_time_s)
         concentration -= r10_per_s
@@ -134,12 +134,14 @@ def concentration_linear(
 
     Returns
     -------
-    Concentration in mM, (..., n_times); NaN where the baseline or T10 is not positive.
+    Concentration in mM, (..., n_times); NaN where the baseline or T10 is not positive, and where the signal or the
+    result is not finite.
     """
     baseline = _positive(baseline_signal)[..., np.newaxis]
     t10_s = _positive(t10_ms)[..., np.newaxis] / 1000.0
-    concentration: FloatArray = (np.asarray(signal, dtype=float) / baseline - 1.0) / (t10_s * relaxivity_per_s_mM)
-    return concentration
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        concentration = (np.asarray(signal, dtype=float) / baseline - 1.0) / (t10_s * relaxivity_per_s_mM)
+    return np.where(np.isfinite(concentration), concentration, np.nan)
 
 
 def water_fat_signal(
@@ -152,12 +154,14 @@ def water_fat_signal(
     echo_time_ms: float,
     field_strength_T: float,
     b1: npt.ArrayLike = 1.0,
+    water_decay: npt.ArrayLike = 1.0,
 ) -> FloatArray:
     """Magnitude of a spoiled gradient echo of water and fat in one voxel.
 
-    |S| = |W + F exp(i phi)|,  W = (1 - FF) SPGR(R1 water),  F = FF SPGR(1 / T1 fat),  phi = 2 pi TE 3.4 ppm B0
+    |S| = |W + F exp(i phi)|,  W = (1 - FF) SPGR(R1 water) d,  F = FF SPGR(1 / T1 fat),  phi = 2 pi TE 3.4 ppm B0
 
-    Fat is one peak, 217 Hz from water at 1.5 T; at 1.2 ms it stands at 94 degrees. The agent reaches the water only.
+    Fat is one peak, 217 Hz from water at 1.5 T; at 1.2 ms it stands at 94 degrees. The agent reaches the water only,
+    and so does the decay that it brings, d = exp(-TE r2* C).
 
     Parameters
     ----------
@@ -167,6 +171,7 @@ def water_fat_signal(
     t1_fat_ms : T1 of fat in ms.
     repetition_time_ms, flip_angle_deg, echo_time_ms, field_strength_T : of the sequence.
     b1 : actual over nominal flip angle, broadcast against `m0`.
+    water_decay : d, broadcast against `m0`.
 
     Returns
     -------
@@ -175,6 +180,7 @@ def water_fat_signal(
     fat_share = np.asarray(fat_fraction, dtype=float)
     water = (1.0 - fat_share) * spgr_signal(m0, r1_water_per_s, repetition_time_ms, flip_angle_deg, b1)
     fat = fat_share * spgr_signal(m0, 1000.0 / t1_fat_ms, repetition_time_ms, flip_angle_deg, b1)
+    water = water * np.asarray(water_decay, dtype=float)
     phase = 2.0 * np.pi * _water_fat_turns(echo_time_ms, field_strength_T)
     signal: FloatArray = np.hypot(water + fat * np.cos(phase), fat * np.sin(phase))
     return signal
@@ -192,13 +198,15 @@ def concentration_from_signal_with_fat(
     echo_time_ms: float,
     field_strength_T: float,
     b1: npt.ArrayLike = 1.0,
+    r2star_per_s_mM: float = 0.0,
 ) -> FloatArray:
     """Contrast agent concentration in the water of voxels that also hold fat: exact inverse of `water_fat_signal`.
 
     With f = F/W0 and s = |S|/|S0| |1 + f exp(i phi)|, the water is W/W0 = -f cos(phi) + sqrt(s^2 - (f sin(phi))^2),
     and its concentration that of `concentration_from_signal`. The other root is never the answer where
     W0 + F cos(phi) > 0; where it is not, the magnitude first falls and then rises as water enhances, so that it does
-    not tell the concentration.
+    not tell the concentration. The agent is in the water only, so that with r2* the factor exp(-TE r2* C) is on W and
+    not on F; the answer is then the solution between no agent and the maximum of the water's signal.
 
     Parameters
     ----------
@@ -210,12 +218,13 @@ def concentration_from_signal_with_fat(
     relaxivity_per_s_mM : r1 in 1/s/mM.
     repetition_time_ms, flip_angle_deg, echo_time_ms, field_strength_T : of the sequence.
     b1 : actual over nominal flip angle, scalar or (...).
+    r2star_per_s_mM : r2* in 1/s/mM, with the TE above; no correction when either is 0.
 
     Returns
     -------
     Concentration in the water in mM, (..., n_times); times 1 - FF it is that in the tissue. Without fat it equals
-    `concentration_from_signal` exactly. NaN as there; also where the signal is negative or below what fat in
-    quadrature alone gives, where FF is not in [0, 1), and where W0 + F cos(phi) <= 0.
+    `concentration_from_signal` exactly. NaN as there, for the signal of the water; also where the signal is negative or
+    below what fat in quadrature alone gives, where FF is not in [0, 1), and where W0 + F cos(phi) <= 0.
 
     Notes
     -----
@@ -225,7 +234,7 @@ def concentration_from_signal_with_fat(
     biases a fit. Averaging the signal over a region before the conversion avoids it.
     """
     fat_share = np.asarray(fat_fraction, dtype=float)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         fat_share = np.where((fat_share >= 0.0) & (fat_share < 1.0), fat_share, np.nan)
         protocol = (repetition_time_ms, flip_angle_deg, _positive(b1))
         fat = fat_share * spgr_signal(1.0, 1000.0 / t1_fat_ms, *protocol)
@@ -238,7 +247,15 @@ def concentration_from_signal_with_fat(
         water = np.sqrt(magnitude * np.abs(magnitude) - np.square(in_quadrature)[..., np.newaxis])
         water -= in_phase[..., np.newaxis]
     return concentration_from_signal(
-        water, 1.0, t10_water_ms, relaxivity_per_s_mM, repetition_time_ms, flip_angle_deg, b1
+        water,
+        1.0,
+        t10_water_ms,
+        relaxivity_per_s_mM,
+        repetition_time_ms,
+        flip_angle_deg,
+        b1,
+        r2star_per_s_mM,
+        echo_time_ms,
     )
 
 

@@ -15,6 +15,7 @@ class FitStatus(IntEnum):
     CONVERSION_INVALID = 4
     NO_ENHANCEMENT = 5
     TOO_FEW_FRAMES = 6
+    NO_WASHOUT = 7
 
     @property
     def meaning(self) -> str:
@@ -35,4 +36,5 @@ _MEANINGS = {
     FitStatus.CONVERSION_INVALID: "a frame is brighter than the signal equation allows, so it has no concentration",
     FitStatus.NO_ENHANCEMENT: "no positive uptake fits better than none",
     FitStatus.TOO_FEW_FRAMES: "fewer finite frames than the model needs",
+    FitStatus.NO_WASHOUT: "there is uptake, but the linear method, which has no bounds, finds no positive kep",
 }

@@ -120,16 +120,19 @@ def t1_from_flip_angles(
         use = np.flatnonzero(has_signal & has_angles)
         if not use.size:
             continue
-        values, alpha = values[use], alpha[use] if factor.size > 1 else alpha[:1]
+        # a power of two for each voxel: squares of its signals stay in range, and nothing is rounded
+        _, exponent = np.frexp(values[use].max(axis=1))
+        values, alpha = np.ldexp(values[use], -exponent[:, np.newaxis]), alpha[use] if factor.size > 1 else alpha[:1]
         t1 = solve(values, alpha, repetition_times)
         fitted = (t1 > T1_RANGE_MS[0]) & (t1 < T1_RANGE_MS[1])
         where = start + use
         status[where] = np.where(fitted, T1Status.FITTED, T1Status.OUT_OF_RANGE)
-        where, values, t1 = where[fitted], values[fitted], t1[fitted]
+        where, values, t1, exponent = where[fitted], values[fitted], t1[fitted], exponent[fitted]
         b, _, _ = _basis(np.log(t1), alpha[fitted] if factor.size > 1 else alpha, repetition_times)
         t1_ms[where] = t1
-        m0[where] = np.einsum("va,va->v", values, b) / np.einsum("va,va->v", b, b)
-        rmse[where] = np.sqrt(np.square(values - m0[where, np.newaxis] * b).mean(axis=1))
+        scale = np.einsum("va,va->v", values, b) / np.einsum("va,va->v", b, b)
+        m0[where] = np.ldexp(scale, exponent)
+        rmse[where] = np.ldexp(np.sqrt(np.square(values - scale[:, np.newaxis] * b).mean(axis=1)), exponent)
     shape = data.shape[:-1]
     return T1Fit(t1_ms.reshape(shape), m0.reshape(shape), rmse.reshape(shape), status.reshape(shape))
 

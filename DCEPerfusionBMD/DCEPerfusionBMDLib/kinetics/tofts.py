@@ -17,6 +17,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from .checks import check_bounds, check_curve, check_derived, check_input_seen
 from .model import Model, Solution
 from .profile import Family, Profile, cubic_weights, sectioned_minimum
 from .response import response
@@ -39,7 +40,7 @@ def tofts_concentration(
 
     Parameters
     ----------
-    times_s : (n_times,) increasing.
+    times_s : (n_times,) increasing, two at least.
     plasma_concentration_mM : (n_times,), zero before the first sample.
     ktrans_per_min, kep_per_min, vp : (n_voxels,) or scalars; vp is the plasma volume fraction, 0 for the Tofts model.
 
@@ -47,13 +48,19 @@ def tofts_concentration(
     -------
     (n_voxels, n_times) in mM; (n_times,) when all parameters are scalars.
 
+    Raises
+    ------
+    ValueError
+        when there are fewer than two times, they are not finite or do not increase, or lengths differ.
+
     References
     ----------
     Tofts PS et al., J Magn Reson Imaging 1999;10:223-232; OSIPI CAPLEX M.IC1.004 and M.IC1.005.
     """
-    plasma = np.asarray(plasma_concentration_mM, dtype=float)
+    times, plasma = np.asarray(times_s, dtype=float), np.asarray(plasma_concentration_mM, dtype=float)
+    check_curve(times, plasma, "s")
     ktrans, kep, volume = np.broadcast_arrays(*(np.asarray(p, dtype=float) for p in (ktrans_per_min, kep_per_min, vp)))
-    h, _ = response(np.asarray(times_s, dtype=float) / 60.0, plasma, kep.ravel())
+    h, _ = response(times / 60.0, plasma, kep.ravel())
     concentration: FloatArray = ktrans.reshape(-1, 1) * h + volume.reshape(-1, 1) * plasma
     return concentration[0] if ktrans.ndim == 0 else concentration
 
@@ -64,7 +71,8 @@ class ExtendedTofts(Model):
     Parameters
     ----------
     times_s, plasma_concentration_mM : as in `Model`.
-    ktrans_bounds_per_min, ve_bounds, vp_bounds : the box that the parameters are searched in.
+    ktrans_bounds_per_min, ve_bounds, vp_bounds : the box that the parameters are searched in; finite, the lower bound
+        first, those of Ktrans and ve positive.
 
     References
     ----------
@@ -86,6 +94,11 @@ class ExtendedTofts(Model):
         delay_s: float = 0.0,
     ) -> None:
         super().__init__(times_s, plasma_concentration_mM, delay_s)
+        check_input_seen(self.arterial_mM)
+        check_bounds("ktrans_bounds_per_min", ktrans_bounds_per_min, positive=True)
+        check_bounds("ve_bounds", ve_bounds, positive=True)
+        if "vp" in self.free:
+            check_bounds("vp_bounds", vp_bounds)
         self.ktrans_bounds_per_min = ktrans_bounds_per_min
         self.ve_bounds = ve_bounds
         self.vp_bounds = vp_bounds
@@ -109,6 +122,7 @@ class ExtendedTofts(Model):
         return {"ve": values["ktrans_per_min"] / values["kep_per_min"]}
 
     def derived_gradient(self, name: str, values: Mapping[str, FloatArray]) -> FloatArray:
+        check_derived(name, self.derived, self.free)
         kep = values["kep_per_min"]
         gradient = np.zeros((kep.size, len(self.free)))
         gradient[:, 0] = 1.0 / kep
@@ -224,7 +238,8 @@ class Tofts(ExtendedTofts):
     Parameters
     ----------
     times_s, plasma_concentration_mM : as in `Model`.
-    ktrans_bounds_per_min, ve_bounds : the box that the parameters are searched in.
+    ktrans_bounds_per_min, ve_bounds : the box that the parameters are searched in; finite, positive, the lower bound
+        first.
 
     References
     ----------
