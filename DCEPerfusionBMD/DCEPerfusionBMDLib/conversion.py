@@ -49,6 +49,8 @@ def resolve_constants(series: DynamicSeries, settings: Settings, maps: TissueMap
 
     conversion = settings.conversion
     by_reference = settings.model.model == "reference-region"
+    with_fat = conversion.fat_fraction > 0 or maps.fat_fraction is not None
+    _check_fat(conversion, maps, with_fat)
     needed: dict[str, Callable[[float], tuple[float, str] | None]] = {}
     if maps.t1_ms is None:
         needed["t10_tissue_ms"] = marrow_t1_ms
@@ -78,7 +80,6 @@ def resolve_constants(series: DynamicSeries, settings: Settings, maps: TissueMap
                 f"{', '.join(agent_names())}) and --field-strength-T"
             )
         used["relaxivity_per_s_mM"] = Sourced(known[0], f"assumed: {known[1]}")
-    with_fat = conversion.fat_fraction > 0 or maps.fat_fraction is not None
     needs_echo_time = conversion.r2star_per_s_mM > 0 or with_fat
     if needs_echo_time and "echo_time_ms" not in used:
         raise InputError("the series does not tell its echo time, which r2* and fat need; give --echo-time-ms")
@@ -87,6 +88,27 @@ def resolve_constants(series: DynamicSeries, settings: Settings, maps: TissueMap
     if not by_reference:
         used["hematocrit"] = Sourced(conversion.hematocrit, settings.origin("conversion", "hematocrit"))
     return used
+
+
+def _check_fat(conversion: ConversionSettings, maps: TissueMaps, with_fat: bool) -> None:
+    """Refuse what does not go with a fat fraction."""
+    for refused, why in (
+        (
+            conversion.conversion == "linear",
+            "the linear conversion cannot allow for fat; choose --conversion exact, or leave the fat fraction out",
+        ),
+        (
+            conversion.r2star_per_s_mM > 0,
+            "r2* is not corrected for where there is fat; leave r2* or the fat fraction out",
+        ),
+        (
+            conversion.t10_tissue_ms is None and maps.t1_ms is None,
+            "with a fat fraction the T1 of the marrow's water is needed, which that of whole marrow is not; give "
+            "--t10-tissue-ms of the water (about 900 ms) or a T1 map of it",
+        ),
+    ):
+        if with_fat and refused:
+            raise InputError(why)
 
 
 def sources_of(tissue: Tissue, maps: TissueMaps) -> dict[str, Sourced]:
@@ -199,6 +221,7 @@ class Conversion:
         """Concentration in tissue, mM; with a fat fraction, that of the water times the share of water."""
         if not np.any(tissue.fat_fraction):
             return self._plain(signal, tissue.t10_ms, tissue.b1)
+        r2star = self.settings.r2star_per_s_mM
         in_water = concentration_from_signal_with_fat(
             signal,
             self.baseline(signal),
@@ -211,6 +234,7 @@ class Conversion:
             self.echo_time_ms,
             self.field_strength_T,
             tissue.b1,
+            **({"r2star_per_s_mM": r2star} if r2star > 0 else {}),
         )
         return (1.0 - np.asarray(tissue.fat_fraction)[..., np.newaxis]) * in_water
 

@@ -64,7 +64,12 @@ class ConversionSettings(_Checked):
     """From signal to contrast agent concentration."""
 
     t10_tissue_ms: float | None = _parameter(
-        None, "T1 of marrow before contrast; a literature value for the field strength when absent", "ms", 10.0, 10000.0
+        None,
+        "T1 of marrow before contrast, that of its water where there is fat (about 900 ms); without fat a literature "
+        "value for the field strength when absent",
+        "ms",
+        10.0,
+        10000.0,
     )
     t10_blood_ms: float | None = _parameter(
         None, "T1 of blood before contrast; a literature value for the field strength when absent", "ms", 10.0, 10000.0

@@ -315,6 +315,21 @@ class Refusals(unittest.TestCase):
             with self.subTest(words=words), self.assertRaisesRegex(InputError, words):
                 analyze(series, self.segments, from_dict(settings))
 
+    def test_what_does_not_go_with_fat(self):
+        fat, water = {"fat_fraction": 0.4}, {"t10_tissue_ms": 900.0}
+        for conversion, words in (
+            ({**fat, **water, "conversion": "linear"}, "the linear conversion cannot allow for fat"),
+            ({**fat, **water, "r2star_per_s_mM": 5.0}, "r2. is not corrected for where there is fat"),
+            (fat, r"give --t10-tissue-ms of the water \(about 900 ms\)"),
+        ):
+            with self.subTest(**conversion), self.assertRaisesRegex(InputError, words):
+                analyze(self.series, self.segments, from_dict({"conversion": conversion}))
+        by_map = TissueMaps(fat_fraction=np.full(self.series.shape, 0.4))
+        with self.assertRaisesRegex(InputError, "--t10-tissue-ms of the water"):
+            analyze(self.series, self.segments, maps=by_map)
+        with_t1 = dataclasses.replace(by_map, t1_ms=np.full(self.series.shape, 900.0))
+        analyze(self.series, self.segments, maps=with_t1)
+
     def test_artery_that_is_dark_before_contrast(self):
         aorta = self.segments["aorta"]
         dark = [np.where(aorta & (t < 11), f - 60000.0, f) for t, f in enumerate(self.series.frames)]
