@@ -162,6 +162,21 @@ class Protocol(unittest.TestCase):
         gap = np.concatenate((np.arange(0.0, 33.0, 3.0), np.arange(36.0, 400.0, 3.0)))
         self.assertEqual(grades(protocol_findings(gap, 10, 31.0, 25.0))["frame time"], "warning")
 
+    def test_series_that_begins_too_late(self):
+        """Frames every 3 s: the last of 11 before contrast is at 30 s."""
+        for frames, arrival_s, grade in (
+            (11, 31.0, "ok"),
+            (11, 28.6, "ok"),
+            (11, 28.4, "severe"),
+            (1, 3.1, "ok"),
+            (1, 2.9, "severe"),
+        ):
+            with self.subTest(frames=frames, arrival_s=arrival_s):
+                found = protocol_findings(TIMES_S, frames, arrival_s, 25.0)
+                self.assertEqual(grades(found)["start of the series"], grade)
+                trusted = "no value is to be trusted" not in message(found, "start of the series")
+                self.assertEqual(trusted, grade == "ok")
+
     def test_baseline_duration_and_flip_angle(self):
         for frames, arrival_s, flip_deg, expected in (
             (3, 240.0, 20.0, ("ok", "ok", "ok")),

@@ -347,6 +347,16 @@ class Refusals(unittest.TestCase):
         usual = " ".join(analyze(self.series, self.segments).warnings)
         self.assertNotRegex(usual, "apart|before contrast")
 
+    def test_series_that_begins_during_the_bolus(self):
+        words = "no value is to be trusted"
+        late = dataclasses.replace(self.series, frames=self.series.frames[11:], times_s=self.series.times_s[:-11])
+        found = analyze(late, self.segments, from_dict({"acquisition": {"baseline_frames": 1}}))
+        self.assertRegex(" ".join(found.warnings), words)
+        self.assertIn("severe", {f.grade for f in found.findings if f.topic == "start of the series"})
+        many = analyze(self.series, self.segments, from_dict({"acquisition": {"baseline_frames": 14}}))
+        self.assertRegex(" ".join(many.warnings), words)
+        self.assertNotRegex(" ".join(analyze(self.series, self.segments).warnings), words)
+
     def test_artery_without_enhancement(self):
         still = dataclasses.replace(self.series, frames=[self.series.frames[0]] * 50)
         with self.assertRaisesRegex(InputError, "shows no enhancement"):

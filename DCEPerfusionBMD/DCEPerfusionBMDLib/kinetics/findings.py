@@ -264,6 +264,7 @@ def protocol_findings(
     in_bolus = (times[1:] > arrival_s) & (times[:-1] < arrival_s + FIRST_PASS_S)
     steps = np.diff(times)[in_bolus]
     findings = [_frame_time(float(np.max(steps)))] if steps.size else []
+    findings.append(_start(times, baseline_frames, arrival_s))
     findings.append(_baseline_length(baseline_frames))
     duration_s = float(times[-1]) - arrival_s
     if duration_s < MINIMUM_DURATION_S:
@@ -326,6 +327,25 @@ def _frame_time(step_s: float) -> Finding:
             f"{COARSE_FRAME_S:g} s.",
         )
     return Finding("ok", topic, f"{found}, at most {COARSE_FRAME_S:g} s.")
+
+
+def _start(times: FloatArray, baseline_frames: int, arrival_s: float) -> Finding:
+    """Whether the frames that are taken as before contrast are."""
+    topic = "start of the series"
+    last_s = float(times[max(baseline_frames, 1) - 1])
+    half_s = 0.5 * float(np.diff(times)[min(max(baseline_frames, 1), times.size - 1) - 1])
+    if arrival_s < times[1]:
+        why = f"The bolus arrives at {arrival_s:.1f} s, before the second frame at {times[1]:.3g} s"
+    elif last_s > arrival_s + half_s:
+        why = f"The last frame before contrast is at {last_s:.1f} s, but the bolus arrives at {arrival_s:.1f} s"
+    else:
+        return Finding("ok", topic, f"The last frame before contrast, at {last_s:.1f} s, is not after the arrival.")
+    return Finding(
+        "severe",
+        topic,
+        f"{why}, so the signal before contrast is unknown and no value is to be trusted: give fewer --baseline-frames "
+        "if some are free of contrast, else acquire again with 3 or more frames before the injection.",
+    )
 
 
 def _baseline_length(frames: int) -> Finding:
