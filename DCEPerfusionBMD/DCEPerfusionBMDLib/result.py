@@ -163,6 +163,7 @@ def vertebrae_table(subject: str, rows: list[Row], model: Model, with_delay: boo
         _column(rows, "voxels_drawn", "Voxels drawn", "", "Voxels of the segment on the grid of the series."),
         _column(rows, "voxels_analyzed", "Voxels analyzed", "", "Voxels left after the margin."),
         _column(rows, "status", "Status", "", "Outcome of the fit of the mean curve."),
+        _column(rows, "frames_used", "Frames used", "", "Frames of the mean curve that have a concentration."),
     ]
     parameters = model_quantities(model)
     for q in parameters:

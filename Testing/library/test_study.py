@@ -241,7 +241,7 @@ class Voxels(unittest.TestCase):
         for t, frame in enumerate(frames):
             frame[dead] = 0.0
             frame[flat] = 1000.0 - t
-            if t == 30:
+            if 30 <= t < 36:
                 frame[bright] = 1e6
         result = analyze(
             dataclasses.replace(series, frames=frames), phantom.segments, from_dict({"regions": {"margin_mm": 0.0}})
@@ -280,6 +280,86 @@ class Voxels(unittest.TestCase):
         self.assertRegex(" ".join(result.warnings), "L1: the fit of the mean curve is not plain")
 
 
+class Incomplete(unittest.TestCase):
+    """Voxels and frames without a value leave the others alone."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.phantom = small_phantom(snr=None)
+        cls.segments = cls.phantom.segments
+        cls.whole = analyze(cls.phantom.series(), cls.segments)
+        cls.truth = np.array([bone.ktrans_per_min for bone in LEVELS.values()])
+
+    def changed(self, change):
+        series = self.phantom.series()
+        frames = [np.array(frame) for frame in series.frames]
+        for t, frame in enumerate(frames):
+            change(t, frame)
+        return dataclasses.replace(series, frames=frames)
+
+    def voxel(self, region):
+        return tuple(np.argwhere(self.whole.rois.regions[region].analyzed)[0])
+
+    def test_one_voxel_that_is_not_finite(self):
+        voxel, arterial = self.voxel(0), tuple(np.argwhere(self.segments["aorta"])[0])
+
+        def spoil(t, frame):
+            if t == 20:
+                frame[voxel] = frame[arterial] = np.nan
+
+        for arterial_input in ({}, {"aif_pick": "best"}):
+            result = analyze(self.changed(spoil), self.segments, from_dict({"arterial_input": arterial_input}))
+            np.testing.assert_allclose(result.vertebrae["ktrans_per_min"], self.truth, rtol=0.013)
+            self.assertEqual(list(result.vertebrae["status"]), ["fitted"] * 5)
+            self.assertAlmostEqual(float(result.maps["ktrans"].values[voxel]), 0.961, delta=0.013)
+            drawn, analyzed = self.segments["aorta"].sum(), self.whole.vertebrae["voxels_analyzed"][0]
+            said = " ".join(result.warnings)
+            self.assertIn(f"aorta: 1 of its {drawn} voxels are not finite in some frame, left out", said)
+            self.assertIn(f"L1: 1 of its {analyzed} analyzed voxels are not finite in some frame", said)
+        nothing = self.changed(lambda t, frame: frame.__setitem__(self.segments["aorta"], np.nan) if t == 3 else None)
+        with self.assertRaisesRegex(InputError, "every voxel of the segment 'aorta' is not finite in some frame"):
+            analyze(nothing, self.segments)
+
+    def test_region_without_a_finite_voxel(self):
+        series = self.changed(lambda t, frame: frame.__setitem__(self.segments["L2"], np.nan) if t < 8 else None)
+        for delay in ("none", "region"):
+            result = analyze(series, self.segments, from_dict({"model": {"delay": delay}}))
+            self.assertEqual(result.vertebrae["status"][1], "conversion invalid")
+            self.assertTrue(np.isnan(result.vertebrae["ktrans_median_per_min"][1]))
+            self.assertEqual(result.vertebrae["failed_share"][1], 1.0)
+            self.assertEqual(result.vertebrae["frames_used"][1], 0)
+            self.assertEqual(result.maps["status"].values[self.voxel(1)], FitStatus.CONVERSION_INVALID)
+        self.assertIn("delay of the region is unknown", FitStatus.CONVERSION_INVALID.meaning)
+
+    def test_region_and_voxel_lack_the_same_frames(self):
+        """A tenth of the 50 frames may be missing, no more."""
+        for missing in (5, 6):
+            late = range(30, 30 + missing)
+            series = self.changed(lambda t, f, late=late: f.__setitem__(self.segments["L1"], 1e6) if t in late else 0)
+            result = analyze(series, self.segments)
+            table, voxel = result.vertebrae, self.voxel(0)
+            self.assertEqual(table["frames_used"][1:], [50] * 4)
+            if missing == 5:
+                self.assertEqual((table["status"][0], table["frames_used"][0]), ("fitted", 45))
+                self.assertAlmostEqual(table["ktrans_per_min"][0], 0.961, delta=0.013)
+                self.assertAlmostEqual(float(result.maps["ktrans"].values[voxel]), 0.961, delta=0.013)
+                self.assertEqual(result.maps["status"].values[voxel], FitStatus.FITTED)
+                self.assertIn("L1: 5 of the 50 frames of its mean curve have no", " ".join(result.warnings))
+            else:
+                self.assertEqual((table["status"][0], table["frames_used"][0]), ("conversion invalid", 0))
+                self.assertTrue(np.isnan([table["ktrans_per_min"][0], result.maps["ktrans"].values[voxel]]).all())
+                self.assertEqual(result.maps["status"].values[voxel], FitStatus.CONVERSION_INVALID)
+
+    def test_baseline_of_the_voxels_that_are_picked(self):
+        """The canal is drawn with the aorta and brightens before the bolus, which comes after frame 11."""
+        canal = self.phantom.labels == list(TISSUES).index("canal")
+        series = self.changed(lambda t, frame: frame.__setitem__(canal, 30000.0) if t >= 4 else None)
+        drawn = self.segments | {"aorta": self.segments["aorta"] | canal}
+        result = analyze(series, drawn, from_dict({"arterial_input": {"aif_pick": "best"}}))
+        self.assertEqual(result.baseline_frames, self.whole.baseline_frames)
+        np.testing.assert_allclose(result.vertebrae["ktrans_per_min"], self.truth, rtol=0.013)
+
+
 class Refusals(unittest.TestCase):
     def setUp(self):
         self.phantom = small_phantom(snr=None)
@@ -307,6 +387,17 @@ class Refusals(unittest.TestCase):
             (change(self.series, ijk_to_ras=sheared), {}, "not orthogonal"),
             (self.series, {"acquisition": {"baseline_frames": 50}}, "only 50 frames"),
             (
+                change(self.series, times_s=np.append(times_s[:3], np.full(47, np.inf))),
+                {},
+                "frame 4 has no finite time",
+            ),
+            (
+                change(self.series, frames=[*list(self.series.frames)[:-1], np.ones((6, 96, 128))]),
+                {},
+                r"frame 50 \(6, 96, 128\) is not on the grid of the series \(6, 128, 96\)",
+            ),
+            (change(self.series, frames=[np.ones((4, 4))] * 50), {}, r"\(4, 4\) must have slices, rows and columns"),
+            (
                 self.series,
                 {"conversion": {"t10_blood_ms": 400.0}},
                 "curve of the arterial segment 'aorta' cannot be converted",
@@ -314,6 +405,20 @@ class Refusals(unittest.TestCase):
         ):
             with self.subTest(words=words), self.assertRaisesRegex(InputError, words):
                 analyze(series, self.segments, from_dict(settings))
+
+    def test_masks(self):
+        for mask, words in (
+            (np.ones((2, 3, 4), dtype=bool), r"the mask of 'L1' \(2, 3, 4\) is not on the grid"),
+            (self.segments["L1"].astype(np.uint8), "the mask of 'L1' holds uint8 values"),
+        ):
+            with self.subTest(words=words), self.assertRaisesRegex(InputError, words):
+                analyze(self.series, self.segments | {"L1": mask})
+
+    def test_segment_in_which_nothing_looks_arterial(self):
+        canal = self.phantom.labels == list(TISSUES).index("canal")
+        chosen = {"arterial_input": {"aif_pick": "best"}, "acquisition": {"baseline_frames": 5}}
+        with self.assertRaisesRegex(InputError, "no voxel of the arterial segment 'aorta' looks arterial"):
+            analyze(self.series, self.segments | {"aorta": canal}, from_dict(chosen))
 
     def test_what_does_not_go_with_fat(self):
         fat, water = {"fat_fraction": 0.4}, {"t10_tissue_ms": 900.0}
