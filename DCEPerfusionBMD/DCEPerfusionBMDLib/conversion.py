@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from .errors import InputError
 from .kinetics import (
-    ArterialPeakErrors,
+    Finding,
     agent_names,
     arterial_peak_errors,
+    arterial_peak_finding,
     blood_t1_ms,
     concentration_from_signal,
     concentration_from_signal_with_fat,
@@ -22,9 +23,13 @@ from .kinetics import (
     muscle_t1_ms,
     opposed_phase_warning,
     relaxivity_per_s_mM,
+    spgr_signal,
+    water_fat_signal,
 )
 from .series import DynamicSeries, FloatArray, Sourced, TissueMaps
 from .settings import ConversionSettings, Settings
+
+_MARROW_PROTONS = 0.63  # that are seen, per those of blood; assumed, trabeculae hold none
 
 
 def resolve_constants(series: DynamicSeries, settings: Settings, maps: TissueMaps) -> dict[str, Sourced]:
@@ -192,9 +197,9 @@ class Conversion:
     def of(
         cls, used: dict[str, Sourced], settings: ConversionSettings, maps: TissueMaps, baseline_frames: int
     ) -> Conversion:
-        """With the constants of `resolve_constants`."""
+        """With the constants of `resolve_constants`, NaN for those that are not known."""
         names = [item.name for item in dataclasses.fields(cls)[1:-2]]
-        known = {name: float(used[name].value) if name in used else 0.0 for name in names}
+        known = {name: float(used[name].value) if name in used else np.nan for name in names}
         return cls(baseline_frames, **known, settings=settings, maps=maps)
 
     def of_voxels(self, voxels: npt.NDArray[np.intp]) -> Tissue:
@@ -238,15 +243,45 @@ class Conversion:
         )
         return (1.0 - np.asarray(tissue.fat_fraction)[..., np.newaxis]) * in_water
 
-    def peak_errors(self, peak_blood_mM: float) -> ArterialPeakErrors:
-        """How far the arterial peak can be off; see `arterial_peak_errors`."""
-        return arterial_peak_errors(
+    def peak_finding(self, peak_blood_mM: float, b1: float) -> Finding:
+        """How far the arterial peak can be off; see `arterial_peak_finding`."""
+        errors = arterial_peak_errors(
             peak_blood_mM,
             self.t10_blood_ms,
             self.relaxivity_per_s_mM,
             self.repetition_time_ms,
-            self.flip_angle_deg,
+            b1 * self.flip_angle_deg,
             self.echo_time_ms,
+        )
+        if np.isnan(self.echo_time_ms):
+            errors = dataclasses.replace(errors, uncorrected_r2star=np.nan)
+        return arterial_peak_finding(
+            errors, self.settings.r2star_per_s_mM, self.maps.b1 is not None or self.settings.b1 != 1.0
+        )
+
+    def signal_ratio(self, blood_b1: float, tissue: Tissue) -> float:
+        """Signal of blood over that of marrow before contrast, as the signal equation predicts it."""
+        blood, water = (
+            float(spgr_signal(protons, 1000.0 / t10_ms, self.repetition_time_ms, self.flip_angle_deg, b1))
+            for protons, t10_ms, b1 in (
+                (1.0, self.t10_blood_ms, blood_b1),
+                (_MARROW_PROTONS, float(tissue.t10_ms), float(tissue.b1)),
+            )
+        )
+        if not np.any(tissue.fat_fraction):
+            return blood / water
+        return blood / float(
+            water_fat_signal(
+                _MARROW_PROTONS,
+                tissue.fat_fraction,
+                1000.0 / float(tissue.t10_ms),
+                self.settings.t1_fat_ms,
+                self.repetition_time_ms,
+                self.flip_angle_deg,
+                self.echo_time_ms,
+                self.field_strength_T,
+                tissue.b1,
+            )
         )
 
     def baseline(self, signal: npt.NDArray[np.floating]) -> FloatArray:
@@ -267,5 +302,5 @@ class Conversion:
             self.flip_angle_deg,
             b1=b1,
             r2star_per_s_mM=self.settings.r2star_per_s_mM,
-            echo_time_ms=self.echo_time_ms,
+            echo_time_ms=self.echo_time_ms if self.settings.r2star_per_s_mM > 0 else 0.0,
         )

@@ -28,13 +28,13 @@ from .kinetics import (
     TwoCompartmentExchange,
     aif_findings,
     arrival_time_s,
-    arterial_peak_finding,
     baseline_frame_count,
     describe_curves,
     fit_delay,
     pick_arterial_voxels,
     plasma_from_blood,
     population_plasma,
+    population_sampling_finding,
     protocol_findings,
     scaled_to_tail,
 )
@@ -55,6 +55,7 @@ from .series import DynamicSeries, FloatArray, Progress, Sourced, TissueMaps
 from .settings import ModelSettings, Settings
 
 _CHUNK_VOXELS = 8192
+_SLOW_CHUNK_VOXELS = 1024
 _MISSING_SHARE = 0.1  # of the frames; a curve that lacks more has no estimate
 
 
@@ -116,7 +117,10 @@ def analyze(
     conversion = Conversion.of(used, settings.conversion, maps, baseline_frames)
     tissue = conversion.of_voxels(voxels)
     used |= sources_of(tissue, maps)
-    model_input = _model_input(times_s, input_signal, conversion, conversion.of_voxels(input_voxels), rois, settings)
+    beside = _MeanTissue.of(voxel_signal[whole], tissue[whole]) if whole.any() else None
+    model_input = _model_input(
+        times_s, input_signal, conversion, conversion.of_voxels(input_voxels), beside, rois, settings
+    )
     model = _model(times_s, model_input.input_mM, settings.model)
 
     delayed = functools.cache(model.with_delay)
@@ -351,6 +355,18 @@ def _baseline(artery_signal: FloatArray, settings: Settings) -> tuple[int, Sourc
 
 
 @dataclass(frozen=True)
+class _MeanTissue:
+    """Mean signal and median constants of all analyzed voxels."""
+
+    signal: FloatArray
+    constants: Tissue
+
+    @classmethod
+    def of(cls, signal: npt.NDArray[np.float32], constants: Tissue) -> _MeanTissue:
+        return cls(signal.mean(axis=0, dtype=float), constants.median())
+
+
+@dataclass(frozen=True)
 class _ModelInput:
     """The input of the model and what it was made of.
 
@@ -372,7 +388,8 @@ def _model_input(
     times_s: FloatArray,
     signal: npt.NDArray[np.float32],
     conversion: Conversion,
-    tissue: Tissue,
+    blood: Tissue,
+    beside: _MeanTissue | None,
     rois: VertebralRois,
     settings: Settings,
 ) -> _ModelInput:
@@ -382,11 +399,9 @@ def _model_input(
     mean_signal = signal.mean(axis=0, dtype=float)
     if not conversion.baseline(mean_signal) > 0:
         raise InputError(f"the signal of the {kind} segment {name!r} is not positive before contrast")
-    tissue = tissue.median()
-    if by_reference:
-        measured = conversion.reference(mean_signal, tissue)
-    else:
-        measured = conversion.blood(mean_signal, float(tissue.b1))
+    constants = blood.median()
+    b1 = float(constants.b1)
+    measured = conversion.reference(mean_signal, constants) if by_reference else conversion.blood(mean_signal, b1)
     if not np.isfinite(measured).all():
         frames = ", ".join(str(i + 1) for i in np.flatnonzero(~np.isfinite(measured))[:5])
         raise InputError(
@@ -402,24 +417,51 @@ def _model_input(
     if by_reference:
         return _ModelInput(measured, None, measured, arrival_s)
     dose = chosen.dose_mmol_per_kg
-    findings = aif_findings(times_s, measured, conversion.baseline_frames, arrival_s, dose_mmol_per_kg=dose)
+    findings = aif_findings(
+        times_s,
+        measured,
+        conversion.baseline_frames,
+        arrival_s,
+        dose_mmol_per_kg=dose,
+        **_beside_artery(times_s, mean_signal, b1, beside, conversion),
+    )
     if chosen.aif == "measured" and settings.conversion.conversion == "exact":
-        findings.append(arterial_peak_finding(conversion.peak_errors(float(measured.max()))))
+        findings.append(conversion.peak_finding(float(measured.max()), b1))
+    if chosen.aif != "measured":
+        findings.append(population_sampling_finding(times_s, chosen.aif, arrival_s))
     if chosen.aif == "measured":
-        blood = measured
-        plasma = plasma_from_blood(blood, conversion.hematocrit)
+        blood_mM = measured
+        plasma = plasma_from_blood(blood_mM, conversion.hematocrit)
     elif chosen.aif_scale == "tail":
         try:
-            blood = scaled_to_tail(times_s, measured, chosen.aif, arrival_s)[0]
+            blood_mM = scaled_to_tail(times_s, measured, chosen.aif, arrival_s)[0]
         except ValueError as error:
             raise InputError(
                 f"the population curve cannot be scaled to the tail of the measured one: {error}"
             ) from error
-        plasma = plasma_from_blood(blood, conversion.hematocrit)
+        plasma = plasma_from_blood(blood_mM, conversion.hematocrit)
     else:
         plasma = population_plasma(chosen.aif, times_s, arrival_s, conversion.hematocrit, dose)
-        blood = plasma * (1.0 - conversion.hematocrit)
-    return _ModelInput(plasma, blood, measured, arrival_s, tuple(findings))
+        blood_mM = plasma * (1.0 - conversion.hematocrit)
+    return _ModelInput(plasma, blood_mM, measured, arrival_s, tuple(findings))
+
+
+def _beside_artery(
+    times_s: FloatArray,
+    blood_signal: FloatArray,
+    blood_b1: float,
+    tissue: _MeanTissue | None,
+    conversion: Conversion,
+) -> dict[str, float]:
+    """What the tissue tells of the artery: order of arrival, and the signal before contrast as found and predicted."""
+    if tissue is None:
+        return {}
+    told = {
+        "tissue_arrival_s": arrival_time_s(times_s, conversion.tissue(tissue.signal, tissue.constants)),
+        "baseline_signal_ratio": float(conversion.baseline(blood_signal) / conversion.baseline(tissue.signal)),
+        "predicted_signal_ratio": conversion.signal_ratio(blood_b1, tissue.constants),
+    }
+    return {name: value for name, value in told.items() if np.isfinite(value)}
 
 
 def _model(times_s: FloatArray, input_mM: FloatArray, chosen: ModelSettings) -> Model:
@@ -511,9 +553,11 @@ def _fit_voxels(
     values: dict[str, npt.NDArray[Any]] = {q.name: np.full(count, np.nan) for q in (*parameters, *DESCRIPTIVE)}
     status = np.full(count, FitStatus.CONVERSION_INVALID, dtype=np.uint8)
     known_s = np.unique(delays_s[np.isfinite(delays_s)])
-    for start in range(0, count, _CHUNK_VOXELS):
+    slow = chosen.delay == "voxel" or isinstance(model, TwoCompartmentExchange)
+    size = _SLOW_CHUNK_VOXELS if slow else _CHUNK_VOXELS
+    for start in range(0, count, size):
         _step(report, 0.4 + 0.55 * start / count, "Fitting voxels")
-        part = slice(start, start + _CHUNK_VOXELS)
+        part = slice(start, start + size)
         signal = voxel_signal[part]
         concentration = conversion.tissue(signal, tissue[part])
         usable = _usable(concentration)

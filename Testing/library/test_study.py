@@ -360,6 +360,71 @@ class Incomplete(unittest.TestCase):
         np.testing.assert_allclose(result.vertebrae["ktrans_per_min"], self.truth, rtol=0.013)
 
 
+class Findings(unittest.TestCase):
+    """What is checked of artery and protocol reaches findings and warnings."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.phantom = small_phantom(snr=None)
+        cls.segments = cls.phantom.segments
+        cls.aorta = cls.segments["aorta"]
+
+    def found(self, series=None, **groups):
+        result = analyze(series or self.phantom.series(), self.segments, from_dict(groups))
+        warnings = " ".join(result.warnings)
+        for finding in result.findings:
+            self.assertEqual(finding.message in warnings, finding.grade != "ok", finding.message)
+        grades = {}
+        for finding in result.findings:
+            grades.setdefault(finding.topic, []).append(finding.grade)
+        return grades, " ".join(finding.message for finding in result.findings)
+
+    def test_a_plain_study_passes_each_check(self):
+        grades, _ = self.found()
+        self.assertEqual(
+            set(grades),
+            {
+                *("frame time", "start of the series", "baseline length", "duration", "flip angle", "inflow"),
+                *("arterial conversion", "arterial peak", "arterial wash-out", "arterial baseline", "arterial sign"),
+                "order of arrival",
+            },
+        )
+        self.assertEqual(len(grades["arterial peak"]), 2)  # its height, and what B1 and r2* do to it
+        self.assertEqual({grade for each in grades.values() for grade in each}, {"ok", "warning"})
+        self.assertEqual([topic for topic, each in grades.items() if "warning" in each], ["duration"])
+
+    def test_blood_that_flows_in_bright(self):
+        """A gain leaves the concentration as it is."""
+        series = self.phantom.series()
+        bright = [np.where(self.aorta, 2.0 * frame, frame) for frame in series.frames]
+        grades, message = self.found(dataclasses.replace(series, frames=bright))
+        self.assertEqual(grades["inflow"], ["warning"])
+        self.assertRegex(message, r"blood is (1\.9|2\.0)\d times as bright")
+
+    def test_tissue_before_the_artery(self):
+        late = dataclasses.replace(self.phantom, arrival_s=45.0)
+        frames = zip(self.phantom.series().frames, late.series().frames, strict=True)
+        series = dataclasses.replace(self.phantom.series(), frames=[np.where(self.aorta, b, a) for a, b in frames])
+        self.assertEqual(self.found(series)[0]["order of arrival"], ["warning"])
+
+    def test_peak_of_the_artery(self):
+        known = dict(self.phantom.series().acquisition)
+        del known["echo_time_ms"]
+        blind = dataclasses.replace(self.phantom.series(), acquisition=known)
+        self.assertIn("what r2* does to it is unknown", self.found(blind)[1])
+        _, message = self.found(conversion={"r2star_per_s_mM": 3.0})
+        self.assertIn("r2* is corrected for with 3 /s/mM", message)
+        _, plain = self.found()
+        self.assertRegex(plain, r"10 % too low would change the measured arterial peak by -1[89] %")  # test_findings
+        self.assertNotIn("arterial peak by", self.found(arterial_input={"aif": "parker"})[1])
+
+    def test_population_input_that_the_frames_do_not_resolve(self):
+        coarse = small_phantom(snr=None, frame_time_s=5.0, duration_s=300.0)
+        result = analyze(coarse.series(), coarse.segments, from_dict({"arterial_input": {"aif": "fritz-hansen"}}))
+        self.assertRegex(" ".join(result.warnings), "the fritz-hansen input changes a Ktrans of 0.3 /min by")
+        self.assertEqual(self.found(arterial_input={"aif": "parker"})[0]["population input"], ["ok"])
+
+
 class Refusals(unittest.TestCase):
     def setUp(self):
         self.phantom = small_phantom(snr=None)
