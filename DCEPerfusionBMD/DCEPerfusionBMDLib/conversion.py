@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .errors import InputError
 from .kinetics import (
+    POPULATION_INPUTS,
     Finding,
     agent_names,
     arterial_peak_errors,
@@ -90,6 +91,22 @@ def resolve_constants(series: DynamicSeries, settings: Settings, maps: TissueMap
         raise InputError("the series does not tell its echo time, which r2* and fat need; give --echo-time-ms")
     if with_fat and field_strength is None:
         raise InputError("the series does not tell its field strength, which fat needs; give --field-strength-T")
+    exact = conversion.conversion == "exact"
+    for name, enters in (
+        ("b1", exact and maps.b1 is None),
+        ("r2star_per_s_mM", exact and conversion.r2star_per_s_mM > 0),
+        ("fat_fraction", with_fat and maps.fat_fraction is None),
+        ("t1_fat_ms", with_fat),
+    ):
+        if enters:
+            used[name] = Sourced(getattr(conversion, name), settings.origin("conversion", name))
+    chosen = settings.arterial_input
+    if not by_reference and chosen.aif != "measured":
+        used["aif"] = Sourced(chosen.aif, POPULATION_INPUTS[chosen.aif].citation)
+        if chosen.aif_scale == "dose":
+            used["dose_mmol_per_kg"] = Sourced(
+                chosen.dose_mmol_per_kg, settings.origin("arterial_input", "dose_mmol_per_kg")
+            )
     if not by_reference:
         used["hematocrit"] = Sourced(conversion.hematocrit, settings.origin("conversion", "hematocrit"))
     return used

@@ -52,10 +52,11 @@ from .result import (
 )
 from .roi import Region, VertebralRois, build_rois
 from .series import DynamicSeries, FloatArray, Progress, Sourced, TissueMaps
-from .settings import ModelSettings, Settings
+from .settings import ModelSettings, Settings, unread_warnings
 
 _CHUNK_VOXELS = 8192
 _SLOW_CHUNK_VOXELS = 1024
+_LEAST_VP = 1e-3  # of the exchange model, which needs some plasma
 _MISSING_SHARE = 0.1  # of the frames; a curve that lacks more has no estimate
 
 
@@ -178,6 +179,7 @@ def analyze(
         warnings=(
             *series.warnings,
             *(finding.message for finding in findings if finding.grade != "ok"),
+            *unread_warnings(settings),
             *constant_warnings(used, settings, tissue),
             *rois.warnings,
             *(motion.warnings() if motion is not None else ()),
@@ -477,7 +479,8 @@ def _model(times_s: FloatArray, input_mM: FloatArray, chosen: ModelSettings) -> 
     if chosen.model == "patlak":
         return Patlak(times_s, input_mM, ktrans, vp)
     if chosen.model == "exchange":
-        return TwoCompartmentExchange(times_s, input_mM)
+        vp = (min(_LEAST_VP, 0.1 * chosen.vp_max), chosen.vp_max)
+        return TwoCompartmentExchange(times_s, input_mM, vp_bounds=vp, ve_bounds=ve)
     if chosen.model == "reference-region":
         known = chosen.reference_ktrans_per_min
         return ReferenceRegion(times_s, input_mM, reference_ktrans_per_min=np.nan if known is None else known)

@@ -62,6 +62,25 @@ class Result(unittest.TestCase):
         self.assertEqual(self.result.used["relaxivity_per_s_mM"].value, 6.3)
         self.assertEqual(sum("not measured but assumed" in warning for warning in self.result.warnings), 3)
 
+    def test_constants_that_enter_only_sometimes(self):
+        def used(**groups):
+            return analyze(self.phantom.series(), self.segments, from_dict(groups)).used
+
+        plain = {"b1", "r2star_per_s_mM", "fat_fraction", "t1_fat_ms", "dose_mmol_per_kg", "aif"} & set(
+            self.result.used
+        )
+        self.assertEqual(plain, {"b1"})
+        self.assertEqual(used(conversion={"r2star_per_s_mM": 3.0})["r2star_per_s_mM"], Sourced(3.0, "user"))
+        fat = used(conversion={"fat_fraction": 0.2, "t10_tissue_ms": 900.0, "b1": 0.97})
+        self.assertEqual(fat["fat_fraction"], Sourced(0.2, "user"))
+        self.assertEqual(fat["t1_fat_ms"], Sourced(300.0, "default"))
+        self.assertEqual(fat["b1"], Sourced(0.97, "user"))
+        parker = used(arterial_input={"aif": "parker"})
+        self.assertEqual(parker["aif"], Sourced("parker", "Parker GJM et al., Magn Reson Med 2006;56:993-1000"))
+        self.assertEqual(parker["dose_mmol_per_kg"], Sourced(0.1, "default"))
+        self.assertNotIn("dose_mmol_per_kg", used(arterial_input={"aif": "parker", "aif_scale": "tail"}))
+        self.assertNotIn("b1", used(conversion={"conversion": "linear"}))
+
     def test_settings_of_the_user_win(self):
         settings = from_dict({"conversion": {"t10_tissue_ms": 600.0}, "acquisition": {"baseline_frames": 5}})
         result = analyze(self.phantom.series(), self.segments, settings)
@@ -134,6 +153,15 @@ class Options(unittest.TestCase):
                 column = name if name in ("ve", "vp") else f"{name}_per_min"
                 self.assertTrue(np.isfinite(result.vertebrae[column]).all(), (model, name))
 
+    def test_bounds_of_the_exchange_model(self):
+        free, narrow = (
+            self.analyze(model={"model": "exchange", "vp_max": vp_max, "ve_max": ve_max})
+            for vp_max, ve_max in ((1.0, 1.0), (0.02, 0.12))
+        )
+        self.assertGreater(max(free.vertebrae["ve"] + free.vertebrae["vp"]), 0.13)
+        self.assertLessEqual(max(narrow.vertebrae["vp"]), 0.02)
+        self.assertLessEqual(max(narrow.vertebrae["ve"]), 0.12)
+
     def test_reference_region_needs_muscle_and_no_artery(self):
         """The muscle of the phantom has a Ktrans of 0.08 /min; the literature's T1 of muscle is the phantom's."""
         muscle = self.phantom.labels == list(TISSUES).index("muscle")
@@ -165,6 +193,8 @@ class Options(unittest.TestCase):
                 result = analyze(series, self.segments, from_dict({"model": delay}))
                 np.testing.assert_allclose(result.vertebrae["delay_s"], 4.0, atol=0.15)
                 np.testing.assert_allclose(result.vertebrae["ktrans_median_per_min"], self.truth, rtol=0.03)
+        idle = analyze(series, self.segments, from_dict({"model": {"delay_max_s": 9.0}}))
+        self.assertIn("delay_max_s = 9.0 has no effect: no delay is fitted", idle.warnings)
         none = analyze(series, self.segments)
         self.assertGreater(np.abs(np.array(none.vertebrae["ktrans_median_per_min"]) / self.truth - 1.0).min(), 0.1)
         with self.assertRaisesRegex(InputError, "choose 'given'"):
