@@ -5,7 +5,13 @@ import unittest
 
 import numpy as np
 from DCEPerfusionBMDLib.errors import Cancelled, InputError
-from DCEPerfusionBMDLib.kinetics import FitStatus
+from DCEPerfusionBMDLib.kinetics import (
+    FitStatus,
+    parker_blood_concentration,
+    spgr_signal,
+    tofts_concentration,
+    water_fat_signal,
+)
 from DCEPerfusionBMDLib.phantom import LEVELS, TISSUES
 from DCEPerfusionBMDLib.series import DynamicSeries, Sourced, TissueMaps, on_grid_of
 from DCEPerfusionBMDLib.settings import from_dict
@@ -388,6 +394,207 @@ class Incomplete(unittest.TestCase):
         result = analyze(series, drawn, from_dict({"arterial_input": {"aif_pick": "best"}}))
         self.assertEqual(result.baseline_frames, self.whole.baseline_frames)
         np.testing.assert_allclose(result.vertebrae["ktrans_per_min"], self.truth, rtol=0.013)
+
+
+class Blocks:
+    """Two vertebrae, muscle and aorta as blocks of 4 x 4 x 4 voxels, with B1, r2* or fat, and with late tissue.
+
+    Ktrans and kep per minute, vp, delay and T1 (that of the water where there is fat); r2* darkens blood as well.
+    """
+
+    TISSUES = {  # noqa: RUF012
+        "L1": (0.60, 2.4, 0.0, 2.0, 700.0),
+        "L2": (0.30, 1.5, 0.0, 5.0, 700.0),
+        "psoas": (0.08, 0.7, 0.0, 0.0, 1100.0),
+    }
+    PROTOCOL = (4.0, 25.0)
+    TE_MS, FIELD_T, R1, HEMATOCRIT, ARRIVAL_S, BLOOD_T1_MS = 1.2, 1.5, 4.5, 0.4, 21.0, 1500.0
+
+    def __init__(self, b1=1.0, r2star=0.0, fat_fraction=0.0, **tissues):
+        self.tissues = {**self.TISSUES, **tissues}
+        self.times_s = np.arange(0.0, 240.0, 1.5)
+        self.fine_s = np.arange(0.0, 240.0, 0.1)
+        self.blood_mM = parker_blood_concentration((self.fine_s - self.ARRIVAL_S) / 60.0)
+        self.tissue_mM, signals = {}, {}
+        for name, (ktrans, kep, vp, delay_s, t1_ms) in self.tissues.items():
+            late = parker_blood_concentration((self.fine_s - self.ARRIVAL_S - delay_s) / 60.0) / (1 - self.HEMATOCRIT)
+            fat = fat_fraction if name != "psoas" else 0.0
+            self.tissue_mM[name] = tofts_concentration(self.fine_s, late, ktrans, kep, vp)
+            in_water = self.tissue_mM[name] / (1 - fat)
+            rates = 1000.0 / t1_ms + self.R1 * in_water
+            signal = water_fat_signal(500.0, fat, rates, 300.0, *self.PROTOCOL, self.TE_MS, self.FIELD_T, b1)
+            signals[name] = signal * np.exp(-self.TE_MS / 1000.0 * r2star * in_water)
+        blood = spgr_signal(800.0, 1000.0 / self.BLOOD_T1_MS + self.R1 * self.blood_mM, *self.PROTOCOL, b1)
+        signals["aorta"] = blood * np.exp(-self.TE_MS / 1000.0 * r2star * self.blood_mM)
+        self.signals = {name: np.interp(self.times_s, self.fine_s, signal) for name, signal in signals.items()}
+        self.masks = {}
+        volumes = np.ones((self.times_s.size, 4, 4, 16))
+        for n, (name, signal) in enumerate(self.signals.items()):
+            self.masks[name] = np.zeros((4, 4, 16), dtype=bool)
+            self.masks[name][:, :, 4 * n : 4 * n + 4] = True
+            volumes[:, :, :, 4 * n : 4 * n + 4] = signal[:, None, None, None]
+        self.series = DynamicSeries(list(volumes), self.times_s, np.eye(4))
+
+    def analyze(self, maps=None, series=None, segments=("L1", "L2", "aorta"), conversion=None, **groups):
+        known = {
+            "t10_tissue_ms": 700.0,
+            "t10_blood_ms": self.BLOOD_T1_MS,
+            "relaxivity_per_s_mM": self.R1,
+            "hematocrit": self.HEMATOCRIT,
+        }
+        acquisition = {
+            "repetition_time_ms": self.PROTOCOL[0],
+            "flip_angle_deg": self.PROTOCOL[1],
+            "echo_time_ms": self.TE_MS,
+            "field_strength_T": self.FIELD_T,
+        }
+        settings = {
+            "acquisition": acquisition,
+            "conversion": known | (conversion or {}),
+            "regions": {"margin_mm": 0.0},
+            **groups,
+        }
+        masks = {name: self.masks[name] for name in segments}
+        return analyze(series or self.series, masks, from_dict(settings), maps=maps)
+
+    def everywhere(self, **values):
+        return np.select([self.masks[name] for name in values], list(values.values()), np.nan)
+
+
+class Known(unittest.TestCase):
+    """Every step of the study against a series that was made with its truth."""
+
+    def check(self, blocks, result, rtol=0.015, names=("L1", "L2")):
+        for n, name in enumerate(names):
+            ktrans, kep, _, delay_s, _ = blocks.tissues[name]
+            for column, truth in (("ktrans_per_min", ktrans), ("kep_per_min", kep), ("ve", ktrans / kep)):
+                np.testing.assert_allclose(result.vertebrae[column][n], truth, rtol=rtol, err_msg=f"{name} {column}")
+            self.assertAlmostEqual(result.vertebrae["delay_s"][n], delay_s, delta=0.2)
+            inside = blocks.masks[name]
+            np.testing.assert_allclose(result.maps["ktrans"].values[inside], ktrans, rtol=rtol)
+            measured = np.array(result.curves_table()[f"{name}_measured_mM"])
+            truth = np.interp(blocks.times_s, blocks.fine_s, blocks.tissue_mM[name])
+            np.testing.assert_allclose(measured, truth, atol=0.005 * truth.max())
+        found = np.array(result.curves_table()["aif_blood_mM"])
+        truth = np.interp(blocks.times_s, blocks.fine_s, blocks.blood_mM)
+        np.testing.assert_allclose(found, truth, atol=0.005 * truth.max())
+
+    def test_b1_and_r2star(self):
+        blocks = Blocks(b1=0.9, r2star=6.0)
+        chosen = {"r2star_per_s_mM": 6.0}
+        by_number = blocks.analyze(conversion={**chosen, "b1": 0.9}, model={"delay": "region"})
+        by_map = blocks.analyze(TissueMaps(b1=np.full((4, 4, 16), 0.9)), conversion=chosen, model={"delay": "region"})
+        for result in (by_number, by_map):
+            self.check(blocks, result)
+
+    def test_fat_and_b1(self):
+        tissues = {name: (*Blocks.TISSUES[name][:4], 900.0) for name in ("L1", "L2")}
+        blocks = Blocks(b1=0.9, fat_fraction=0.4, **tissues)
+        conversion = {"b1": 0.9, "fat_fraction": 0.4, "t10_tissue_ms": 900.0}
+        self.check(blocks, blocks.analyze(conversion=conversion, model={"delay": "region"}))
+
+    def test_delay_of_each_voxel(self):
+        blocks = Blocks()
+        result = blocks.analyze(model={"delay": "voxel"})
+        self.check(blocks, result)
+        for name, truth in (("L1", 2.0), ("L2", 5.0)):
+            np.testing.assert_allclose(result.maps["delay"].values[blocks.masks[name]], truth, atol=0.2)
+        for delay in ("voxel", "region"):
+            bounded = blocks.analyze(model={"delay": delay, "delay_max_s": 3.0})
+            self.assertEqual(bounded.vertebrae["delay_s"][1], 3.0)
+        bounded = blocks.analyze(model={"delay": "voxel", "delay_min_s": 3.0})
+        np.testing.assert_array_equal(bounded.maps["delay"].values[blocks.masks["L1"]], 3.0)
+
+    def test_plasma_volume_and_bounds(self):
+        blocks = Blocks(L1=(0.3, 1.5, 0.08, 0.0, 700.0), L2=(0.2, 0.001, 0.05, 0.0, 700.0))
+        extended = blocks.analyze(model={"model": "extended-tofts"}).vertebrae
+        np.testing.assert_allclose(extended["vp"][0], 0.08, rtol=0.03)
+        np.testing.assert_allclose(extended["ktrans_per_min"][0], 0.3, rtol=0.02)
+        patlak = blocks.analyze(model={"model": "patlak"}).vertebrae
+        np.testing.assert_allclose([patlak["ktrans_per_min"][1], patlak["vp"][1]], [0.2, 0.05], rtol=0.03)
+        for model in ("tofts", "extended-tofts", "patlak"):
+            bounded = blocks.analyze(model={"model": model, "ktrans_max_per_min": 0.03}).vertebrae
+            np.testing.assert_allclose(bounded["ktrans_per_min"], 0.03, rtol=1e-6)
+            self.assertEqual(list(bounded["status"]), ["at bound"] * 2)
+            self.assertEqual(list(bounded["at_bound_share"]), [1.0] * 2)
+        for model in ("extended-tofts", "patlak"):
+            bounded = blocks.analyze(model={"model": model, "vp_max": 0.02}).vertebrae
+            np.testing.assert_allclose(bounded["vp"], 0.02, rtol=1e-6)
+
+    def test_reference_tissue_by_its_t1_in_the_map(self):
+        blocks = Blocks(L1=(0.6, 2.4, 0.0, 0.0, 700.0), L2=(0.3, 1.5, 0.0, 0.0, 700.0))
+        maps = TissueMaps(t1_ms=blocks.everywhere(L1=700.0, L2=700.0, psoas=1100.0))
+        model = {"model": "reference-region"}
+        by_map = blocks.analyze(maps, segments=("L1", "L2", "psoas"), model=model).vertebrae
+        np.testing.assert_allclose(by_map["relative_ktrans"], [7.5, 3.75], rtol=0.02)
+        number = {"t10_reference_ms": 1100.0}
+        by_number = blocks.analyze(segments=("L1", "L2", "psoas"), conversion=number, model=model).vertebrae
+        np.testing.assert_allclose(by_number["relative_ktrans"], by_map["relative_ktrans"], rtol=1e-6)
+
+    def test_quality_of_the_fit(self):
+        """As defined by Hurvich and Tsai 1989, of the curves that the result shows; three parameters with the noise."""
+        result = Blocks().analyze()
+        curves = result.curves_table()
+        for n, name in enumerate(("L1", "L2")):
+            measured, fitted = np.array(curves[f"{name}_measured_mM"]), np.array(curves[f"{name}_fitted_mM"])
+            squares, count, k = np.sum((measured - fitted) ** 2), measured.size, 3
+            spread = np.sum((measured - measured.mean()) ** 2)
+            aicc = count * np.log(squares / count) + 2 * k + 2 * k * (k + 1) / (count - k - 1)
+            self.assertAlmostEqual(result.vertebrae["r_squared"][n], 1 - squares / spread, places=9)
+            self.assertAlmostEqual(result.vertebrae["aicc"][n], aicc, places=5)
+            self.assertAlmostEqual(result.vertebrae["rmse_mM"][n], np.sqrt(squares / count), places=9)
+            self.assertEqual(result.vertebrae["frames_used"][n], count)
+
+    def test_region_that_is_dark_before_contrast(self):
+        blocks = Blocks()
+        frames = [f - 1e3 * blocks.masks["L2"] * (t < 20) for t, f in enumerate(blocks.series.frames)]
+        result = blocks.analyze(series=dataclasses.replace(blocks.series, frames=frames))
+        self.assertEqual(list(result.vertebrae["status"]), ["fitted", "no baseline"])
+        self.assertEqual(result.vertebrae["failed_share"], [0.0, 1.0])
+        np.testing.assert_array_equal(result.maps["status"].values[blocks.masks["L2"]], FitStatus.NO_BASELINE)
+        self.assertIn(
+            "L2: the fit of the mean curve is not plain: the signal before contrast", " ".join(result.warnings)
+        )
+
+    def test_dose_reaches_the_check_of_the_peak(self):
+        messages = [f.message for f in Blocks().analyze(arterial_input={"dose_mmol_per_kg": 0.2}).findings]
+        self.assertRegex(" ".join(messages), "4 to 30 mM plausible for this dose")
+
+    def test_descriptive_table(self):
+        """Each column from the signal and the true concentrations, with numpy alone."""
+        blocks = Blocks()
+        measured = blocks.analyze()
+        population = blocks.analyze(arterial_input={"aif": "parker"})
+        table, times_s, arrival_s = measured.descriptive, blocks.times_s, measured.arrival_s
+        self.assertAlmostEqual(arrival_s, blocks.ARRIVAL_S, delta=0.5)
+        for n, name in enumerate(("L1", "L2")):
+            signal = blocks.signals[name]
+            rise = 100.0 * (signal / signal[0] - 1.0)
+            smooth = np.convolve(np.pad(rise, 1, mode="edge"), np.ones(3) / 3.0, mode="valid")
+            last = (rise[-1] + rise[-2]) / 2.0
+            top = int(np.argmax(smooth))
+            level = [np.interp(share * smooth[top], rise[: top + 1], times_s[: top + 1]) for share in (0.1, 0.9)]
+            peak_s = times_s[top] - arrival_s
+            wash_out = (last - smooth[top]) / (times_s[-1] - times_s[top])
+            expected = {
+                "emax_percent": smooth[top],
+                "eslope_percent_per_s": 0.8 * smooth[top] / (level[1] - level[0]),
+                "max_slope_percent_per_s": np.diff(rise).max() / 1.5,
+                "time_to_peak_s": peak_s,
+                "wash_in_slope_percent_per_s": smooth[top] / peak_s,
+                "wash_out_slope_percent_per_s": wash_out,
+                "ser": np.interp(arrival_s + 60.0, times_s, smooth) / last,
+            }
+            for column, truth in expected.items():
+                np.testing.assert_allclose(table[column][n], truth, rtol=1e-3, err_msg=f"{name} {column}")
+            for seconds in (60, 90, 180):
+                within = (blocks.fine_s >= arrival_s) & (blocks.fine_s <= arrival_s + seconds)
+                area, of_blood = (0.1 * values[within].sum() for values in (blocks.tissue_mM[name], blocks.blood_mM))
+                np.testing.assert_allclose(table[f"iauc{seconds}_mM_s"][n], area, rtol=0.01)
+                if seconds == 60:
+                    for result in (measured, population):
+                        np.testing.assert_allclose(result.descriptive["iaugc60"][n], area / of_blood, rtol=0.03)
+            self.assertEqual(table["curve_type"][n], "D")
 
 
 class Findings(unittest.TestCase):
