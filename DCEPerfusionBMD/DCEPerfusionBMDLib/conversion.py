@@ -11,9 +11,11 @@ import numpy.typing as npt
 
 from .errors import InputError
 from .kinetics import (
-    ArterialPeakErrors,
+    POPULATION_INPUTS,
+    Finding,
     agent_names,
     arterial_peak_errors,
+    arterial_peak_finding,
     blood_t1_ms,
     concentration_from_signal,
     concentration_from_signal_with_fat,
@@ -22,10 +24,14 @@ from .kinetics import (
     muscle_t1_ms,
     opposed_phase_warning,
     relaxivity_per_s_mM,
+    spgr_signal,
     t1_from_flip_angles,
+    water_fat_signal,
 )
 from .series import DynamicSeries, FlipAngleSeries, FloatArray, Sourced, TissueMaps, on_grid_of
 from .settings import ConversionSettings, Settings
+
+_MARROW_PROTONS = 0.63  # that are seen, per those of blood; assumed, trabeculae hold none
 
 
 def resolve_constants(series: DynamicSeries, settings: Settings, maps: TissueMaps) -> dict[str, Sourced]:
@@ -50,6 +56,8 @@ def resolve_constants(series: DynamicSeries, settings: Settings, maps: TissueMap
 
     conversion = settings.conversion
     by_reference = settings.model.model == "reference-region"
+    with_fat = conversion.fat_fraction > 0 or maps.fat_fraction is not None
+    _check_fat(conversion, maps, with_fat)
     needed: dict[str, Callable[[float], tuple[float, str] | None]] = {}
     if maps.t1_ms is None:
         needed["t10_tissue_ms"] = marrow_t1_ms
@@ -79,15 +87,51 @@ def resolve_constants(series: DynamicSeries, settings: Settings, maps: TissueMap
                 f"{', '.join(agent_names())}) and --field-strength-T"
             )
         used["relaxivity_per_s_mM"] = Sourced(known[0], f"assumed: {known[1]}")
-    with_fat = conversion.fat_fraction > 0 or maps.fat_fraction is not None
     needs_echo_time = conversion.r2star_per_s_mM > 0 or with_fat
     if needs_echo_time and "echo_time_ms" not in used:
         raise InputError("the series does not tell its echo time, which r2* and fat need; give --echo-time-ms")
     if with_fat and field_strength is None:
         raise InputError("the series does not tell its field strength, which fat needs; give --field-strength-T")
+    exact = conversion.conversion == "exact"
+    for name, enters in (
+        ("b1", exact and maps.b1 is None),
+        ("r2star_per_s_mM", exact and conversion.r2star_per_s_mM > 0),
+        ("fat_fraction", with_fat and maps.fat_fraction is None),
+        ("t1_fat_ms", with_fat),
+    ):
+        if enters:
+            used[name] = Sourced(getattr(conversion, name), settings.origin("conversion", name))
+    chosen = settings.arterial_input
+    if not by_reference and chosen.aif != "measured":
+        used["aif"] = Sourced(chosen.aif, POPULATION_INPUTS[chosen.aif].citation)
+        if chosen.aif_scale == "dose":
+            used["dose_mmol_per_kg"] = Sourced(
+                chosen.dose_mmol_per_kg, settings.origin("arterial_input", "dose_mmol_per_kg")
+            )
     if not by_reference:
         used["hematocrit"] = Sourced(conversion.hematocrit, settings.origin("conversion", "hematocrit"))
     return used
+
+
+def _check_fat(conversion: ConversionSettings, maps: TissueMaps, with_fat: bool) -> None:
+    """Refuse what does not go with a fat fraction."""
+    for refused, why in (
+        (
+            conversion.conversion == "linear",
+            "the linear conversion cannot allow for fat; choose --conversion exact, or leave the fat fraction out",
+        ),
+        (
+            conversion.r2star_per_s_mM > 0,
+            "r2* is not corrected for where there is fat; leave r2* or the fat fraction out",
+        ),
+        (
+            conversion.t10_tissue_ms is None and maps.t1_ms is None,
+            "with a fat fraction the T1 of the marrow's water is needed, which that of whole marrow is not; give "
+            "--t10-tissue-ms of the water (about 900 ms) or a T1 map of it",
+        ),
+    ):
+        if with_fat and refused:
+            raise InputError(why)
 
 
 def sources_of(tissue: Tissue, maps: TissueMaps) -> dict[str, Sourced]:
@@ -171,9 +215,9 @@ class Conversion:
     def of(
         cls, used: dict[str, Sourced], settings: ConversionSettings, maps: TissueMaps, baseline_frames: int
     ) -> Conversion:
-        """With the constants of `resolve_constants`."""
+        """With the constants of `resolve_constants`, NaN for those that are not known."""
         names = [item.name for item in dataclasses.fields(cls)[1:-2]]
-        known = {name: float(used[name].value) if name in used else 0.0 for name in names}
+        known = {name: float(used[name].value) if name in used else np.nan for name in names}
         return cls(baseline_frames, **known, settings=settings, maps=maps)
 
     def of_voxels(self, voxels: npt.NDArray[np.intp]) -> Tissue:
@@ -200,6 +244,7 @@ class Conversion:
         """Concentration in tissue, mM; with a fat fraction, that of the water times the share of water."""
         if not np.any(tissue.fat_fraction):
             return self._plain(signal, tissue.t10_ms, tissue.b1)
+        r2star = self.settings.r2star_per_s_mM
         in_water = concentration_from_signal_with_fat(
             signal,
             self.baseline(signal),
@@ -212,18 +257,49 @@ class Conversion:
             self.echo_time_ms,
             self.field_strength_T,
             tissue.b1,
+            **({"r2star_per_s_mM": r2star} if r2star > 0 else {}),
         )
         return (1.0 - np.asarray(tissue.fat_fraction)[..., np.newaxis]) * in_water
 
-    def peak_errors(self, peak_blood_mM: float) -> ArterialPeakErrors:
-        """How far the arterial peak can be off; see `arterial_peak_errors`."""
-        return arterial_peak_errors(
+    def peak_finding(self, peak_blood_mM: float, b1: float) -> Finding:
+        """How far the arterial peak can be off; see `arterial_peak_finding`."""
+        errors = arterial_peak_errors(
             peak_blood_mM,
             self.t10_blood_ms,
             self.relaxivity_per_s_mM,
             self.repetition_time_ms,
-            self.flip_angle_deg,
+            b1 * self.flip_angle_deg,
             self.echo_time_ms,
+        )
+        if np.isnan(self.echo_time_ms):
+            errors = dataclasses.replace(errors, uncorrected_r2star=np.nan)
+        return arterial_peak_finding(
+            errors, self.settings.r2star_per_s_mM, self.maps.b1 is not None or self.settings.b1 != 1.0
+        )
+
+    def signal_ratio(self, blood_b1: float, tissue: Tissue) -> float:
+        """Signal of blood over that of marrow before contrast, as the signal equation predicts it."""
+        blood, water = (
+            float(spgr_signal(protons, 1000.0 / t10_ms, self.repetition_time_ms, self.flip_angle_deg, b1))
+            for protons, t10_ms, b1 in (
+                (1.0, self.t10_blood_ms, blood_b1),
+                (_MARROW_PROTONS, float(tissue.t10_ms), float(tissue.b1)),
+            )
+        )
+        if not np.any(tissue.fat_fraction):
+            return blood / water
+        return blood / float(
+            water_fat_signal(
+                _MARROW_PROTONS,
+                tissue.fat_fraction,
+                1000.0 / float(tissue.t10_ms),
+                self.settings.t1_fat_ms,
+                self.repetition_time_ms,
+                self.flip_angle_deg,
+                self.echo_time_ms,
+                self.field_strength_T,
+                tissue.b1,
+            )
         )
 
     def baseline(self, signal: npt.NDArray[np.floating]) -> FloatArray:
@@ -244,7 +320,7 @@ class Conversion:
             self.flip_angle_deg,
             b1=b1,
             r2star_per_s_mM=self.settings.r2star_per_s_mM,
-            echo_time_ms=self.echo_time_ms,
+            echo_time_ms=self.echo_time_ms if self.settings.r2star_per_s_mM > 0 else 0.0,
         )
 
 

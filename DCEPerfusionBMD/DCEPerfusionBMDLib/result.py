@@ -163,6 +163,7 @@ def vertebrae_table(subject: str, rows: list[Row], model: Model, with_delay: boo
         _column(rows, "voxels_drawn", "Voxels drawn", "", "Voxels of the segment on the grid of the series."),
         _column(rows, "voxels_analyzed", "Voxels analyzed", "", "Voxels left after the margin."),
         _column(rows, "status", "Status", "", "Outcome of the fit of the mean curve."),
+        _column(rows, "frames_used", "Frames used", "", "Frames of the mean curve that have a concentration."),
     ]
     parameters = model_quantities(model)
     for q in parameters:
@@ -200,10 +201,13 @@ _DESCRIPTIVE_COLUMNS = (
     ("time_to_peak_s", "Time to peak", "s", TIME_TO_PEAK.description, TIME_TO_PEAK.name),
     ("wash_in_slope_percent_per_s", "Wash-in slope", "%/s", "Emax over the time to peak.", ""),
     ("wash_out_slope_percent_per_s", "Wash-out slope", "%/s", "Slope from the maximum to the last frame.", ""),
+    ("wash_out_percent_per_min", "Wash-out per minute", "%/min", "The same per minute.", ""),
     ("iauc60_mM_s", "IAUC60", "mmol/L s", IAUC60.description, IAUC60.name),
     ("iauc90_mM_s", "IAUC90", "mmol/L s", "Area under the concentration in the first 90 s after arrival.", ""),
     ("iauc180_mM_s", "IAUC180", "mmol/L s", "Area under the concentration in the first 180 s after arrival.", ""),
     ("iaugc60", "IAUGC60", "", "IAUC60 over that of the arterial blood.", ""),
+    ("iaugc90", "IAUGC90", "", "IAUC90 over that of the arterial blood.", ""),
+    ("iaugc180", "IAUGC180", "", "IAUC180 over that of the arterial blood.", ""),
     ("ser", "SER", "", "Enhancement 60 s after arrival over that of the last frame.", ""),
 )
 

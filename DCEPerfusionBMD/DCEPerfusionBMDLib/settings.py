@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,7 +65,12 @@ class ConversionSettings(_Checked):
     """From signal to contrast agent concentration."""
 
     t10_tissue_ms: float | None = _parameter(
-        None, "T1 of marrow before contrast; a literature value for the field strength when absent", "ms", 10.0, 10000.0
+        None,
+        "T1 of marrow before contrast, that of its water where there is fat (about 900 ms); without fat a literature "
+        "value for the field strength when absent",
+        "ms",
+        10.0,
+        10000.0,
     )
     t10_blood_ms: float | None = _parameter(
         None, "T1 of blood before contrast; a literature value for the field strength when absent", "ms", 10.0, 10000.0
@@ -207,6 +213,71 @@ class Settings:
     def origin(self, group: str, name: str) -> str:
         """Where the value of a parameter comes from: `user` or `default`."""
         return "user" if f"{group}.{name}" in self.given else "default"
+
+
+_BOUNDS = ("ktrans_min_per_min", "ktrans_max_per_min", "ve_min", "ve_max", "vp_max")
+_OF_THE_ARTERY = ("aif", "aif_scale", "aif_pick", "aif_segment", "dose_mmol_per_kg")
+_UNREAD: tuple[tuple[Callable[[Settings], bool], str, str, tuple[str, ...]], ...] = (
+    (lambda s: s.model.model == "tofts", "the Tofts model has no vp", "model", ("vp_max",)),
+    (lambda s: s.model.model == "patlak", "the Patlak model has no ve", "model", ("ve_min", "ve_max")),
+    (lambda s: s.model.model == "exchange", "the exchange model bounds Fp and PS itself", "model", _BOUNDS[:2]),
+    (lambda s: s.model.model == "linear-tofts", "the linear Tofts model has no bounds", "model", _BOUNDS),
+    (lambda s: s.model.model == "reference-region", "the reference-region model has its own bounds", "model", _BOUNDS),
+    (
+        lambda s: s.model.delay in ("none", "given"),
+        "no delay is fitted",
+        "model",
+        ("delay_min_s", "delay_max_s"),
+    ),
+    (
+        lambda s: s.model.model != "reference-region",
+        "only the reference-region model reads it",
+        "model",
+        ("reference_segment", "reference_ktrans_per_min"),
+    ),
+    (
+        lambda s: s.model.model != "reference-region",
+        "only the reference-region model reads it",
+        "conversion",
+        ("t10_reference_ms",),
+    ),
+    (
+        lambda s: s.model.model == "reference-region",
+        "the reference-region model has no artery",
+        "arterial_input",
+        _OF_THE_ARTERY,
+    ),
+    (
+        lambda s: s.model.model == "reference-region",
+        "the reference-region model has no artery",
+        "conversion",
+        ("t10_blood_ms", "hematocrit"),
+    ),
+    (
+        lambda s: s.arterial_input.aif == "measured" and s.model.model != "reference-region",
+        "the measured input is not scaled",
+        "arterial_input",
+        ("aif_scale",),
+    ),
+    (
+        lambda s: s.conversion.conversion == "linear",
+        "the linear conversion does not read it",
+        "conversion",
+        ("b1", "r2star_per_s_mM"),
+    ),
+)
+"""When, why, and of which group parameters are not read."""
+
+
+def unread_warnings(settings: Settings) -> list[str]:
+    """A sentence for each parameter that the user has set and the analysis does not read."""
+    return [
+        f"{name} = {value} has no effect: {why}"
+        for applies, why, group, names in _UNREAD
+        if applies(settings)
+        for name in names
+        if f"{group}.{name}" in settings.given and (value := getattr(getattr(settings, group), name)) is not None
+    ]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,13 +28,13 @@ from .kinetics import (
     TwoCompartmentExchange,
     aif_findings,
     arrival_time_s,
-    arterial_peak_finding,
     baseline_frame_count,
     describe_curves,
     fit_delay,
     pick_arterial_voxels,
     plasma_from_blood,
     population_plasma,
+    population_sampling_finding,
     protocol_findings,
     scaled_to_tail,
 )
@@ -51,9 +52,12 @@ from .result import (
 )
 from .roi import Region, VertebralRois, build_rois
 from .series import DynamicSeries, FloatArray, Progress, Sourced, TissueMaps
-from .settings import ModelSettings, Settings
+from .settings import ModelSettings, Settings, unread_warnings
 
 _CHUNK_VOXELS = 8192
+_SLOW_CHUNK_VOXELS = 1024
+_LEAST_VP = 1e-3  # of the exchange model, which needs some plasma
+_MISSING_SHARE = 0.1  # of the frames; a curve that lacks more has no estimate
 
 
 def analyze(
@@ -92,7 +96,7 @@ def analyze(
     report = progress or (lambda fraction, message: True)
     _step(report, 0.0, "Preparing the regions")
     times_s = _checked_times(series)
-    _check_maps(series, maps)
+    _check_grids(series, masks, maps)
     used = resolve_constants(series, settings, maps)
     rois = build_rois(masks, series.spacing_mm, settings)
 
@@ -105,32 +109,37 @@ def analyze(
         motion = _motion(series, rois, settings, _part(report, 0.0, 0.8))
         report = _part(report, 0.8, 1.0)
     voxel_signal, input_signal = _gather(series, voxels, np.flatnonzero(rois.input), report, motion)
-    lost: list[str] = []
-    seen = np.ones(voxels.size, dtype=bool)
-    if motion is not None:
-        seen &= np.isfinite(voxel_signal).all(axis=1)
-        rois, input_signal = _input_in_view(rois, input_signal)
-        lost = _out_of_view(rois, voxels, seen)
+    whole = np.asarray(np.isfinite(voxel_signal).all(axis=1))
+    rois, input_signal = _finite_input(rois, input_signal, motion is not None)
+    lost = _incomplete(rois, voxels, whole, motion is not None)
+    input_voxels, input_signal = _input_voxels(times_s, input_signal, rois, settings)
 
     baseline_frames, used["baseline_frames"] = _baseline(input_signal.mean(axis=0, dtype=float), settings)
     conversion = Conversion.of(used, settings.conversion, maps, baseline_frames)
     tissue = conversion.of_voxels(voxels)
     used |= sources_of(tissue, maps)
-    model_input = _model_input(times_s, input_signal, conversion, rois, settings)
+    beside = _MeanTissue.of(voxel_signal[whole], tissue[whole]) if whole.any() else None
+    model_input = _model_input(
+        times_s, input_signal, conversion, conversion.of_voxels(input_voxels), beside, rois, settings
+    )
     model = _model(times_s, model_input.input_mM, settings.model)
 
+    delayed = functools.cache(model.with_delay)
     inside = [region.analyzed.ravel()[voxels] for region in rois.regions]
     fits = [
-        _RegionFit.of(model, voxel_signal[within & seen], conversion, tissue[within & seen].median(), settings.model)
+        _RegionFit.of(
+            model, delayed, voxel_signal[within & whole], conversion, tissue[within & whole].median(), settings.model
+        )
         for within in inside
     ]
     delays = np.full(voxels.size, settings.model.delay_s)
     if settings.model.delay == "region":
         for within, fit in zip(inside, fits, strict=True):
             delays[within] = fit.delay_s
-    values = _fit_voxels(model, voxel_signal, delays, conversion, tissue, model_input, settings.model, report)
-    for name, per_voxel in values.items():
-        per_voxel[~seen] = FitStatus.TOO_FEW_FRAMES if name == STATUS.name else np.nan
+    values = _fit_voxels(model, delayed, voxel_signal, delays, conversion, tissue, model_input, settings.model, report)
+    if motion is not None:
+        for name, per_voxel in values.items():
+            per_voxel[~whole] = FitStatus.TOO_FEW_FRAMES if name == STATUS.name else np.nan
     grids = {}
     for name, per_voxel in values.items():
         empty = FitStatus.NOT_ANALYZED if name == STATUS.name else np.nan
@@ -170,11 +179,12 @@ def analyze(
         warnings=(
             *series.warnings,
             *(finding.message for finding in findings if finding.grade != "ok"),
+            *unread_warnings(settings),
             *constant_warnings(used, settings, tissue),
             *rois.warnings,
             *(motion.warnings() if motion is not None else ()),
             *lost,
-            *_fit_warnings(rows),
+            *_fit_warnings(rows, times_s.size),
         ),
         motion=motion.table() if motion is not None else None,
     )
@@ -195,6 +205,9 @@ def _checked_times(series: DynamicSeries) -> FloatArray:
         raise InputError(f"the series has {len(series.frames)} frames but {times_s.size} times")
     if times_s.size < 6:
         raise InputError(f"the series has {times_s.size} frames; a dynamic study needs at least 6")
+    endless = np.flatnonzero(~np.isfinite(times_s))
+    if endless.size:
+        raise InputError(f"frame {endless[0] + 1} has no finite time (times from {series.time_source or 'the caller'})")
     not_after = np.flatnonzero(~(np.diff(times_s) > 0))
     if not_after.size:
         i = int(not_after[0])
@@ -205,7 +218,15 @@ def _checked_times(series: DynamicSeries) -> FloatArray:
     return times_s
 
 
-def _check_maps(series: DynamicSeries, maps: TissueMaps) -> None:
+def _check_grids(series: DynamicSeries, masks: Mapping[str, npt.NDArray[np.bool_]], maps: TissueMaps) -> None:
+    """Refuse frames that are no volumes, and masks and maps that are not on their grid."""
+    if np.ndim(series.frames[0]) != 3:
+        raise InputError(f"the frames of the series {np.shape(series.frames[0])} must have slices, rows and columns")
+    for name, mask in masks.items():
+        if np.shape(mask) != series.shape:
+            raise InputError(f"the mask of {name!r} {np.shape(mask)} is not on the grid of the series {series.shape}")
+        if np.asarray(mask).dtype != np.bool_:
+            raise InputError(f"the mask of {name!r} holds {np.asarray(mask).dtype} values; it must hold true and false")
     for item in dataclasses.fields(maps):
         grid = getattr(maps, item.name)
         if grid is not None and np.shape(grid) != series.shape:
@@ -229,6 +250,8 @@ def _gather(
     for index, frame in enumerate(series.frames):
         if index % 8 == 0:
             _step(report, 0.05 + 0.35 * index / count, "Reading the curves")
+        if np.shape(frame) != series.shape:
+            raise InputError(f"frame {index + 1} {np.shape(frame)} is not on the grid of the series {series.shape}")
         if motion is not None:
             voxel_signal[:, index] = motion.signal(frame, index, voxels)
             artery_signal[:, index] = motion.signal(frame, index, artery)
@@ -244,41 +267,78 @@ def _motion(series: DynamicSeries, rois: VertebralRois, settings: Settings, repo
     simpleitk()  # refuse before the frames are read
     nothing = np.empty(0, dtype=np.intp)
     _, input_signal = _gather(series, nothing, np.flatnonzero(rois.input), _part(report, 0.0, 0.2))
+    rois, input_signal = _finite_input(rois, input_signal, False)
+    _, input_signal = _input_voxels(np.asarray(series.times_s, dtype=float), input_signal, rois, settings)
     baseline_frames, _ = _baseline(input_signal.mean(axis=0, dtype=float), settings)
     return estimate_motion(series, rois, baseline_frames, settings.motion.motion, _part(report, 0.1, 1.0))
 
 
-def _input_in_view(
-    rois: VertebralRois, input_signal: npt.NDArray[np.float32]
+def _finite_input(
+    rois: VertebralRois, input_signal: npt.NDArray[np.float32], moved: bool
 ) -> tuple[VertebralRois, npt.NDArray[np.float32]]:
-    """The input without the voxels that leave the field of view, which a warning counts."""
-    seen = np.isfinite(input_signal).all(axis=1)
-    if seen.all():
+    """The input without the voxels that are not finite in some frame, which a warning counts.
+
+    With motion correction these are the voxels that leave the field of view.
+    """
+    finite = np.isfinite(input_signal).all(axis=1)
+    if finite.all():
         return rois, input_signal
-    if not seen.any():
+    if not finite.any():
         raise InputError(
             f"every voxel of the segment {rois.input_name!r} leaves the field of view in some frame; choose "
             "--motion none, or draw the segment farther from the border"
+            if moved
+            else f"every voxel of the segment {rois.input_name!r} is not finite in some frame; check the series"
         )
     kept = rois.input.copy()
-    kept[rois.input] = seen
-    warning = (
-        f"{rois.input_name}: {np.count_nonzero(~seen)} of its {seen.size} voxels leave the field of view, left out"
+    kept[rois.input] = finite
+    why = "leave the field of view" if moved else "are not finite in some frame"
+    warning = f"{rois.input_name}: {np.count_nonzero(~finite)} of its {finite.size} voxels {why}, left out"
+    return dataclasses.replace(rois, input=kept, warnings=(*rois.warnings, warning)), input_signal[finite]
+
+
+def _incomplete(
+    rois: VertebralRois, voxels: npt.NDArray[np.intp], whole: npt.NDArray[np.bool_], moved: bool
+) -> list[str]:
+    """A warning for each region with voxels that are not finite in some frame."""
+    why = (
+        "leave the field of view in some frame; they get no estimate and"
+        if moved
+        else "are not finite in some frame; they"
     )
-    return dataclasses.replace(rois, input=kept, warnings=(*rois.warnings, warning)), input_signal[seen]
-
-
-def _out_of_view(rois: VertebralRois, voxels: npt.NDArray[np.intp], seen: npt.NDArray[np.bool_]) -> list[str]:
-    """A warning for each region with voxels that leave the field of view."""
     warnings = []
     for region in rois.regions:
-        in_view = seen[region.analyzed.ravel()[voxels]]
-        if not in_view.all():
+        inside = whole[region.analyzed.ravel()[voxels]]
+        if not inside.all():
             warnings.append(
-                f"{region.name}: {np.count_nonzero(~in_view)} of its {in_view.size} analyzed voxels leave the field of "
-                "view in some frame; they get no estimate and are left out of the mean curve"
+                f"{region.name}: {np.count_nonzero(~inside)} of its {inside.size} analyzed voxels {why} are left out "
+                "of the mean curve"
             )
     return warnings
+
+
+def _input_voxels(
+    times_s: FloatArray, signal: npt.NDArray[np.float32], rois: VertebralRois, settings: Settings
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+    """Which voxels of the input are used, by their index in the flattened grid, and their signal."""
+    voxels = np.flatnonzero(rois.input)
+    if settings.arterial_input.aif_pick != "best" or settings.model.model == "reference-region":
+        return voxels, signal
+    by_user = settings.acquisition.baseline_frames
+    frames = by_user or max(1, baseline_frame_count(signal.mean(axis=0, dtype=float)))
+    picked = pick_arterial_voxels(
+        signal,
+        times_s,
+        min(frames, times_s.size - 1),
+        coordinates=np.argwhere(rois.input),
+        slab_slices=rois.input.shape[0],
+    )
+    if not picked.size:
+        raise InputError(
+            f"no voxel of the arterial segment {rois.input_name!r} looks arterial, with an early, high and steep rise; "
+            "check the segment, or choose --aif-pick all"
+        )
+    return voxels[picked], signal[picked]
 
 
 def _baseline(artery_signal: FloatArray, settings: Settings) -> tuple[int, Sourced]:
@@ -294,6 +354,18 @@ def _baseline(artery_signal: FloatArray, settings: Settings) -> tuple[int, Sourc
             "segment or give --baseline-frames"
         )
     return count, Sourced(count, "found from the rise of the arterial curve")
+
+
+@dataclass(frozen=True)
+class _MeanTissue:
+    """Mean signal and median constants of all analyzed voxels."""
+
+    signal: FloatArray
+    constants: Tissue
+
+    @classmethod
+    def of(cls, signal: npt.NDArray[np.float32], constants: Tissue) -> _MeanTissue:
+        return cls(signal.mean(axis=0, dtype=float), constants.median())
 
 
 @dataclass(frozen=True)
@@ -318,30 +390,20 @@ def _model_input(
     times_s: FloatArray,
     signal: npt.NDArray[np.float32],
     conversion: Conversion,
+    blood: Tissue,
+    beside: _MeanTissue | None,
     rois: VertebralRois,
     settings: Settings,
 ) -> _ModelInput:
     """Measured in the segment of the input, or a population curve placed at the arrival found there."""
     chosen, by_reference = settings.arterial_input, settings.model.model == "reference-region"
     name, kind = rois.input_name, "reference" if by_reference else "arterial"
-    voxels = np.flatnonzero(rois.input)
-    if chosen.aif_pick == "best" and not by_reference:
-        picked = pick_arterial_voxels(
-            signal,
-            times_s,
-            conversion.baseline_frames,
-            coordinates=np.argwhere(rois.input),
-            slab_slices=rois.input.shape[0],
-        )
-        signal, voxels = signal[picked], voxels[picked]
     mean_signal = signal.mean(axis=0, dtype=float)
     if not conversion.baseline(mean_signal) > 0:
         raise InputError(f"the signal of the {kind} segment {name!r} is not positive before contrast")
-    tissue = conversion.of_voxels(voxels).median()
-    if by_reference:
-        measured = conversion.reference(mean_signal, tissue)
-    else:
-        measured = conversion.blood(mean_signal, float(tissue.b1))
+    constants = blood.median()
+    b1 = float(constants.b1)
+    measured = conversion.reference(mean_signal, constants) if by_reference else conversion.blood(mean_signal, b1)
     if not np.isfinite(measured).all():
         frames = ", ".join(str(i + 1) for i in np.flatnonzero(~np.isfinite(measured))[:5])
         raise InputError(
@@ -357,24 +419,51 @@ def _model_input(
     if by_reference:
         return _ModelInput(measured, None, measured, arrival_s)
     dose = chosen.dose_mmol_per_kg
-    findings = aif_findings(times_s, measured, conversion.baseline_frames, arrival_s, dose_mmol_per_kg=dose)
+    findings = aif_findings(
+        times_s,
+        measured,
+        conversion.baseline_frames,
+        arrival_s,
+        dose_mmol_per_kg=dose,
+        **_beside_artery(times_s, mean_signal, b1, beside, conversion),
+    )
     if chosen.aif == "measured" and settings.conversion.conversion == "exact":
-        findings.append(arterial_peak_finding(conversion.peak_errors(float(measured.max()))))
+        findings.append(conversion.peak_finding(float(measured.max()), b1))
+    if chosen.aif != "measured":
+        findings.append(population_sampling_finding(times_s, chosen.aif, arrival_s))
     if chosen.aif == "measured":
-        blood = measured
-        plasma = plasma_from_blood(blood, conversion.hematocrit)
+        blood_mM = measured
+        plasma = plasma_from_blood(blood_mM, conversion.hematocrit)
     elif chosen.aif_scale == "tail":
         try:
-            blood = scaled_to_tail(times_s, measured, chosen.aif, arrival_s)[0]
+            blood_mM = scaled_to_tail(times_s, measured, chosen.aif, arrival_s)[0]
         except ValueError as error:
             raise InputError(
                 f"the population curve cannot be scaled to the tail of the measured one: {error}"
             ) from error
-        plasma = plasma_from_blood(blood, conversion.hematocrit)
+        plasma = plasma_from_blood(blood_mM, conversion.hematocrit)
     else:
         plasma = population_plasma(chosen.aif, times_s, arrival_s, conversion.hematocrit, dose)
-        blood = plasma * (1.0 - conversion.hematocrit)
-    return _ModelInput(plasma, blood, measured, arrival_s, tuple(findings))
+        blood_mM = plasma * (1.0 - conversion.hematocrit)
+    return _ModelInput(plasma, blood_mM, measured, arrival_s, tuple(findings))
+
+
+def _beside_artery(
+    times_s: FloatArray,
+    blood_signal: FloatArray,
+    blood_b1: float,
+    tissue: _MeanTissue | None,
+    conversion: Conversion,
+) -> dict[str, float]:
+    """What the tissue tells of the artery: order of arrival, and the signal before contrast as found and predicted."""
+    if tissue is None:
+        return {}
+    told = {
+        "tissue_arrival_s": arrival_time_s(times_s, conversion.tissue(tissue.signal, tissue.constants)),
+        "baseline_signal_ratio": float(conversion.baseline(blood_signal) / conversion.baseline(tissue.signal)),
+        "predicted_signal_ratio": conversion.signal_ratio(blood_b1, tissue.constants),
+    }
+    return {name: value for name, value in told.items() if np.isfinite(value)}
 
 
 def _model(times_s: FloatArray, input_mM: FloatArray, chosen: ModelSettings) -> Model:
@@ -390,7 +479,8 @@ def _model(times_s: FloatArray, input_mM: FloatArray, chosen: ModelSettings) -> 
     if chosen.model == "patlak":
         return Patlak(times_s, input_mM, ktrans, vp)
     if chosen.model == "exchange":
-        return TwoCompartmentExchange(times_s, input_mM)
+        vp = (min(_LEAST_VP, 0.1 * chosen.vp_max), chosen.vp_max)
+        return TwoCompartmentExchange(times_s, input_mM, vp_bounds=vp, ve_bounds=ve)
     if chosen.model == "reference-region":
         known = chosen.reference_ktrans_per_min
         return ReferenceRegion(times_s, input_mM, reference_ktrans_per_min=np.nan if known is None else known)
@@ -399,7 +489,10 @@ def _model(times_s: FloatArray, input_mM: FloatArray, chosen: ModelSettings) -> 
 
 @dataclass(frozen=True)
 class _RegionFit:
-    """The mean curve of a region and its fit; None where no voxel is analyzed."""
+    """The mean curve of a region and its fit; None where it has no voxel that is analyzed and finite in every frame.
+
+    Frames without a concentration are left out of the fit as long as they are few; `frames_used` counts the others.
+    """
 
     signal: FloatArray
     concentration_mM: FloatArray
@@ -407,33 +500,45 @@ class _RegionFit:
     fit: Fit | None
     delay_s: float
     has_baseline: bool
+    frames_used: int
 
     @classmethod
     def of(
         cls,
         model: Model,
+        delayed: Callable[[float], Model],
         signal: npt.NDArray[np.float32],
         conversion: Conversion,
         tissue: Tissue,
         chosen: ModelSettings,
     ) -> _RegionFit:
+        found = chosen.delay in ("region", "voxel")
         if len(signal) == 0:
             empty = np.full(model.times_s.size, np.nan)
-            return cls(empty, empty, empty, None, 0.0, False)
+            return cls(empty, empty, empty, None, np.nan if found else chosen.delay_s, False, 0)
         mean_signal = signal.mean(axis=0, dtype=float)
         concentration = conversion.tissue(mean_signal, tissue)
-        if chosen.delay in ("region", "voxel"):
-            delays, fit = fit_delay(model, concentration, (chosen.delay_min_s, chosen.delay_max_s))
+        usable = _usable(concentration)
+        if found:
+            delays, fit = fit_delay(model, usable, (chosen.delay_min_s, chosen.delay_max_s))
             delay_s = float(delays[0])
         else:
             delay_s = chosen.delay_s
-            fit = model.with_delay(delay_s).fit(concentration)
+            fit = delayed(delay_s).fit(usable)
         has_baseline = bool(conversion.baseline(mean_signal) > 0)
-        return cls(mean_signal, concentration, fit.predict()[0], fit, delay_s, has_baseline)
+        frames_used = int(np.count_nonzero(np.isfinite(usable)))
+        return cls(mean_signal, concentration, fit.predict()[0], fit, delay_s, has_baseline, frames_used)
+
+
+def _usable(concentration_mM: FloatArray) -> FloatArray:
+    """Concentration, NaN in every frame of a curve that lacks more than `_MISSING_SHARE` of them."""
+    missing = np.mean(~np.isfinite(concentration_mM), axis=-1, keepdims=True)
+    return np.where(missing > _MISSING_SHARE, np.nan, concentration_mM)
 
 
 def _fit_voxels(
     model: Model,
+    delayed: Callable[[float], Model],
     voxel_signal: npt.NDArray[np.float32],
     delays_s: FloatArray,
     conversion: Conversion,
@@ -449,25 +554,25 @@ def _fit_voxels(
     count = len(voxel_signal)
     parameters = [*model_quantities(model), *([DELAY] if chosen.delay == "voxel" else [])]
     values: dict[str, npt.NDArray[Any]] = {q.name: np.full(count, np.nan) for q in (*parameters, *DESCRIPTIVE)}
-    status = np.full(count, FitStatus.NOT_ANALYZED, dtype=np.uint8)
-    models = {delay_s: model.with_delay(delay_s) for delay_s in np.unique(delays_s[np.isfinite(delays_s)])}
-    for start in range(0, count, _CHUNK_VOXELS):
+    status = np.full(count, FitStatus.CONVERSION_INVALID, dtype=np.uint8)
+    known_s = np.unique(delays_s[np.isfinite(delays_s)])
+    slow = chosen.delay == "voxel" or isinstance(model, TwoCompartmentExchange)
+    size = _SLOW_CHUNK_VOXELS if slow else _CHUNK_VOXELS
+    for start in range(0, count, size):
         _step(report, 0.4 + 0.55 * start / count, "Fitting voxels")
-        part = slice(start, start + _CHUNK_VOXELS)
+        part = slice(start, start + size)
         signal = voxel_signal[part]
         concentration = conversion.tissue(signal, tissue[part])
-        converted = np.isfinite(concentration).all(axis=1)
-        no_code = np.where(conversion.baseline(signal) > 0, FitStatus.CONVERSION_INVALID, FitStatus.NO_BASELINE)
-        status[part] = no_code
+        usable = _usable(concentration)
         if chosen.delay == "voxel":
-            found_s, fit = fit_delay(model, concentration, (chosen.delay_min_s, chosen.delay_max_s))
-            _put(values, status, np.arange(start, start + len(signal))[converted], fit, converted)
+            found_s, fit = fit_delay(model, usable, (chosen.delay_min_s, chosen.delay_max_s))
+            _put(values, status, np.arange(start, start + len(signal)), fit)
             values[DELAY.name][part] = np.where(np.isfinite(values[parameters[0].name][part]), found_s, np.nan)
         else:
-            for delay_s, delayed in models.items():
-                which = converted & (delays_s[part] == delay_s)
-                _put(values, status, start + np.flatnonzero(which), delayed.fit(concentration[which]))
-        status[part] = np.where(no_code == FitStatus.NO_BASELINE, no_code, status[part])
+            for delay_s in known_s:
+                which = np.flatnonzero(delays_s[part] == delay_s)
+                _put(values, status, start + which, delayed(float(delay_s)).fit(usable[which]))
+        status[part] = np.where(conversion.baseline(signal) <= 0, FitStatus.NO_BASELINE, status[part])
         described = describe_curves(
             model.times_s,
             signal,
@@ -482,16 +587,12 @@ def _fit_voxels(
 
 
 def _put(
-    values: dict[str, npt.NDArray[Any]],
-    status: npt.NDArray[np.uint8],
-    where: npt.NDArray[np.intp],
-    fit: Fit,
-    which: Any = slice(None),
+    values: dict[str, npt.NDArray[Any]], status: npt.NDArray[np.uint8], where: npt.NDArray[np.intp], fit: Fit
 ) -> None:
-    """Write the estimates of some voxels of a fit to where they belong."""
-    status[where] = fit.status[which]
+    """Write the estimates of a fit to where its voxels belong."""
+    status[where] = fit.status
     for quantity in model_quantities(fit.model):
-        values[quantity.name][where] = fit.parameters[quantity.column][which]
+        values[quantity.name][where] = fit.parameters[quantity.column]
 
 
 def _row(
@@ -508,22 +609,15 @@ def _row(
         "level": region.level,
         "voxels_drawn": int(np.count_nonzero(region.drawn)),
         "voxels_analyzed": voxels[STATUS.name].size,
-        "status": FitStatus.NOT_ANALYZED.label,
+        "status": (FitStatus.CONVERSION_INVALID if voxels[STATUS.name].size else FitStatus.NOT_ANALYZED).label,
+        "frames_used": mean.frames_used,
         "curve_type": "",
     }
-    fit = mean.fit
-    if fit is None:
+    if not voxels[STATUS.name].size:
         return row
-    row |= {
-        "status": (FitStatus(int(fit.status[0])) if mean.has_baseline else FitStatus.NO_BASELINE).label,
-        "rmse_mM": float(fit.rmse_mM[0]),
-        "r_squared": float(fit.r_squared[0]),
-        "aicc": float(fit.aicc[0]),
-        "delay_s": mean.delay_s,
-    }
+    if mean.fit is not None:
+        row |= _mean_values(mean, mean.fit, model)
     for quantity in model_quantities(model):
-        row[quantity.column] = float(fit.parameters[quantity.column][0])
-        row[statistic_column(quantity.column, "se")] = float(fit.standard_error(quantity.column)[0])
         finite = voxels[quantity.name][np.isfinite(voxels[quantity.name])]
         quartiles = np.percentile(finite, (25, 50, 75)) if finite.size else np.full(3, np.nan)
         for name, value in zip(("q1", "median", "q3"), quartiles, strict=True):
@@ -545,12 +639,32 @@ def _row(
     return row
 
 
-def _fit_warnings(rows: list[Row]) -> list[str]:
+def _mean_values(mean: _RegionFit, fit: Fit, model: Model) -> Row:
+    """What the fit of the mean curve found."""
+    row: Row = {
+        "status": (FitStatus(int(fit.status[0])) if mean.has_baseline else FitStatus.NO_BASELINE).label,
+        "rmse_mM": float(fit.rmse_mM[0]),
+        "r_squared": float(fit.r_squared[0]),
+        "aicc": float(fit.aicc[0]),
+        "delay_s": mean.delay_s,
+    }
+    for quantity in model_quantities(model):
+        row[quantity.column] = float(fit.parameters[quantity.column][0])
+        row[statistic_column(quantity.column, "se")] = float(fit.standard_error(quantity.column)[0])
+    return row
+
+
+def _fit_warnings(rows: list[Row], frames: int) -> list[str]:
     warnings = []
     for row in rows:
         if row["voxels_analyzed"] and row["status"] != FitStatus.FITTED.label:
             meaning = next(s.meaning for s in FitStatus if s.label == row["status"])
             warnings.append(f"{row['region']}: the fit of the mean curve is not plain: {meaning}")
+        if 0 < row["frames_used"] < frames:
+            warnings.append(
+                f"{row['region']}: {frames - row['frames_used']} of the {frames} frames of its mean curve have no "
+                "concentration and are left out of the fit"
+            )
         if row.get("failed_share", 0.0) > 0.1:
             warnings.append(f"{row['region']}: {row['failed_share']:.0%} of its voxels have no estimate")
     return warnings

@@ -1,12 +1,18 @@
 """Graded findings about the arterial input and the protocol."""
 
+import dataclasses
 import re
 import unittest
 
 import numpy as np
-from DCEPerfusionBMDLib.kinetics import arterial_peak_errors
+from DCEPerfusionBMDLib.kinetics import Tofts, arterial_peak_errors
 from DCEPerfusionBMDLib.kinetics.aif import parker_blood_concentration
-from DCEPerfusionBMDLib.kinetics.findings import aif_findings, arterial_peak_finding, protocol_findings
+from DCEPerfusionBMDLib.kinetics.findings import (
+    aif_findings,
+    arterial_peak_finding,
+    population_sampling_finding,
+    protocol_findings,
+)
 
 TIMES_S = np.arange(0.0, 361.0, 3.0)
 ARRIVAL_S = 31.0
@@ -162,6 +168,21 @@ class Protocol(unittest.TestCase):
         gap = np.concatenate((np.arange(0.0, 33.0, 3.0), np.arange(36.0, 400.0, 3.0)))
         self.assertEqual(grades(protocol_findings(gap, 10, 31.0, 25.0))["frame time"], "warning")
 
+    def test_series_that_begins_too_late(self):
+        """Frames every 3 s: the last of 11 before contrast is at 30 s."""
+        for frames, arrival_s, grade in (
+            (11, 31.0, "ok"),
+            (11, 28.6, "ok"),
+            (11, 28.4, "severe"),
+            (1, 3.1, "ok"),
+            (1, 2.9, "severe"),
+        ):
+            with self.subTest(frames=frames, arrival_s=arrival_s):
+                found = protocol_findings(TIMES_S, frames, arrival_s, 25.0)
+                self.assertEqual(grades(found)["start of the series"], grade)
+                trusted = "no value is to be trusted" not in message(found, "start of the series")
+                self.assertEqual(trusted, grade == "ok")
+
     def test_baseline_duration_and_flip_angle(self):
         for frames, arrival_s, flip_deg, expected in (
             (3, 240.0, 20.0, ("ok", "ok", "ok")),
@@ -194,6 +215,39 @@ class ArterialPeak(unittest.TestCase):
             finding = arterial_peak_finding(arterial_peak_errors(6.0, 1441.0, 6.3, 3.5, flip_angle_deg, 1.2))
             self.assertEqual(finding.grade, grade)
             self.assertRegex(finding.message, words)
+
+    def test_r2star_that_is_corrected_or_unknown(self):
+        errors = arterial_peak_errors(6.0, 1441.0, 6.3, 3.5, 12.0, np.nan)
+        unknown = dataclasses.replace(errors, uncorrected_r2star=np.nan)
+        self.assertIn("unknown, since the echo time is", arterial_peak_finding(unknown).message)
+        corrected = arterial_peak_finding(arterial_peak_errors(6.0, 1441.0, 6.3, 3.5, 12.0, 1.2), 5.0, True).message
+        self.assertIn("r2* is corrected for with 5 /s/mM", corrected)
+        self.assertNotIn("--b1", corrected)
+
+
+class PopulationInput(unittest.TestCase):
+    def test_error_of_sampling_at_the_frames(self):
+        """Fritz-Hansen's curve jumps to its peak at arrival; those of Parker and Georgiou rise over seconds."""
+        for name, frame_s, grade in (
+            ("parker", 3.0, "ok"),
+            ("orton3", 5.0, "ok"),
+            ("fritz-hansen", 1.0, "ok"),
+            ("fritz-hansen", 5.0, "warning"),
+            ("orton2", 5.0, "warning"),
+        ):
+            with self.subTest(name=name, frame_s=frame_s):
+                finding = population_sampling_finding(np.arange(0.0, 360.0, frame_s), name, 31.0)
+                self.assertEqual((finding.grade, finding.topic), (grade, "population input"))
+
+    def test_the_error_is_that_of_a_fit_to_the_closed_form(self):
+        """Whitcher 2011, equation for the biexponential plasma curve: 2.4 exp(-3 t) + 0.62 exp(-0.016 t)."""
+        times_s = np.arange(0.0, 360.0, 5.0)
+        t = np.maximum(times_s - 31.0, 0.0) / 60.0
+        plasma = np.where(times_s < 31.0, 0.0, 2.4 * np.exp(-3.0 * t) + 0.62 * np.exp(-0.016 * t))
+        tissue = sum(a * 0.3 * (np.exp(-m * t) - np.exp(-2.0 * t)) / (2.0 - m) for a, m in ((2.4, 3.0), (0.62, 0.016)))
+        error = 100.0 * (float(Tofts(times_s, plasma).fit(tissue).ktrans_per_min[0]) / 0.3 - 1.0)
+        message = population_sampling_finding(times_s, "fritz-hansen", 31.0).message
+        self.assertAlmostEqual(float(re.search(r"by ([+-][\d.]+) %", message)[1]), error, delta=0.6)
 
 
 if __name__ == "__main__":

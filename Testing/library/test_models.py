@@ -176,6 +176,19 @@ class AccuracyWithNoise(unittest.TestCase):
             np.testing.assert_allclose((fit.ktrans_per_min[n], fit.kep_per_min[n]), solution, rtol=1e-8)
 
 
+class FramesWithoutAgent(unittest.TestCase):
+    def test_a_voxel_that_ends_before_the_bolus_stops_no_other(self):
+        times_s = np.arange(20) * 6.0
+        plasma = np.where(np.arange(20) >= 8, 1.0, 0.0)
+        for kind in (Tofts, ExtendedTofts, Patlak, ReferenceRegion):
+            with self.subTest(kind=kind.__name__):
+                model = kind(times_s, plasma)
+                good = np.cumsum(plasma) * 0.01
+                fit = model.fit(np.stack((good, np.where(np.arange(20) >= 4, np.nan, 0.01))))
+                self.assertEqual(fit.status[1], FitStatus.TOO_FEW_FRAMES)
+                self.assertIn(fit.status[0], (FitStatus.FITTED, FitStatus.AT_BOUND))
+
+
 class Minimum(unittest.TestCase):
     """No solver finds a smaller sum of squares, for each model on noisy data that it generated."""
 

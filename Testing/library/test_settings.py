@@ -15,6 +15,7 @@ from DCEPerfusionBMDLib.settings import (
     all_parameters,
     from_dict,
     to_dict,
+    unread_warnings,
 )
 from DCEPerfusionBMDLib.tables import Column, Table
 
@@ -76,6 +77,32 @@ class Checks(unittest.TestCase):
             ("model", "model", "default"),
         ):
             self.assertEqual(settings.origin(group, name), origin)
+
+    def test_what_is_set_and_not_read(self):
+        exchange, region = {"model": "exchange"}, {"model": "reference-region"}
+        for groups, names in (
+            ({}, []),
+            ({"model": {"vp_max": 0.2}}, ["vp_max"]),
+            ({"model": {"model": "extended-tofts", "vp_max": 0.2, "ktrans_max_per_min": 2.0, "ve_max": 0.9}}, []),
+            ({"model": {"model": "patlak", "ve_max": 0.9, "vp_max": 0.2}}, ["ve_max"]),
+            ({"model": {**exchange, "ve_max": 0.9, "vp_max": 0.2}}, []),
+            ({"model": {**exchange, "ktrans_max_per_min": 2.0}}, ["ktrans_max_per_min"]),
+            ({"model": {"model": "linear-tofts", "ve_min": 0.1}}, ["ve_min"]),
+            ({"model": {**region, "vp_max": 0.1, "reference_ktrans_per_min": 0.1}}, ["vp_max"]),
+            ({"model": {"reference_ktrans_per_min": 0.1}}, ["reference_ktrans_per_min"]),
+            ({"model": {"delay": "given", "delay_max_s": 3.0}}, ["delay_max_s"]),
+            ({"model": {"delay": "voxel", "delay_max_s": 3.0}}, []),
+            ({"arterial_input": {"aif_scale": "tail"}}, ["aif_scale"]),
+            ({"arterial_input": {"aif_scale": "tail", "aif": "parker"}}, []),
+            ({"conversion": {"conversion": "linear", "b1": 0.9}}, ["b1"]),
+            ({"conversion": {"b1": 0.9, "t10_reference_ms": 800.0}}, ["t10_reference_ms"]),
+            ({"model": region, "arterial_input": {"aif": "parker", "aif_pick": "best"}}, ["aif", "aif_pick"]),
+            ({"model": region, "conversion": {"hematocrit": 0.4}}, ["hematocrit"]),
+        ):
+            with self.subTest(**groups):
+                said = unread_warnings(from_dict(groups))
+                self.assertEqual([sentence.split(" = ")[0] for sentence in said], names)
+                self.assertTrue(all(" has no effect: " in sentence for sentence in said))
 
     def test_settings_cannot_be_changed(self):
         with self.assertRaises(AttributeError):

@@ -5,7 +5,13 @@ import unittest
 
 import numpy as np
 from DCEPerfusionBMDLib.errors import Cancelled, InputError
-from DCEPerfusionBMDLib.kinetics import FitStatus
+from DCEPerfusionBMDLib.kinetics import (
+    FitStatus,
+    parker_blood_concentration,
+    spgr_signal,
+    tofts_concentration,
+    water_fat_signal,
+)
 from DCEPerfusionBMDLib.phantom import LEVELS, TISSUES
 from DCEPerfusionBMDLib.series import DynamicSeries, Sourced, TissueMaps, on_grid_of
 from DCEPerfusionBMDLib.settings import from_dict
@@ -61,6 +67,25 @@ class Result(unittest.TestCase):
         self.assertRegex(sources["t10_tissue_ms"], "^assumed: .*1.5 T")
         self.assertEqual(self.result.used["relaxivity_per_s_mM"].value, 6.3)
         self.assertEqual(sum("not measured but assumed" in warning for warning in self.result.warnings), 3)
+
+    def test_constants_that_enter_only_sometimes(self):
+        def used(**groups):
+            return analyze(self.phantom.series(), self.segments, from_dict(groups)).used
+
+        plain = {"b1", "r2star_per_s_mM", "fat_fraction", "t1_fat_ms", "dose_mmol_per_kg", "aif"} & set(
+            self.result.used
+        )
+        self.assertEqual(plain, {"b1"})
+        self.assertEqual(used(conversion={"r2star_per_s_mM": 3.0})["r2star_per_s_mM"], Sourced(3.0, "user"))
+        fat = used(conversion={"fat_fraction": 0.2, "t10_tissue_ms": 900.0, "b1": 0.97})
+        self.assertEqual(fat["fat_fraction"], Sourced(0.2, "user"))
+        self.assertEqual(fat["t1_fat_ms"], Sourced(300.0, "default"))
+        self.assertEqual(fat["b1"], Sourced(0.97, "user"))
+        parker = used(arterial_input={"aif": "parker"})
+        self.assertEqual(parker["aif"], Sourced("parker", "Parker GJM et al., Magn Reson Med 2006;56:993-1000"))
+        self.assertEqual(parker["dose_mmol_per_kg"], Sourced(0.1, "default"))
+        self.assertNotIn("dose_mmol_per_kg", used(arterial_input={"aif": "parker", "aif_scale": "tail"}))
+        self.assertNotIn("b1", used(conversion={"conversion": "linear"}))
 
     def test_settings_of_the_user_win(self):
         settings = from_dict({"conversion": {"t10_tissue_ms": 600.0}, "acquisition": {"baseline_frames": 5}})
@@ -134,6 +159,15 @@ class Options(unittest.TestCase):
                 column = name if name in ("ve", "vp") else f"{name}_per_min"
                 self.assertTrue(np.isfinite(result.vertebrae[column]).all(), (model, name))
 
+    def test_bounds_of_the_exchange_model(self):
+        free, narrow = (
+            self.analyze(model={"model": "exchange", "vp_max": vp_max, "ve_max": ve_max})
+            for vp_max, ve_max in ((1.0, 1.0), (0.02, 0.12))
+        )
+        self.assertGreater(max(free.vertebrae["ve"] + free.vertebrae["vp"]), 0.13)
+        self.assertLessEqual(max(narrow.vertebrae["vp"]), 0.02)
+        self.assertLessEqual(max(narrow.vertebrae["ve"]), 0.12)
+
     def test_reference_region_needs_muscle_and_no_artery(self):
         """The muscle of the phantom has a Ktrans of 0.08 /min; the literature's T1 of muscle is the phantom's."""
         muscle = self.phantom.labels == list(TISSUES).index("muscle")
@@ -165,6 +199,8 @@ class Options(unittest.TestCase):
                 result = analyze(series, self.segments, from_dict({"model": delay}))
                 np.testing.assert_allclose(result.vertebrae["delay_s"], 4.0, atol=0.15)
                 np.testing.assert_allclose(result.vertebrae["ktrans_median_per_min"], self.truth, rtol=0.03)
+        idle = analyze(series, self.segments, from_dict({"model": {"delay_max_s": 9.0}}))
+        self.assertIn("delay_max_s = 9.0 has no effect: no delay is fitted", idle.warnings)
         none = analyze(series, self.segments)
         self.assertGreater(np.abs(np.array(none.vertebrae["ktrans_median_per_min"]) / self.truth - 1.0).min(), 0.1)
         with self.assertRaisesRegex(InputError, "choose 'given'"):
@@ -241,7 +277,7 @@ class Voxels(unittest.TestCase):
         for t, frame in enumerate(frames):
             frame[dead] = 0.0
             frame[flat] = 1000.0 - t
-            if t == 30:
+            if 30 <= t < 36:
                 frame[bright] = 1e6
         result = analyze(
             dataclasses.replace(series, frames=frames), phantom.segments, from_dict({"regions": {"margin_mm": 0.0}})
@@ -280,6 +316,353 @@ class Voxels(unittest.TestCase):
         self.assertRegex(" ".join(result.warnings), "L1: the fit of the mean curve is not plain")
 
 
+class Incomplete(unittest.TestCase):
+    """Voxels and frames without a value leave the others alone."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.phantom = small_phantom(snr=None)
+        cls.segments = cls.phantom.segments
+        cls.whole = analyze(cls.phantom.series(), cls.segments)
+        cls.truth = np.array([bone.ktrans_per_min for bone in LEVELS.values()])
+
+    def changed(self, change):
+        series = self.phantom.series()
+        frames = [np.array(frame) for frame in series.frames]
+        for t, frame in enumerate(frames):
+            change(t, frame)
+        return dataclasses.replace(series, frames=frames)
+
+    def voxel(self, region):
+        return tuple(np.argwhere(self.whole.rois.regions[region].analyzed)[0])
+
+    def test_one_voxel_that_is_not_finite(self):
+        voxel, arterial = self.voxel(0), tuple(np.argwhere(self.segments["aorta"])[0])
+
+        def spoil(t, frame):
+            if t == 20:
+                frame[voxel] = frame[arterial] = np.nan
+
+        for arterial_input in ({}, {"aif_pick": "best"}):
+            result = analyze(self.changed(spoil), self.segments, from_dict({"arterial_input": arterial_input}))
+            np.testing.assert_allclose(result.vertebrae["ktrans_per_min"], self.truth, rtol=0.013)
+            self.assertEqual(list(result.vertebrae["status"]), ["fitted"] * 5)
+            self.assertAlmostEqual(float(result.maps["ktrans"].values[voxel]), 0.961, delta=0.013)
+            drawn, analyzed = self.segments["aorta"].sum(), self.whole.vertebrae["voxels_analyzed"][0]
+            said = " ".join(result.warnings)
+            self.assertIn(f"aorta: 1 of its {drawn} voxels are not finite in some frame, left out", said)
+            self.assertIn(f"L1: 1 of its {analyzed} analyzed voxels are not finite in some frame", said)
+        nothing = self.changed(lambda t, frame: frame.__setitem__(self.segments["aorta"], np.nan) if t == 3 else None)
+        with self.assertRaisesRegex(InputError, "every voxel of the segment 'aorta' is not finite in some frame"):
+            analyze(nothing, self.segments)
+
+    def test_region_without_a_finite_voxel(self):
+        series = self.changed(lambda t, frame: frame.__setitem__(self.segments["L2"], np.nan) if t < 8 else None)
+        for delay in ("none", "region"):
+            result = analyze(series, self.segments, from_dict({"model": {"delay": delay}}))
+            self.assertEqual(result.vertebrae["status"][1], "conversion invalid")
+            self.assertTrue(np.isnan(result.vertebrae["ktrans_median_per_min"][1]))
+            self.assertEqual(result.vertebrae["failed_share"][1], 1.0)
+            self.assertEqual(result.vertebrae["frames_used"][1], 0)
+            self.assertEqual(result.maps["status"].values[self.voxel(1)], FitStatus.CONVERSION_INVALID)
+        self.assertIn("delay of the region is unknown", FitStatus.CONVERSION_INVALID.meaning)
+
+    def test_region_and_voxel_lack_the_same_frames(self):
+        """A tenth of the 50 frames may be missing, no more."""
+        for missing in (5, 6):
+            late = range(30, 30 + missing)
+            series = self.changed(lambda t, f, late=late: f.__setitem__(self.segments["L1"], 1e6) if t in late else 0)
+            result = analyze(series, self.segments)
+            table, voxel = result.vertebrae, self.voxel(0)
+            self.assertEqual(table["frames_used"][1:], [50] * 4)
+            if missing == 5:
+                self.assertEqual((table["status"][0], table["frames_used"][0]), ("fitted", 45))
+                self.assertAlmostEqual(table["ktrans_per_min"][0], 0.961, delta=0.013)
+                self.assertAlmostEqual(float(result.maps["ktrans"].values[voxel]), 0.961, delta=0.013)
+                self.assertEqual(result.maps["status"].values[voxel], FitStatus.FITTED)
+                self.assertIn("L1: 5 of the 50 frames of its mean curve have no", " ".join(result.warnings))
+            else:
+                self.assertEqual((table["status"][0], table["frames_used"][0]), ("conversion invalid", 0))
+                self.assertTrue(np.isnan([table["ktrans_per_min"][0], result.maps["ktrans"].values[voxel]]).all())
+                self.assertEqual(result.maps["status"].values[voxel], FitStatus.CONVERSION_INVALID)
+
+    def test_baseline_of_the_voxels_that_are_picked(self):
+        """The canal is drawn with the aorta and brightens before the bolus, which comes after frame 11."""
+        canal = self.phantom.labels == list(TISSUES).index("canal")
+        series = self.changed(lambda t, frame: frame.__setitem__(canal, 30000.0) if t >= 4 else None)
+        drawn = self.segments | {"aorta": self.segments["aorta"] | canal}
+        result = analyze(series, drawn, from_dict({"arterial_input": {"aif_pick": "best"}}))
+        self.assertEqual(result.baseline_frames, self.whole.baseline_frames)
+        np.testing.assert_allclose(result.vertebrae["ktrans_per_min"], self.truth, rtol=0.013)
+
+
+class Blocks:
+    """Two vertebrae, muscle and aorta as blocks of 4 x 4 x 4 voxels, with B1, r2* or fat, and with late tissue.
+
+    Ktrans and kep per minute, vp, delay and T1 (that of the water where there is fat); r2* darkens blood as well.
+    """
+
+    TISSUES = {  # noqa: RUF012
+        "L1": (0.60, 2.4, 0.0, 2.0, 700.0),
+        "L2": (0.30, 1.5, 0.0, 5.0, 700.0),
+        "psoas": (0.08, 0.7, 0.0, 0.0, 1100.0),
+    }
+    PROTOCOL = (4.0, 25.0)
+    TE_MS, FIELD_T, R1, HEMATOCRIT, ARRIVAL_S, BLOOD_T1_MS = 1.2, 1.5, 4.5, 0.4, 21.0, 1500.0
+
+    def __init__(self, b1=1.0, r2star=0.0, fat_fraction=0.0, **tissues):
+        self.tissues = {**self.TISSUES, **tissues}
+        self.times_s = np.arange(0.0, 240.0, 1.5)
+        self.fine_s = np.arange(0.0, 240.0, 0.1)
+        self.blood_mM = parker_blood_concentration((self.fine_s - self.ARRIVAL_S) / 60.0)
+        self.tissue_mM, signals = {}, {}
+        for name, (ktrans, kep, vp, delay_s, t1_ms) in self.tissues.items():
+            late = parker_blood_concentration((self.fine_s - self.ARRIVAL_S - delay_s) / 60.0) / (1 - self.HEMATOCRIT)
+            fat = fat_fraction if name != "psoas" else 0.0
+            self.tissue_mM[name] = tofts_concentration(self.fine_s, late, ktrans, kep, vp)
+            in_water = self.tissue_mM[name] / (1 - fat)
+            rates = 1000.0 / t1_ms + self.R1 * in_water
+            signal = water_fat_signal(500.0, fat, rates, 300.0, *self.PROTOCOL, self.TE_MS, self.FIELD_T, b1)
+            signals[name] = signal * np.exp(-self.TE_MS / 1000.0 * r2star * in_water)
+        blood = spgr_signal(800.0, 1000.0 / self.BLOOD_T1_MS + self.R1 * self.blood_mM, *self.PROTOCOL, b1)
+        signals["aorta"] = blood * np.exp(-self.TE_MS / 1000.0 * r2star * self.blood_mM)
+        self.signals = {name: np.interp(self.times_s, self.fine_s, signal) for name, signal in signals.items()}
+        self.masks = {}
+        volumes = np.ones((self.times_s.size, 4, 4, 16))
+        for n, (name, signal) in enumerate(self.signals.items()):
+            self.masks[name] = np.zeros((4, 4, 16), dtype=bool)
+            self.masks[name][:, :, 4 * n : 4 * n + 4] = True
+            volumes[:, :, :, 4 * n : 4 * n + 4] = signal[:, None, None, None]
+        self.series = DynamicSeries(list(volumes), self.times_s, np.eye(4))
+
+    def analyze(self, maps=None, series=None, segments=("L1", "L2", "aorta"), conversion=None, **groups):
+        known = {
+            "t10_tissue_ms": 700.0,
+            "t10_blood_ms": self.BLOOD_T1_MS,
+            "relaxivity_per_s_mM": self.R1,
+            "hematocrit": self.HEMATOCRIT,
+        }
+        acquisition = {
+            "repetition_time_ms": self.PROTOCOL[0],
+            "flip_angle_deg": self.PROTOCOL[1],
+            "echo_time_ms": self.TE_MS,
+            "field_strength_T": self.FIELD_T,
+        }
+        settings = {
+            "acquisition": acquisition,
+            "conversion": known | (conversion or {}),
+            "regions": {"margin_mm": 0.0},
+            **groups,
+        }
+        masks = {name: self.masks[name] for name in segments}
+        return analyze(series or self.series, masks, from_dict(settings), maps=maps)
+
+    def everywhere(self, **values):
+        return np.select([self.masks[name] for name in values], list(values.values()), np.nan)
+
+
+class Known(unittest.TestCase):
+    """Every step of the study against a series that was made with its truth."""
+
+    def check(self, blocks, result, rtol=0.015, names=("L1", "L2")):
+        for n, name in enumerate(names):
+            ktrans, kep, _, delay_s, _ = blocks.tissues[name]
+            for column, truth in (("ktrans_per_min", ktrans), ("kep_per_min", kep), ("ve", ktrans / kep)):
+                np.testing.assert_allclose(result.vertebrae[column][n], truth, rtol=rtol, err_msg=f"{name} {column}")
+            self.assertAlmostEqual(result.vertebrae["delay_s"][n], delay_s, delta=0.2)
+            inside = blocks.masks[name]
+            np.testing.assert_allclose(result.maps["ktrans"].values[inside], ktrans, rtol=rtol)
+            measured = np.array(result.curves_table()[f"{name}_measured_mM"])
+            truth = np.interp(blocks.times_s, blocks.fine_s, blocks.tissue_mM[name])
+            np.testing.assert_allclose(measured, truth, atol=0.005 * truth.max())
+        found = np.array(result.curves_table()["aif_blood_mM"])
+        truth = np.interp(blocks.times_s, blocks.fine_s, blocks.blood_mM)
+        np.testing.assert_allclose(found, truth, atol=0.005 * truth.max())
+
+    def test_b1_and_r2star(self):
+        blocks = Blocks(b1=0.9, r2star=6.0)
+        chosen = {"r2star_per_s_mM": 6.0}
+        by_number = blocks.analyze(conversion={**chosen, "b1": 0.9}, model={"delay": "region"})
+        by_map = blocks.analyze(TissueMaps(b1=np.full((4, 4, 16), 0.9)), conversion=chosen, model={"delay": "region"})
+        for result in (by_number, by_map):
+            self.check(blocks, result)
+
+    def test_fat_and_b1(self):
+        tissues = {name: (*Blocks.TISSUES[name][:4], 900.0) for name in ("L1", "L2")}
+        blocks = Blocks(b1=0.9, fat_fraction=0.4, **tissues)
+        conversion = {"b1": 0.9, "fat_fraction": 0.4, "t10_tissue_ms": 900.0}
+        self.check(blocks, blocks.analyze(conversion=conversion, model={"delay": "region"}))
+
+    def test_delay_of_each_voxel(self):
+        blocks = Blocks()
+        result = blocks.analyze(model={"delay": "voxel"})
+        self.check(blocks, result)
+        for name, truth in (("L1", 2.0), ("L2", 5.0)):
+            np.testing.assert_allclose(result.maps["delay"].values[blocks.masks[name]], truth, atol=0.2)
+        for delay in ("voxel", "region"):
+            bounded = blocks.analyze(model={"delay": delay, "delay_max_s": 3.0})
+            self.assertEqual(bounded.vertebrae["delay_s"][1], 3.0)
+        bounded = blocks.analyze(model={"delay": "voxel", "delay_min_s": 3.0})
+        np.testing.assert_array_equal(bounded.maps["delay"].values[blocks.masks["L1"]], 3.0)
+
+    def test_plasma_volume_and_bounds(self):
+        blocks = Blocks(L1=(0.3, 1.5, 0.08, 0.0, 700.0), L2=(0.2, 0.001, 0.05, 0.0, 700.0))
+        extended = blocks.analyze(model={"model": "extended-tofts"}).vertebrae
+        np.testing.assert_allclose(extended["vp"][0], 0.08, rtol=0.03)
+        np.testing.assert_allclose(extended["ktrans_per_min"][0], 0.3, rtol=0.02)
+        patlak = blocks.analyze(model={"model": "patlak"}).vertebrae
+        np.testing.assert_allclose([patlak["ktrans_per_min"][1], patlak["vp"][1]], [0.2, 0.05], rtol=0.03)
+        for model in ("tofts", "extended-tofts", "patlak"):
+            bounded = blocks.analyze(model={"model": model, "ktrans_max_per_min": 0.03}).vertebrae
+            np.testing.assert_allclose(bounded["ktrans_per_min"], 0.03, rtol=1e-6)
+            self.assertEqual(list(bounded["status"]), ["at bound"] * 2)
+            self.assertEqual(list(bounded["at_bound_share"]), [1.0] * 2)
+        for model in ("extended-tofts", "patlak"):
+            bounded = blocks.analyze(model={"model": model, "vp_max": 0.02}).vertebrae
+            np.testing.assert_allclose(bounded["vp"], 0.02, rtol=1e-6)
+
+    def test_reference_tissue_by_its_t1_in_the_map(self):
+        blocks = Blocks(L1=(0.6, 2.4, 0.0, 0.0, 700.0), L2=(0.3, 1.5, 0.0, 0.0, 700.0))
+        maps = TissueMaps(t1_ms=blocks.everywhere(L1=700.0, L2=700.0, psoas=1100.0))
+        model = {"model": "reference-region"}
+        by_map = blocks.analyze(maps, segments=("L1", "L2", "psoas"), model=model).vertebrae
+        np.testing.assert_allclose(by_map["relative_ktrans"], [7.5, 3.75], rtol=0.02)
+        number = {"t10_reference_ms": 1100.0}
+        by_number = blocks.analyze(segments=("L1", "L2", "psoas"), conversion=number, model=model).vertebrae
+        np.testing.assert_allclose(by_number["relative_ktrans"], by_map["relative_ktrans"], rtol=1e-6)
+
+    def test_quality_of_the_fit(self):
+        """As defined by Hurvich and Tsai 1989, of the curves that the result shows; three parameters with the noise."""
+        result = Blocks().analyze()
+        curves = result.curves_table()
+        for n, name in enumerate(("L1", "L2")):
+            measured, fitted = np.array(curves[f"{name}_measured_mM"]), np.array(curves[f"{name}_fitted_mM"])
+            squares, count, k = np.sum((measured - fitted) ** 2), measured.size, 3
+            spread = np.sum((measured - measured.mean()) ** 2)
+            aicc = count * np.log(squares / count) + 2 * k + 2 * k * (k + 1) / (count - k - 1)
+            self.assertAlmostEqual(result.vertebrae["r_squared"][n], 1 - squares / spread, places=9)
+            self.assertAlmostEqual(result.vertebrae["aicc"][n], aicc, places=5)
+            self.assertAlmostEqual(result.vertebrae["rmse_mM"][n], np.sqrt(squares / count), places=9)
+            self.assertEqual(result.vertebrae["frames_used"][n], count)
+
+    def test_region_that_is_dark_before_contrast(self):
+        blocks = Blocks()
+        frames = [f - 1e3 * blocks.masks["L2"] * (t < 20) for t, f in enumerate(blocks.series.frames)]
+        result = blocks.analyze(series=dataclasses.replace(blocks.series, frames=frames))
+        self.assertEqual(list(result.vertebrae["status"]), ["fitted", "no baseline"])
+        self.assertEqual(result.vertebrae["failed_share"], [0.0, 1.0])
+        np.testing.assert_array_equal(result.maps["status"].values[blocks.masks["L2"]], FitStatus.NO_BASELINE)
+        self.assertIn(
+            "L2: the fit of the mean curve is not plain: the signal before contrast", " ".join(result.warnings)
+        )
+
+    def test_dose_reaches_the_check_of_the_peak(self):
+        messages = [f.message for f in Blocks().analyze(arterial_input={"dose_mmol_per_kg": 0.2}).findings]
+        self.assertRegex(" ".join(messages), "4 to 30 mM plausible for this dose")
+
+    def test_descriptive_table(self):
+        """Each column from the signal and the true concentrations, with numpy alone."""
+        blocks = Blocks()
+        measured = blocks.analyze()
+        population = blocks.analyze(arterial_input={"aif": "parker"})
+        table, times_s, arrival_s = measured.descriptive, blocks.times_s, measured.arrival_s
+        self.assertAlmostEqual(arrival_s, blocks.ARRIVAL_S, delta=0.5)
+        for n, name in enumerate(("L1", "L2")):
+            signal = blocks.signals[name]
+            rise = 100.0 * (signal / signal[0] - 1.0)
+            smooth = np.convolve(np.pad(rise, 1, mode="edge"), np.ones(3) / 3.0, mode="valid")
+            last = (rise[-1] + rise[-2]) / 2.0
+            top = int(np.argmax(smooth))
+            level = [np.interp(share * smooth[top], rise[: top + 1], times_s[: top + 1]) for share in (0.1, 0.9)]
+            peak_s = times_s[top] - arrival_s
+            wash_out = (last - smooth[top]) / (times_s[-1] - times_s[top])
+            expected = {
+                "emax_percent": smooth[top],
+                "eslope_percent_per_s": 0.8 * smooth[top] / (level[1] - level[0]),
+                "max_slope_percent_per_s": np.diff(rise).max() / 1.5,
+                "time_to_peak_s": peak_s,
+                "wash_in_slope_percent_per_s": smooth[top] / peak_s,
+                "wash_out_slope_percent_per_s": wash_out,
+                "wash_out_percent_per_min": 60.0 * wash_out,
+                "ser": np.interp(arrival_s + 60.0, times_s, smooth) / last,
+            }
+            for column, truth in expected.items():
+                np.testing.assert_allclose(table[column][n], truth, rtol=1e-3, err_msg=f"{name} {column}")
+            for seconds in (60, 90, 180):
+                within = (blocks.fine_s >= arrival_s) & (blocks.fine_s <= arrival_s + seconds)
+                area, of_blood = (0.1 * values[within].sum() for values in (blocks.tissue_mM[name], blocks.blood_mM))
+                np.testing.assert_allclose(table[f"iauc{seconds}_mM_s"][n], area, rtol=0.01)
+                for result in (measured, population):
+                    found = result.descriptive[f"iaugc{seconds}"][n]
+                    np.testing.assert_allclose(found, area / of_blood, rtol=0.03)
+            self.assertEqual(table["curve_type"][n], "D")
+
+
+class Findings(unittest.TestCase):
+    """What is checked of artery and protocol reaches findings and warnings."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.phantom = small_phantom(snr=None)
+        cls.segments = cls.phantom.segments
+        cls.aorta = cls.segments["aorta"]
+
+    def found(self, series=None, **groups):
+        result = analyze(series or self.phantom.series(), self.segments, from_dict(groups))
+        warnings = " ".join(result.warnings)
+        for finding in result.findings:
+            self.assertEqual(finding.message in warnings, finding.grade != "ok", finding.message)
+        grades = {}
+        for finding in result.findings:
+            grades.setdefault(finding.topic, []).append(finding.grade)
+        return grades, " ".join(finding.message for finding in result.findings)
+
+    def test_a_plain_study_passes_each_check(self):
+        grades, _ = self.found()
+        self.assertEqual(
+            set(grades),
+            {
+                *("frame time", "start of the series", "baseline length", "duration", "flip angle", "inflow"),
+                *("arterial conversion", "arterial peak", "arterial wash-out", "arterial baseline", "arterial sign"),
+                "order of arrival",
+            },
+        )
+        self.assertEqual(len(grades["arterial peak"]), 2)  # its height, and what B1 and r2* do to it
+        self.assertEqual({grade for each in grades.values() for grade in each}, {"ok", "warning"})
+        self.assertEqual([topic for topic, each in grades.items() if "warning" in each], ["duration"])
+
+    def test_blood_that_flows_in_bright(self):
+        """A gain leaves the concentration as it is."""
+        series = self.phantom.series()
+        bright = [np.where(self.aorta, 2.0 * frame, frame) for frame in series.frames]
+        grades, message = self.found(dataclasses.replace(series, frames=bright))
+        self.assertEqual(grades["inflow"], ["warning"])
+        self.assertRegex(message, r"blood is (1\.9|2\.0)\d times as bright")
+
+    def test_tissue_before_the_artery(self):
+        late = dataclasses.replace(self.phantom, arrival_s=45.0)
+        frames = zip(self.phantom.series().frames, late.series().frames, strict=True)
+        series = dataclasses.replace(self.phantom.series(), frames=[np.where(self.aorta, b, a) for a, b in frames])
+        self.assertEqual(self.found(series)[0]["order of arrival"], ["warning"])
+
+    def test_peak_of_the_artery(self):
+        known = dict(self.phantom.series().acquisition)
+        del known["echo_time_ms"]
+        blind = dataclasses.replace(self.phantom.series(), acquisition=known)
+        self.assertIn("what r2* does to it is unknown", self.found(blind)[1])
+        _, message = self.found(conversion={"r2star_per_s_mM": 3.0})
+        self.assertIn("r2* is corrected for with 3 /s/mM", message)
+        _, plain = self.found()
+        self.assertRegex(plain, r"10 % too low would change the measured arterial peak by -1[89] %")  # test_findings
+        self.assertNotIn("arterial peak by", self.found(arterial_input={"aif": "parker"})[1])
+
+    def test_population_input_that_the_frames_do_not_resolve(self):
+        coarse = small_phantom(snr=None, frame_time_s=5.0, duration_s=300.0)
+        result = analyze(coarse.series(), coarse.segments, from_dict({"arterial_input": {"aif": "fritz-hansen"}}))
+        self.assertRegex(" ".join(result.warnings), "the fritz-hansen input changes a Ktrans of 0.3 /min by")
+        self.assertEqual(self.found(arterial_input={"aif": "parker"})[0]["population input"], ["ok"])
+
+
 class Refusals(unittest.TestCase):
     def setUp(self):
         self.phantom = small_phantom(snr=None)
@@ -307,6 +690,17 @@ class Refusals(unittest.TestCase):
             (change(self.series, ijk_to_ras=sheared), {}, "not orthogonal"),
             (self.series, {"acquisition": {"baseline_frames": 50}}, "only 50 frames"),
             (
+                change(self.series, times_s=np.append(times_s[:3], np.full(47, np.inf))),
+                {},
+                "frame 4 has no finite time",
+            ),
+            (
+                change(self.series, frames=[*list(self.series.frames)[:-1], np.ones((6, 96, 128))]),
+                {},
+                r"frame 50 \(6, 96, 128\) is not on the grid of the series \(6, 128, 96\)",
+            ),
+            (change(self.series, frames=[np.ones((4, 4))] * 50), {}, r"\(4, 4\) must have slices, rows and columns"),
+            (
                 self.series,
                 {"conversion": {"t10_blood_ms": 400.0}},
                 "curve of the arterial segment 'aorta' cannot be converted",
@@ -314,6 +708,35 @@ class Refusals(unittest.TestCase):
         ):
             with self.subTest(words=words), self.assertRaisesRegex(InputError, words):
                 analyze(series, self.segments, from_dict(settings))
+
+    def test_masks(self):
+        for mask, words in (
+            (np.ones((2, 3, 4), dtype=bool), r"the mask of 'L1' \(2, 3, 4\) is not on the grid"),
+            (self.segments["L1"].astype(np.uint8), "the mask of 'L1' holds uint8 values"),
+        ):
+            with self.subTest(words=words), self.assertRaisesRegex(InputError, words):
+                analyze(self.series, self.segments | {"L1": mask})
+
+    def test_segment_in_which_nothing_looks_arterial(self):
+        canal = self.phantom.labels == list(TISSUES).index("canal")
+        chosen = {"arterial_input": {"aif_pick": "best"}, "acquisition": {"baseline_frames": 5}}
+        with self.assertRaisesRegex(InputError, "no voxel of the arterial segment 'aorta' looks arterial"):
+            analyze(self.series, self.segments | {"aorta": canal}, from_dict(chosen))
+
+    def test_what_does_not_go_with_fat(self):
+        fat, water = {"fat_fraction": 0.4}, {"t10_tissue_ms": 900.0}
+        for conversion, words in (
+            ({**fat, **water, "conversion": "linear"}, "the linear conversion cannot allow for fat"),
+            ({**fat, **water, "r2star_per_s_mM": 5.0}, "r2. is not corrected for where there is fat"),
+            (fat, r"give --t10-tissue-ms of the water \(about 900 ms\)"),
+        ):
+            with self.subTest(**conversion), self.assertRaisesRegex(InputError, words):
+                analyze(self.series, self.segments, from_dict({"conversion": conversion}))
+        by_map = TissueMaps(fat_fraction=np.full(self.series.shape, 0.4))
+        with self.assertRaisesRegex(InputError, "--t10-tissue-ms of the water"):
+            analyze(self.series, self.segments, maps=by_map)
+        with_t1 = dataclasses.replace(by_map, t1_ms=np.full(self.series.shape, 900.0))
+        analyze(self.series, self.segments, maps=with_t1)
 
     def test_artery_that_is_dark_before_contrast(self):
         aorta = self.segments["aorta"]
@@ -331,6 +754,16 @@ class Refusals(unittest.TestCase):
         )
         usual = " ".join(analyze(self.series, self.segments).warnings)
         self.assertNotRegex(usual, "apart|before contrast")
+
+    def test_series_that_begins_during_the_bolus(self):
+        words = "no value is to be trusted"
+        late = dataclasses.replace(self.series, frames=self.series.frames[11:], times_s=self.series.times_s[:-11])
+        found = analyze(late, self.segments, from_dict({"acquisition": {"baseline_frames": 1}}))
+        self.assertRegex(" ".join(found.warnings), words)
+        self.assertIn("severe", {f.grade for f in found.findings if f.topic == "start of the series"})
+        many = analyze(self.series, self.segments, from_dict({"acquisition": {"baseline_frames": 14}}))
+        self.assertRegex(" ".join(many.warnings), words)
+        self.assertNotRegex(" ".join(analyze(self.series, self.segments).warnings), words)
 
     def test_artery_without_enhancement(self):
         still = dataclasses.replace(self.series, frames=[self.series.frames[0]] * 50)

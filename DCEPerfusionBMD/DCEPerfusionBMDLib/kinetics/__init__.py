@@ -18,7 +18,7 @@ from .aif import (
 )
 from .descriptive import CurveRules, CurveType, Descriptive, describe_curves
 from .exchange import TwoCompartmentExchange
-from .findings import Finding, aif_findings, arterial_peak_finding, protocol_findings
+from .findings import Finding, aif_findings, arterial_peak_finding, population_sampling_finding, protocol_findings
 from .linear import LinearTofts, Patlak
 from .model import Fit, Model
 from .reference import ReferenceRegion
@@ -82,6 +82,7 @@ __all__ = [
     "pick_arterial_voxels",
     "plasma_from_blood",
     "population_plasma",
+    "population_sampling_finding",
     "protocol_findings",
     "relaxivity_per_s_mM",
     "residual_bootstrap",

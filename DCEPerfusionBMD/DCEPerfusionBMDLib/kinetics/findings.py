@@ -11,7 +11,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from .aif import population_plasma
 from .signal import ArterialPeakErrors, FloatArray
+from .tofts import Tofts, tofts_concentration
 
 Grade = Literal["ok", "note", "warning", "severe"]
 
@@ -40,6 +42,11 @@ MINIMUM_DURATION_S = 120.0
 MINIMUM_FLIP_ANGLE_DEG = 20.0
 PEAK_ERROR_PERCENT = 25.0
 """Predicted error of the arterial peak above which a finding is more than ok. Ours."""
+SAMPLING_ERROR_PERCENT = 5.0
+"""Error of Ktrans that a population input sampled at the frames may cause. Ours."""
+TYPICAL_MARROW_PER_MIN = (0.3, 2.0)
+"""Ktrans and kep for which it is predicted."""
+_FINE_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -264,6 +271,7 @@ def protocol_findings(
     in_bolus = (times[1:] > arrival_s) & (times[:-1] < arrival_s + FIRST_PASS_S)
     steps = np.diff(times)[in_bolus]
     findings = [_frame_time(float(np.max(steps)))] if steps.size else []
+    findings.append(_start(times, baseline_frames, arrival_s))
     findings.append(_baseline_length(baseline_frames))
     duration_s = float(times[-1]) - arrival_s
     if duration_s < MINIMUM_DURATION_S:
@@ -328,6 +336,25 @@ def _frame_time(step_s: float) -> Finding:
     return Finding("ok", topic, f"{found}, at most {COARSE_FRAME_S:g} s.")
 
 
+def _start(times: FloatArray, baseline_frames: int, arrival_s: float) -> Finding:
+    """Whether the frames that are taken as before contrast are."""
+    topic = "start of the series"
+    last_s = float(times[max(baseline_frames, 1) - 1])
+    half_s = 0.5 * float(np.diff(times)[min(max(baseline_frames, 1), times.size - 1) - 1])
+    if arrival_s < times[1]:
+        why = f"The bolus arrives at {arrival_s:.1f} s, before the second frame at {times[1]:.3g} s"
+    elif last_s > arrival_s + half_s:
+        why = f"The last frame before contrast is at {last_s:.1f} s, but the bolus arrives at {arrival_s:.1f} s"
+    else:
+        return Finding("ok", topic, f"The last frame before contrast, at {last_s:.1f} s, is not after the arrival.")
+    return Finding(
+        "severe",
+        topic,
+        f"{why}, so the signal before contrast is unknown and no value is to be trusted: give fewer --baseline-frames "
+        "if some are free of contrast, else acquire again with 3 or more frames before the injection.",
+    )
+
+
 def _baseline_length(frames: int) -> Finding:
     topic = "baseline length"
     if frames >= MINIMUM_BASELINE_FRAMES:
@@ -341,21 +368,61 @@ def _baseline_length(frames: int) -> Finding:
     )
 
 
-def arterial_peak_finding(errors: ArterialPeakErrors) -> Finding:
+def population_sampling_finding(times_s: npt.ArrayLike, name: str, arrival_s: float) -> Finding:
+    """What it does to Ktrans that the models take a population input as linear between the frames.
+
+    Typical marrow under the input itself, on a grid of 0.1 s, is fitted with the input sampled at the frames.
+
+    Parameters
+    ----------
+    times_s : (n_times,) increasing.
+    name : a key of `POPULATION_INPUTS`.
+    arrival_s : where it is placed.
+    """
+    times = np.asarray(times_s, dtype=float)
+    fine = np.union1d(np.arange(times[0], times[-1], _FINE_S), times)
+    ktrans, kep = TYPICAL_MARROW_PER_MIN
+    tissue = tofts_concentration(fine, population_plasma(name, fine, arrival_s, 0.0), ktrans, kep)
+    fit = Tofts(times, population_plasma(name, times, arrival_s, 0.0)).fit(tissue[np.searchsorted(fine, times)])
+    error = 100.0 * (float(fit.ktrans_per_min[0]) / ktrans - 1.0)
+    topic = "population input"
+    found = f"Sampled at the frames, the {name} input changes a Ktrans of {ktrans:g} /min by {error:+.1f} %"
+    if abs(error) <= SAMPLING_ERROR_PERCENT:
+        return Finding("ok", topic, f"{found}, at most {SAMPLING_ERROR_PERCENT:g} %.")
+    return Finding(
+        "warning",
+        topic,
+        f"{found}, more than {SAMPLING_ERROR_PERCENT:g} %: use the measured input or a population input with a "
+        "smoother peak, or acquire more frames during the bolus.",
+    )
+
+
+def arterial_peak_finding(
+    errors: ArterialPeakErrors, corrected_r2star_per_s_mM: float = 0.0, b1_known: bool = False
+) -> Finding:
     """How far the arterial peak can be off when flip angle or r2* are not what the conversion takes them for.
 
     Parameters
     ----------
-    errors : predicted at the peak that was measured (`signal.arterial_peak_errors`).
+    errors : predicted at the peak that was measured (`signal.arterial_peak_errors`); NaN for r2* where the echo time
+        is not known.
+    corrected_r2star_per_s_mM : what the conversion corrects for.
+    b1_known : whether the conversion has a B1 other than the nominal one.
     """
     low, high, decay = (100.0 * error for error in dataclasses.astuple(errors))
-    worst = max(abs(low), abs(high), abs(decay))
     high_text = f"{high:+.0f} %" if math.isfinite(high) else "no value at all"
+    r2star = f"an uncorrected r2* of 7 /s/mM would change it by {decay:+.0f} %"
+    if corrected_r2star_per_s_mM > 0.0:
+        r2star, decay = f"r2* is corrected for with {corrected_r2star_per_s_mM:g} /s/mM", 0.0
+    elif math.isnan(decay):
+        r2star, decay = "what r2* does to it is unknown, since the echo time is", 0.0
+    worst = max(abs(low), abs(high), abs(decay))
     message = (
         f"a flip angle 10 % too low would change the measured arterial peak by {low:+.0f} %, one 10 % too high would "
-        f"give {high_text}, and an uncorrected r2* of 7 /s/mM {decay:+.0f} %"
+        f"give {high_text}; {r2star}"
     )
     if worst <= PEAK_ERROR_PERCENT:
         return Finding("ok", "arterial peak", f"{message}.")
-    advice = "measure B1 and give --b1, or use a flip angle of 20 to 30 degrees and a short echo time"
+    measure = "" if b1_known else "measure B1 and give --b1, or "
+    advice = f"{measure}use a flip angle of 20 to 30 degrees and a short echo time"
     return Finding("note" if worst <= 2 * PEAK_ERROR_PERCENT else "warning", "arterial peak", f"{message}; {advice}.")

@@ -276,7 +276,8 @@ class Model(ABC):
         for number, pattern in enumerate(patterns):
             where = broken[pattern_of.ravel() == number]
             left = np.where(pattern, 0.0, 1.0 if root_weights is None else root_weights)
-            if np.count_nonzero(left) > len(self.free):
+            # frames without agent tell nothing, however many they are
+            if np.count_nonzero(left) > len(self.free) and np.any(self.arterial_mM[left > 0] > 0):
                 solution.put(where, self._solve(np.where(pattern, 0.0, data[where]), left))
             elif not pattern.all():
                 solution.status[where] = FitStatus.TOO_FEW_FRAMES

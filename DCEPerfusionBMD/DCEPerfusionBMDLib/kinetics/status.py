@@ -33,7 +33,10 @@ _MEANINGS = {
     FitStatus.FITTED: "the least-squares minimum lies inside the bounds",
     FitStatus.AT_BOUND: "the least-squares minimum within the bounds lies on one of them",
     FitStatus.NO_BASELINE: "the signal before contrast is not positive",
-    FitStatus.CONVERSION_INVALID: "a frame is brighter than the signal equation allows, so it has no concentration",
+    FitStatus.CONVERSION_INVALID: (
+        "too many frames have no concentration (signal not finite or too bright, no value in a map, all fat), or the "
+        "delay of the region is unknown"
+    ),
     FitStatus.NO_ENHANCEMENT: "no positive uptake fits better than none",
     FitStatus.TOO_FEW_FRAMES: "fewer finite frames than the model needs",
     FitStatus.NO_WASHOUT: "there is uptake, but the linear method, which has no bounds, finds no positive kep",
