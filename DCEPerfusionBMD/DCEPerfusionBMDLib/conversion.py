@@ -121,10 +121,6 @@ def _check_fat(conversion: ConversionSettings, maps: TissueMaps, with_fat: bool)
             "the linear conversion cannot allow for fat; choose --conversion exact, or leave the fat fraction out",
         ),
         (
-            conversion.r2star_per_s_mM > 0,
-            "r2* is not corrected for where there is fat; leave r2* or the fat fraction out",
-        ),
-        (
             conversion.t10_tissue_ms is None and maps.t1_ms is None,
             "with a fat fraction the T1 of the marrow's water is needed, which that of whole marrow is not; give "
             "--t10-tissue-ms of the water (about 900 ms) or a T1 map of it",

@@ -727,7 +727,6 @@ class Refusals(unittest.TestCase):
         fat, water = {"fat_fraction": 0.4}, {"t10_tissue_ms": 900.0}
         for conversion, words in (
             ({**fat, **water, "conversion": "linear"}, "the linear conversion cannot allow for fat"),
-            ({**fat, **water, "r2star_per_s_mM": 5.0}, "r2. is not corrected for where there is fat"),
             (fat, r"give --t10-tissue-ms of the water \(about 900 ms\)"),
         ):
             with self.subTest(**conversion), self.assertRaisesRegex(InputError, words):
