@@ -369,7 +369,7 @@ def measure(case: Case) -> tuple[list[str], list[str]]:
         checked = min(CHECKED, count)
         by_scipy = squares(case.check(case.data[:checked]), checked)
         beside_scipy = scientific((least[:checked] / by_scipy - 1.0).max())
-    excess = found / least - 1.0
+    excess = np.where(np.isnan(found), np.inf, found / least - 1.0)
     above = np.flatnonzero(excess > TOLERANCE)
     statuses = [f"{np.count_nonzero(fit.status == status):,}" for status in STATUSES]
     lines = [
