@@ -181,6 +181,105 @@ IAUC60 = Quantity(
     display_range=(0.0, 50.0),
     description="Area under the concentration in the first 60 s after arrival.",
 )
+ESLOPE = Quantity(
+    name="eslope",
+    symbol="Eslope",
+    column="eslope_percent_per_s",
+    unit="%/s",
+    ucum=Code("%/s", "UCUM", "percent per second"),
+    dicom=None,
+    caplex="",
+    display_range=(0.0, 15.0),
+    description="Mean slope of the rise from 10 % to 90 % of the maximum.",
+)
+WASH_IN = Quantity(
+    name="wash_in",
+    symbol="Wash-in slope",
+    column="wash_in_slope_percent_per_s",
+    unit="%/s",
+    ucum=Code("%/s", "UCUM", "percent per second"),
+    dicom=None,
+    caplex="",
+    display_range=(0.0, 10.0),
+    description="Emax over the time to peak.",
+)
+WASH_OUT = Quantity(
+    name="wash_out",
+    symbol="Wash-out slope",
+    column="wash_out_slope_percent_per_s",
+    unit="%/s",
+    ucum=Code("%/s", "UCUM", "percent per second"),
+    dicom=None,
+    caplex="",
+    display_range=(-1.0, 0.0),
+    description="Slope from the maximum to the last frame.",
+)
+IAUC90 = Quantity(
+    name="iauc90",
+    symbol="IAUC90",
+    column="iauc90_mM_s",
+    unit="mmol/L s",
+    ucum=Code("mmol/l.s", "UCUM", "mmol/l.s"),
+    dicom=Code("126322", "DCM", "IAUC90"),
+    caplex="",
+    display_range=(0.0, 75.0),
+    description="Area under the concentration in the first 90 s after arrival.",
+)
+IAUC180 = Quantity(
+    name="iauc180",
+    symbol="IAUC180",
+    column="iauc180_mM_s",
+    unit="mmol/L s",
+    ucum=Code("mmol/l.s", "UCUM", "mmol/l.s"),
+    dicom=Code("126323", "DCM", "IAUC180"),
+    caplex="",
+    display_range=(0.0, 150.0),
+    description="Area under the concentration in the first 180 s after arrival.",
+)
+IAUGC60 = Quantity(
+    name="iaugc60",
+    symbol="IAUGC60",
+    column="iaugc60",
+    unit="ratio",
+    ucum=RATIO,
+    dicom=None,
+    caplex="",
+    display_range=(0.0, 1.0),
+    description="IAUC60 over that of the arterial blood.",
+)
+SER = Quantity(
+    name="ser",
+    symbol="SER",
+    column="ser",
+    unit="ratio",
+    ucum=RATIO,
+    dicom=None,
+    caplex="",
+    display_range=(0.0, 3.0),
+    description="Enhancement 60 s after arrival over that of the last frame.",
+)
+R_SQUARED = Quantity(
+    name="r_squared",
+    symbol="R2",
+    column="r_squared",
+    unit="fraction",
+    ucum=RATIO,
+    dicom=None,
+    caplex="",
+    display_range=(0.0, 1.0),
+    description="Share of the variance of the curve that the fit explains.",
+)
+RMSE = Quantity(
+    name="rmse",
+    symbol="RMSE",
+    column="rmse_mM",
+    unit="mmol/L",
+    ucum=Code("mmol/l", "UCUM", "mmol/l"),
+    dicom=None,
+    caplex="",
+    display_range=(0.0, 0.2),
+    description="Root mean square residual of the fit.",
+)
 STATUS = Quantity(
     name="status",
     symbol="Fit status",
@@ -197,4 +296,8 @@ PARAMETERS = (KTRANS, KEP, VE, VP, FP, PS, RELATIVE_KTRANS)
 """What the kinetic models estimate."""
 DESCRIPTIVE = (EMAX, MAX_SLOPE, TIME_TO_PEAK, IAUC60)
 """What is read off the curves without a model, as maps."""
-BY_NAME = {quantity.name: quantity for quantity in (*PARAMETERS, DELAY, *DESCRIPTIVE, STATUS)}
+MORE_DESCRIPTIVE = (ESLOPE, WASH_IN, WASH_OUT, IAUC90, IAUC180, IAUGC60, SER)
+"""What else is read off the curves, as maps when all are asked for."""
+QUALITY = (R_SQUARED, RMSE)
+"""How well the model fits, as maps when all are asked for."""
+BY_NAME = {q.name: q for q in (*PARAMETERS, DELAY, *DESCRIPTIVE, *MORE_DESCRIPTIVE, *QUALITY, STATUS)}

@@ -199,6 +199,17 @@ class MotionSettings(_Checked):
 
 
 @dataclass(frozen=True)
+class OutputSettings(_Checked):
+    """What is put out."""
+
+    maps: str = _parameter(
+        "standard",
+        "maps: those of the model and the usual ones of enhancement, or all, with residual and R2 of the fit",
+        choices=("standard", "all"),
+    )
+
+
+@dataclass(frozen=True)
 class Settings:
     """All parameters of one analysis, in groups; `given` names those that the user has set, as `group.name`."""
 
@@ -208,6 +219,7 @@ class Settings:
     model: ModelSettings = field(default_factory=ModelSettings)
     regions: RegionSettings = field(default_factory=RegionSettings)
     motion: MotionSettings = field(default_factory=MotionSettings)
+    output: OutputSettings = field(default_factory=OutputSettings)
     given: frozenset[str] = field(default=frozenset(), compare=False)
 
     def origin(self, group: str, name: str) -> str:

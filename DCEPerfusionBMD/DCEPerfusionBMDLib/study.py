@@ -39,7 +39,7 @@ from .kinetics import (
     scaled_to_tail,
 )
 from .motion import Motion, estimate_motion, simpleitk
-from .quantities import DELAY, DESCRIPTIVE, STATUS
+from .quantities import DELAY, DESCRIPTIVE, MORE_DESCRIPTIVE, QUALITY, STATUS
 from .result import (
     Curve,
     ParameterMap,
@@ -136,7 +136,18 @@ def analyze(
     if settings.model.delay == "region":
         for within, fit in zip(inside, fits, strict=True):
             delays[within] = fit.delay_s
-    values = _fit_voxels(model, delayed, voxel_signal, delays, conversion, tissue, model_input, settings.model, report)
+    values = _fit_voxels(
+        model,
+        delayed,
+        voxel_signal,
+        delays,
+        conversion,
+        tissue,
+        model_input,
+        settings.model,
+        settings.output.maps,
+        report,
+    )
     if motion is not None:
         for name, per_voxel in values.items():
             per_voxel[~whole] = FitStatus.TOO_FEW_FRAMES if name == STATUS.name else np.nan
@@ -545,6 +556,7 @@ def _fit_voxels(
     tissue: Tissue,
     model_input: _ModelInput,
     chosen: ModelSettings,
+    maps: str,
     report: Progress,
 ) -> dict[str, npt.NDArray[Any]]:
     """Parameters, descriptive values and status of each voxel, converted and fitted chunk by chunk.
@@ -553,7 +565,9 @@ def _fit_voxels(
     """
     count = len(voxel_signal)
     parameters = [*model_quantities(model), *([DELAY] if chosen.delay == "voxel" else [])]
-    values: dict[str, npt.NDArray[Any]] = {q.name: np.full(count, np.nan) for q in (*parameters, *DESCRIPTIVE)}
+    descriptive, quality = (DESCRIPTIVE, ()) if maps == "standard" else ((*DESCRIPTIVE, *MORE_DESCRIPTIVE), QUALITY)
+    shown = (*parameters, *descriptive, *quality)
+    values: dict[str, npt.NDArray[Any]] = {q.name: np.full(count, np.nan) for q in shown}
     status = np.full(count, FitStatus.CONVERSION_INVALID, dtype=np.uint8)
     known_s = np.unique(delays_s[np.isfinite(delays_s)])
     slow = chosen.delay == "voxel" or isinstance(model, TwoCompartmentExchange)
@@ -581,7 +595,7 @@ def _fit_voxels(
             concentration,
             model_input.blood_mM,
         )
-        for quantity in DESCRIPTIVE:
+        for quantity in descriptive:
             values[quantity.name][part] = getattr(described, quantity.column)
     return {**values, STATUS.name: status}
 
@@ -593,6 +607,10 @@ def _put(
     status[where] = fit.status
     for quantity in model_quantities(fit.model):
         values[quantity.name][where] = fit.parameters[quantity.column]
+    for quantity in QUALITY:
+        if quantity.name in values:
+            found = np.isfinite(fit.parameters[fit.model.free[0]])
+            values[quantity.name][where] = np.where(found, getattr(fit, quantity.column), np.nan)
 
 
 def _row(

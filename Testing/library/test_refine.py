@@ -212,5 +212,19 @@ class Bootstrap(unittest.TestCase):
             residual_bootstrap(self.model.fit(self.data, np.ones(self.data.size)))
 
 
+class Counting(unittest.TestCase):
+    def test_a_fitted_delay_counts_as_a_parameter(self):
+        """Hurvich and Tsai's formula written out; without a delay to find, the fit with one is rarely preferred."""
+        times_s = np.arange(60) * 5.0
+        model = Tofts(times_s, plasma_from_blood(parker_blood_concentration((times_s - 30.0) / 60.0), 0.42))
+        clean = model.concentration(ktrans_per_min=0.3, kep_per_min=1.5)
+        data = clean + 0.02 * np.random.default_rng(3).standard_normal((200, 60))
+        plain, delayed = model.fit(data), fit_delay(model, data, (-3.0, 12.0))[1]
+        squares = np.square(delayed.predict() - data).sum(axis=1)
+        expected = 60 * np.log(squares / 60) + 2 * 4 + 2 * 4 * 5 / (60 - 4 - 1)
+        np.testing.assert_allclose(delayed.aicc, expected, rtol=1e-9)
+        self.assertLess(np.mean(best_by_aicc([plain, delayed])), 0.3)
+
+
 if __name__ == "__main__":
     unittest.main()

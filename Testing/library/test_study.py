@@ -168,6 +168,24 @@ class Options(unittest.TestCase):
         self.assertLessEqual(max(narrow.vertebrae["vp"]), 0.02)
         self.assertLessEqual(max(narrow.vertebrae["ve"]), 0.12)
 
+    def test_all_maps(self):
+        """Each as its own numbers say: of the series of one voxel, and of the residual of its fit."""
+        result = self.analyze(output={"maps": "all"})
+        more = {"eslope", "wash_in", "wash_out", "iauc90", "iauc180", "iaugc60", "ser", "r_squared", "rmse"}
+        self.assertEqual(set(result.maps) - set(self.analyze().maps), more)
+        inside = result.rois.regions[0].analyzed
+        at = {name: result.maps[name].values[inside].astype(float) for name in result.maps}
+        np.testing.assert_allclose(at["wash_in"], at["emax"] / at["time_to_peak"], rtol=1e-5)
+        self.assertTrue((at["iauc60"] < at["iauc90"]).all() and (at["iauc90"] < at["iauc180"]).all())
+        self.assertTrue((at["wash_out"] < 0).all() and (at["ser"] > 1).all())
+        for name in ("eslope_percent_per_s", "iauc180_mM_s", "iaugc60", "ser"):
+            of_map = at[name.partition("_")[0]]
+            np.testing.assert_allclose(np.median(of_map), result.descriptive[name][0], rtol=0.02)
+        self.assertGreater(at["r_squared"].min(), 0.999)
+        curve = result.curves[0]
+        rmse = np.sqrt(np.mean(np.square(curve.concentration_mM - curve.fitted_mM)))
+        np.testing.assert_allclose(np.median(at["rmse"]), rmse, rtol=0.05)
+
     def test_reference_region_needs_muscle_and_no_artery(self):
         """The muscle of the phantom has a Ktrans of 0.08 /min; the literature's T1 of muscle is the phantom's."""
         muscle = self.phantom.labels == list(TISSUES).index("muscle")

@@ -293,12 +293,14 @@ class Fit:
     ----------
     model : the model that was fitted.
     status : (n_voxels,) `FitStatus` codes.
+    fitted_delays : 1 where a delay was fitted beside the model's parameters (`refine.fit_delay`), else 0.
     """
 
     def __init__(
         self, model: Model, solution: Solution, data: npt.NDArray[np.floating], root_weights: FloatArray | None
     ) -> None:
         self.model = model
+        self.fitted_delays = 0
         self.parameters = solution.values
         self.status = solution.status
         self._data = data
@@ -346,7 +348,8 @@ class Fit:
         ----------
         Hurvich CM, Tsai CL, Biometrika 1989;76:297-307.
         """
-        count, free = self._frame_count, len(self.model.free) + 1  # the noise is a parameter too
+        # the noise is a parameter too
+        count, free = self._frame_count, len(self.model.free) + self.fitted_delays + 1
         with np.errstate(divide="ignore", invalid="ignore"):
             correction = np.where(count > free + 1, 2.0 * free * (free + 1) / (count - free - 1), np.inf)
             return count * np.log(self._squares / count) + 2.0 * free + correction
@@ -354,8 +357,9 @@ class Fit:
     def covariance(self) -> FloatArray:
         """(n_voxels, n_free, n_free) covariance of the free parameters, linearized at the estimate.
 
-        sigma^2 (J^T W J)^-1 with sigma^2 = weighted residual sum of squares / (frames - free parameters). NaN where
-        there is no estimate, or where the estimate lies on a bound, at which it has no such distribution.
+        sigma^2 (J^T W J)^-1 with sigma^2 = weighted residual sum of squares / (frames - free parameters). A delay that
+        was fitted counts as one but is held where it is: the errors are those at this delay. NaN where there is no
+        estimate, or where the estimate lies on a bound, at which it has no such distribution.
         """
         size = len(self.model.free)
         covariance = np.full((len(self), size, size), np.nan)
@@ -366,7 +370,7 @@ class Fit:
             scale = np.sqrt(np.square(jacobian).sum(axis=1))
             scale[scale == 0] = np.nan
             normal = np.einsum("vti,vtj->vij", jacobian, jacobian) / (scale[:, :, np.newaxis] * scale[:, np.newaxis, :])
-            variance = self._squares[where] / np.maximum(self._frame_count[where] - size, 1)
+            variance = self._squares[where] / np.maximum(self._frame_count[where] - size - self.fitted_delays, 1)
             regular = np.isfinite(normal).all(axis=(1, 2))
             regular[regular] = np.linalg.cond(normal[regular]) < 1e14
             inverse = np.full_like(normal, np.nan)
@@ -394,7 +398,7 @@ class Fit:
 
     def confidence_interval(self, name: str, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
         """Lower and upper limit, (n_voxels,) each, from the standard error and Student's t distribution."""
-        freedom = np.maximum(self._frame_count - len(self.model.free), 1)
+        freedom = np.maximum(self._frame_count - len(self.model.free) - self.fitted_delays, 1)
         half = stats.t.ppf(0.5 + level / 2, freedom) * self.standard_error(name)
         return self.parameters[name] - half, self.parameters[name] + half
 

@@ -58,7 +58,7 @@ def fit_delay(
 
         _scan(total, 1, delays.size, _ratios(model))
         delay = delays[min(totals, key=lambda n: (totals[n], n))]
-        return np.full(len(data), delay), model.with_delay(delay).fit(data)
+        return np.full(len(data), delay), _counted(model.with_delay(delay).fit(data))
     solution = Solution(len(data), (*model.free, *model.derived))
     best = np.empty(len(data))
     for start in range(0, len(data), _BLOCK_VOXELS):
@@ -69,7 +69,12 @@ def fit_delay(
         best[part] = delays[least.index]
     one = np.unique(best).size == 1
     fit = Fit(model.with_delay(best[0]), solution, data, None) if one else DelayedFit(model, solution, data, best)
-    return np.where(np.isfinite(data).any(axis=1), best, np.nan), fit
+    return np.where(np.isfinite(data).any(axis=1), best, np.nan), _counted(fit)
+
+
+def _counted(fit: Fit) -> Fit:
+    fit.fitted_delays = 1
+    return fit
 
 
 def _ratios(model: Model) -> tuple[int, ...]:
