@@ -930,7 +930,8 @@ def no_decoder(folder: Path) -> str:
         dataset["PixelData"].VR = "OB"
         dataset["PixelData"].is_undefined_length = True
 
-    return _damaged(edit)(folder)
+    # what is installed decides whether the decoder or the damage is named
+    return _damaged(edit)(folder) + r"|no decoder for the transfer syntax JPEG 2000 .* pip install"
 
 
 def _rgb(dataset: Dataset) -> None:

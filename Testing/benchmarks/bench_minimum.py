@@ -34,7 +34,7 @@ EXCHANGE_RANGES = np.log([(0.05, 2.0), (0.02, 1.0), (0.01, 0.2), (0.05, 0.5)])
 GRID, MINIMA, GOLDEN_STEPS = 3000, 3, 45
 STARTS, CHECKED = 256, 200
 ROUNDS = ((STARTS, 40), (32, 110), (8, 300), (2, 3000))  # runs of a voxel, the best so far, and their steps
-CHUNK_VOXELS = 500
+CHUNK_VOXELS, EXCHANGE_VOXELS = 500, 50  # what is worked on at once
 TOLERANCE = 1e-6
 LISTED = 20
 STATUSES = (FitStatus.FITTED, FitStatus.AT_BOUND, FitStatus.NO_ENHANCEMENT)
@@ -190,8 +190,8 @@ class Exchange:
     def reference(self, data: FloatArray, truth: FloatArray, random: np.random.Generator) -> FloatArray:
         """Logarithms of the parameters of the least sum of squares from random starts and from the truth."""
         found = np.empty((len(data), 4))
-        for start in range(0, len(data), CHUNK_VOXELS):
-            part = slice(start, start + CHUNK_VOXELS)
+        for start in range(0, len(data), EXCHANGE_VOXELS):
+            part = slice(start, start + EXCHANGE_VOXELS)
             y, count = data[part] @ self.basis, len(data[part])
             rest = np.square(data[part]).sum(axis=1) - np.square(y).sum(axis=1)
             end = random.uniform(*EXCHANGE_BOX.T, (STARTS * count, 4))
