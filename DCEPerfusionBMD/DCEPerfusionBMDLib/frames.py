@@ -132,7 +132,8 @@ def mean_enhancement(series: DynamicSeries) -> tuple[npt.NDArray[np.float32], in
     for frame in series.frames:
         np.fmax(highest, frame, out=highest, casting="unsafe")
     rise = np.nan_to_num(highest - first, nan=0.0, posinf=0.0, neginf=0.0).ravel()
-    brightest = np.argsort(rise)[-max(1, round(_BRIGHTEST_SHARE * rise.size)) :]
+    count = max(1, round(_BRIGHTEST_SHARE * rise.size))
+    brightest = np.argpartition(rise, rise.size - count)[-count:]
     curve = np.array([np.ravel(frame)[brightest].astype(float).mean() for frame in series.frames])
     baseline = baseline_frame_count(curve) or _BASELINE_WHERE_NONE_IS_SEEN
     baseline = min(baseline, len(series.frames) - 1)

@@ -196,10 +196,13 @@ def write_series(scene: Any, series: DynamicSeries, name: str) -> Any:
         sequence.SetAttribute(ATTRIBUTE + key, f"{entry.value:g}" if isinstance(entry.value, float) else entry.value)
         sequence.SetAttribute(f"{ATTRIBUTE}{key}.source", entry.source)
     for time_s, frame in zip(series.times_s, series.frames, strict=True):
-        volume = slicer.vtkMRMLScalarVolumeNode()
+        volume, index = slicer.vtkMRMLScalarVolumeNode(), f"{time_s:.9g}"
         volume.SetName(name)
+        sequence.SetDataNodeAtValue(volume, index)
         _set_volume(volume, frame, series.ijk_to_ras)
-        sequence.SetDataNodeAtValue(volume, f"{time_s:.9g}")
+        sequence.UpdateDataNodeAtValue(volume, index, True)  # shallow: no second copy of the voxels
+    sequence.AddDefaultStorageNode()
+    sequence.GetStorageNode().SetUseCompression(False)  # noise hardly shrinks: a fifth of the size for most of the time
     browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", f"{name} browser")
     browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
     shown = slicer.vtkMRMLScalarVolumeNode()

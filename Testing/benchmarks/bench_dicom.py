@@ -28,6 +28,8 @@ import numpy as np
 import pydicom
 from DCEPerfusionBMDLib import cli, dicomio
 from DCEPerfusionBMDLib.phantom import LumbarPhantom
+from DCEPerfusionBMDLib.settings import Settings
+from DCEPerfusionBMDLib.study import analyze as study_analyze
 
 FRAMES, SLICES, ROWS, COLUMNS, FRAME_S = 60, 24, 256, 256, 3.0
 ROUNDS = 3
@@ -56,6 +58,14 @@ def read_series_alone(study: Path) -> None:
 
 
 def analyze(study: Path) -> None:
+    from DCEPerfusionBMDLib import headless, scene
+
+    node = scene.read_segmentation(headless.HeadlessSlicer().scene, study / "segmentation.seg.nrrd")
+    series = dicomio.read_series(study / "dicom")
+    study_analyze(series, scene.masks_on_grid(node, series), Settings())
+
+
+def analyze_to_files(study: Path) -> None:
     with tempfile.TemporaryDirectory() as name:
         cli.analyze_folder(study / "dicom", study / "segmentation.seg.nrrd", Path(name) / "out")
 
@@ -98,7 +108,8 @@ def section(study: Path) -> str:
         "`read_series` and every frame": read,
     }
     if importlib.util.find_spec("slicer") is not None:
-        works["`analyze_folder`, from files to files"] = analyze
+        works["`read_series` and `study.analyze`"] = analyze
+        works["`analyze_folder`: figure, maps and scene too"] = analyze_to_files
     bare_loop(study)
     rounds = [{name: timed(work, study) for name, work in works.items()} for _ in range(ROUNDS)]
     bare = next(iter(works))
