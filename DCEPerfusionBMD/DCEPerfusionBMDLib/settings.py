@@ -177,6 +177,9 @@ class ModelSettings(_Checked):
             raise InputError(f"delay_s is {self.delay_s:g} s, but the delay is {self.delay!r}; choose 'given'")
 
 
+EXCLUSION_RULES = ("arterial", "plexus", "bone-island", "haemangioma", "other-tissue", "poor-fit")
+
+
 @dataclass(frozen=True)
 class RegionSettings(_Checked):
     """Which voxels of a vertebra are analyzed."""
@@ -184,6 +187,50 @@ class RegionSettings(_Checked):
     margin_mm: float = _parameter(
         3.0, "keep only voxels whose center is farther than this from the edge of the segment", "mm", 0.0, 50.0
     )
+    exclude: str = _parameter(
+        "all",
+        "what else to leave out: all, none, or a list separated by commas of arterial, plexus, bone-island, "
+        "haemangioma, other-tissue, poor-fit",
+    )
+    plexus_z: float = _parameter(
+        3.5, "a vessel enhances early by more than this many robust deviations above the marrow", "", 1.0, 100.0
+    )
+    arterial_share: float = _parameter(
+        0.5, "a vessel is arterial that reaches this share of the artery's enhancement, and peaks with it", "", 0.01, 2.0
+    )
+    island_z: float = _parameter(
+        3.0, "a bone island is darker before contrast by more than this many deviations", "", 1.0, 100.0
+    )
+    island_enhancement_percent: float = _parameter(
+        10.0, "and enhances by less than this", "%", 0.0, 100.0
+    )
+    fat_z: float = _parameter(
+        3.0, "haemangioma and fat are brighter before contrast by more than this many deviations", "", 1.0, 100.0
+    )
+    tissue_z: float = _parameter(
+        4.0, "other tissue at the edge is darker or enhances less by more than this many deviations", "", 1.0, 100.0
+    )
+    poor_fit_z: float = _parameter(
+        5.0, "a fit is poor whose residual is above that of the region by more than this many deviations", "", 1.0, 100.0
+    )
+    exclusion_voxels: int = _parameter(3, "connected voxels needed for an exclusion", "voxels", 1, 1000)
+    excluded_share_max: float = _parameter(
+        0.3, "a level with a larger share of its voxels inside the margin excluded is not evaluable", "", 0.0, 1.0
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.rules()
+
+    def rules(self) -> tuple[str, ...]:
+        """The rules of exclusion that apply, by name."""
+        if self.exclude in ("all", "none"):
+            return EXCLUSION_RULES if self.exclude == "all" else ()
+        names = tuple(name.strip() for name in self.exclude.split(","))
+        for name in names:
+            if name not in EXCLUSION_RULES:
+                raise InputError(f"exclude names {name!r}; choose all, none, or some of {', '.join(EXCLUSION_RULES)}")
+        return names
 
 
 @dataclass(frozen=True)

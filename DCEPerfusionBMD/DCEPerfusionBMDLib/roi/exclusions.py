@@ -1,0 +1,242 @@
+"""Voxels of a vertebra that are not its marrow: told from their curves, each with a reason.
+
+Every voxel is compared with the marrow around it: its signal before contrast, which is T1-weighted, with a plane through
+that of the others (surface coils shade it), and its enhancement early and late, over that plane. What lies far off is sorted into kinds
+by the direction in which it does; kinds are kept where enough voxels of one hang together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from ..settings import RegionSettings
+from .fates import Fate
+
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
+
+_EARLY_S = 30.0  # after arrival
+_LATE_SHARE = 1 / 3  # of the frames after arrival
+_LEAST_DEVIATION = 0.02  # of the signal; what is closer than this to its neighbors is never called different
+_GROWN_Z = 2.5  # voxels this far off join a group of voxels that are beyond the threshold
+_LEAST_VOXELS = 30  # of marrow, to compare with
+_TRIMMED_Z, _PLANE_ROUNDS = 3.0, 10
+_MAD_TO_DEVIATION = 1.4826
+_ALL_NEIGHBORS = np.ones((3, 3, 3), dtype=bool)
+_TOUCHING = ndimage.generate_binary_structure(3, 1)
+
+
+@dataclass(frozen=True)
+class Bolus:
+    """What the arterial curve tells of the time course.
+
+    Attributes
+    ----------
+    times_s : (n_frames,).
+    baseline_frames : frames before contrast.
+    arrival_s : of the bolus in the artery.
+    artery_signal : (n_frames,) mean signal of the artery; None where there is none.
+    """
+
+    times_s: FloatArray
+    baseline_frames: int
+    arrival_s: float
+    artery_signal: FloatArray | None = None
+
+    def features(self, signal: npt.NDArray[np.float32] | FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Signal before contrast, NaN where there is none, and by how much it is higher early and late; (n,) each."""
+        after = self.times_s > self.arrival_s
+        early = after & (self.times_s <= self.arrival_s + _EARLY_S)
+        if not early.any():
+            early[min(self.baseline_frames, self.times_s.size - 1)] = True
+        late = np.zeros(self.times_s.size, dtype=bool)
+        late[-max(1, round(_LATE_SHARE * np.count_nonzero(after))) :] = True
+        baseline = signal[:, : self.baseline_frames].mean(axis=1, dtype=float)
+        baseline = np.where(baseline > 0, baseline, np.nan)
+        return (
+            baseline,
+            signal[:, early].mean(axis=1, dtype=float) - baseline,
+            signal[:, late].mean(axis=1, dtype=float) - baseline,
+        )
+
+
+def propose_exclusions(
+    signal: npt.NDArray[np.float32],
+    drawn: BoolArray,
+    compared: BoolArray,
+    ijk_to_ras: FloatArray,
+    bolus: Bolus,
+    settings: RegionSettings,
+) -> npt.NDArray[np.uint8]:
+    """The fate of each voxel of one vertebral body by its curve.
+
+    - Bone island, or other tissue without enhancement: signal before contrast more than `island_z` deviations below
+      the plane, and neither early nor late enhancement above `island_enhancement_percent` of the plane.
+    - Vessel: early enhancement more than `plexus_z` deviations above the median. It is arterial where its mean curve
+      peaks within a frame of the artery and its early enhancement reaches `arterial_share` of that of the artery; the
+      venous plexus where its center lies in the posterior third of the body and the middle half of its width;
+      elsewhere a haemangioma, or other tissue where it is dark and touches the edge of the outline.
+    - Haemangioma or fat: signal before contrast more than `fat_z` deviations above the plane.
+    - Other tissue, such as muscle: signal or enhancement more than `tissue_z` deviations below, in a group that touches
+      the edge of the outline. Marrow that differs inside the body stays.
+
+    Deviations are 1.4826 times the median absolute deviation in `compared`, and at least 0.02 of the signal. A group
+    needs `exclusion_voxels` connected voxels beyond the threshold; neighbors more than 2.5 deviations off join it.
+
+    Parameters
+    ----------
+    signal : (n, n_frames) of the drawn voxels, in the order of the flattened grid.
+    drawn : (K, J, I) mask of the outline.
+    compared : (K, J, I) mask of the voxels inside the margin, from which the marrow is learned.
+    ijk_to_ras : (4, 4), tells which way is back.
+    bolus : time course.
+    settings : the thresholds, and which rules apply.
+
+    Returns
+    -------
+    (n,) uint8 of `Fate`: ANALYZED, or the reason. With fewer than 30 voxels to compare with all are ANALYZED.
+
+    References
+    ----------
+    Huang Z et al. 2019, MRI examination: "avoiding bone island, posterior venous plexus and so on". The rules and
+    thresholds are ours.
+    """
+    rules = settings.rules()
+    fate = np.full(len(signal), Fate.ANALYZED, dtype=np.uint8)
+    baseline, early, late = bolus.features(signal)
+    usable = np.isfinite(baseline) & np.isfinite(early) & np.isfinite(late)
+    inside = compared[drawn] & usable
+    if np.count_nonzero(inside) < _LEAST_VOXELS or not rules:
+        return fate
+    box = _box(drawn)
+    where = np.argwhere(drawn)
+    logarithm = np.log(baseline)
+    marrow = _plane(logarithm, where, inside)
+    bright = _z(logarithm - marrow, inside)
+    early, late = early / np.exp(marrow), late / np.exp(marrow)
+    early_z, late_z = _z(early, inside), _z(late, inside)
+    unenhanced = np.fmax(early, late) < settings.island_enhancement_percent / 100.0
+
+    lowest = np.fmin(np.fmin(early_z, late_z), bright)
+    strength = {  # how far beyond its threshold a voxel is, for each rule; below 1 it is not
+        "bone-island": np.where(unenhanced, -bright / settings.island_z, np.nan),
+        "vessel": early_z / settings.plexus_z,
+        "haemangioma": bright / settings.fat_z,
+        "other-tissue": -lowest / settings.tissue_z,
+    }
+    thresholds = (settings.island_z, settings.plexus_z, settings.fat_z, settings.tissue_z)
+    taken = ~usable
+    edge = _at_edge(drawn, box)
+    for (kind, far), threshold in zip(strength.items(), thresholds, strict=True):
+        core = np.nan_to_num(far, nan=0.0) > 1.0
+        near = np.nan_to_num(far, nan=0.0) > min(1.0, _GROWN_Z / threshold)
+        for group in _groups(drawn, box, core & ~taken, near & ~taken, settings.exclusion_voxels):
+            if kind == "other-tissue" and not edge[group].any():
+                continue
+            found = kind
+            if kind == "vessel":
+                found = _vessel(signal[group], where, group, ijk_to_ras, bolus, settings)
+                if found == "haemangioma" and edge[group].any() and bright[group].mean() < 0:
+                    found = "other-tissue"
+            taken[group] = True
+            if found in rules:
+                fate[group] = _FATES[found]
+    return fate
+
+
+_FATES = {
+    "bone-island": Fate.BONE_ISLAND,
+    "haemangioma": Fate.HAEMANGIOMA,
+    "arterial": Fate.ARTERIAL,
+    "plexus": Fate.PLEXUS,
+    "other-tissue": Fate.OTHER_TISSUE,
+}
+
+
+def poorly_fitted(rmse: FloatArray, threshold_z: float) -> BoolArray:
+    """Voxels whose residual is more than `threshold_z` deviations above the median of its region.
+
+    Compared with the region, not with a fixed share of variance: where marrow hardly enhances, noise is most of the
+    variance of a good fit.
+
+    Parameters
+    ----------
+    rmse : (n,) of one region; NaN where there is no fit.
+    """
+    inside = np.isfinite(rmse) & (rmse > 0)
+    if np.count_nonzero(inside) < _LEAST_VOXELS:
+        return np.zeros(rmse.shape, dtype=bool)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.greater(_z(np.log(rmse), inside), threshold_z)
+
+
+def _vessel(
+    signal: npt.NDArray[np.float32],
+    where: npt.NDArray[np.intp],
+    group: npt.NDArray[np.intp],
+    ijk_to_ras: FloatArray,
+    bolus: Bolus,
+    settings: RegionSettings,
+) -> str:
+    """What a strongly enhancing group is."""
+    curve = signal.mean(axis=0, dtype=float)
+    if bolus.artery_signal is not None:
+        _, early, _ = bolus.features(np.array([curve, bolus.artery_signal]))
+        apart = abs(int(np.argmax(curve)) - int(np.argmax(bolus.artery_signal)))
+        if apart <= 1 and early[0] >= settings.arterial_share * early[1]:
+            return "arterial"
+    left_mm, back_mm = -(where[:, ::-1] @ ijk_to_ras[:2, :3].T).T
+    front, rear = np.percentile(back_mm, (1, 99))
+    one_side, other_side = np.percentile(left_mm, (1, 99))
+    behind = back_mm[group].mean() > rear - (rear - front) / 3
+    central = abs(left_mm[group].mean() - (one_side + other_side) / 2) < (other_side - one_side) / 4
+    return "plexus" if behind and central else "haemangioma"
+
+
+def _plane(values: FloatArray, where: npt.NDArray[np.intp], inside: BoolArray) -> FloatArray:
+    """Values of the plane through those inside, fitted to the voxels that lie close to it."""
+    terms = np.column_stack([where - where[inside].mean(axis=0), np.ones(len(where))])
+    plane = np.full(len(values), np.median(values[inside]))
+    for _ in range(_PLANE_ROUNDS):
+        close = inside & (np.abs(_z(values - plane, inside)) <= _TRIMMED_Z)
+        coefficients = np.linalg.lstsq(terms[close], values[close], rcond=None)[0]
+        plane, before = terms @ coefficients, plane
+        if np.abs(plane - before).max() < 1e-6:
+            break
+    return plane
+
+
+def _z(values: FloatArray, inside: BoolArray) -> FloatArray:
+    """How many robust deviations each value lies from the median of those inside."""
+    median = np.median(values[inside])
+    deviation = _MAD_TO_DEVIATION * np.median(np.abs(values[inside] - median))
+    return np.asarray((values - median) / max(deviation, _LEAST_DEVIATION))
+
+
+def _groups(
+    drawn: BoolArray, box: tuple[slice, ...], core: BoolArray, near: BoolArray, least: int
+) -> Iterator[npt.NDArray[np.intp]]:
+    """Connected voxels with enough of them in the core, by their index among the drawn ones."""
+    grid = np.zeros(drawn.shape, dtype=bool)[box]
+    inside = drawn[box]
+    grid[inside] = near | core
+    numbers, count = ndimage.label(grid, _ALL_NEIGHBORS)
+    number = numbers[inside]
+    enough = np.flatnonzero(np.bincount(number[core], minlength=count + 1) >= least)
+    for n in enough[enough > 0]:
+        yield np.flatnonzero(number == n)
+
+
+def _at_edge(drawn: BoolArray, box: tuple[slice, ...]) -> BoolArray:
+    """Which of the drawn voxels have a neighbor that is not drawn; the border of the image is an edge."""
+    inside = drawn[box]
+    return np.asarray(~ndimage.binary_erosion(inside, _TOUCHING)[inside])
+
+
+def _box(mask: BoolArray) -> tuple[slice, ...]:
+    return tuple(ndimage.find_objects(mask.astype(np.uint8))[0])
