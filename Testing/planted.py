@@ -55,7 +55,13 @@ class Planted:
     ktrans_per_min: float
 
 
-def vertebra(seed, kinds=("plexus", "bone-island", "haemangioma", "other-tissue"), snr=20.0, arrival_s=31.0, spacing_mm=(3.0, 1.4, 1.4)):
+def vertebra(
+    seed,
+    kinds=("plexus", "bone-island", "haemangioma", "other-tissue"),
+    snr=20.0,
+    arrival_s=31.0,
+    spacing_mm=(3.0, 1.4, 1.4),
+):
     """A body of about 46 x 33 x 27 mm with the lesions of `kinds`, an aorta and muscle, in sagittal slices."""
     random = np.random.default_rng(seed)
 
@@ -117,7 +123,10 @@ def vertebra(seed, kinds=("plexus", "bone-island", "haemangioma", "other-tissue"
         where = (right - center[0]) ** 2 + (back - center[1]) ** 2 + (up - center[2]) ** 2 < uniform(5, 6.5) ** 2
         planted["haemangioma"] = where & body & (labels == "marrow")
         tissues["haemangioma"] = dict(
-            density=uniform(0.62, 0.80), t1=uniform(280, 380), ktrans=marrow["ktrans"] * uniform(0.8, 2.0), kep=uniform(1, 3)
+            density=uniform(0.62, 0.80),
+            t1=uniform(280, 380),
+            ktrans=marrow["ktrans"] * uniform(0.8, 2.0),
+            kep=uniform(1, 3),
         )
         labels[planted["haemangioma"]] = "haemangioma"
 
@@ -128,7 +137,9 @@ def vertebra(seed, kinds=("plexus", "bone-island", "haemangioma", "other-tissue"
     signal = np.zeros((*shape, times_s.size))
     for name, tissue in tissues.items():
         c = blood if name == "artery" else tofts_by_steps(fine_s, plasma, tissue["ktrans"], tissue["kep"])
-        curve = spoiled_gradient_echo(1000.0 / tissue["t1"] + R1_PER_S_MM * np.interp(times_s, fine_s, c), tissue["density"])
+        curve = spoiled_gradient_echo(
+            1000.0 / tissue["t1"] + R1_PER_S_MM * np.interp(times_s, fine_s, c), tissue["density"]
+        )
         signal[labels == name] = curve
     shading = np.exp(uniform(-0.006, 0.006) * back + uniform(-0.004, 0.004) * right)
     signal *= 20000.0 * shading[..., np.newaxis]

@@ -58,6 +58,7 @@ class StudyResult:
     maps : quantity name to map, on the grid of the series.
     vertebrae : table of the model's parameters, one row per region.
     descriptive : table of what is read off the curves without a model, one row per region.
+    margins : table of the model's parameters of each region at margins from 0 to 5 mm.
     curves : one per region.
     rois : the regions that were analyzed.
     by_reference : whether a reference tissue takes the place of the artery.
@@ -78,6 +79,7 @@ class StudyResult:
     maps: dict[str, ParameterMap]
     vertebrae: Table
     descriptive: Table
+    margins: Table
     curves: tuple[Curve, ...]
     rois: VertebralRois
     by_reference: bool
@@ -91,7 +93,7 @@ class StudyResult:
         """Every table there is."""
         optional = [self.densitometry.table()] if self.densitometry is not None else []
         optional += [self.motion] if self.motion is not None else []
-        return [self.vertebrae, self.descriptive, self.curves_table(), *optional]
+        return [self.vertebrae, self.descriptive, self.margins, self.curves_table(), *optional]
 
     def input_curves(self) -> list[tuple[str, FloatArray, str, str]]:
         """Column name, values in mM, title and description of each curve that the input of the model is made of."""
@@ -161,7 +163,10 @@ def vertebrae_table(subject: str, rows: list[Row], model: Model, with_delay: boo
     columns = _leading_columns(subject, rows)
     columns += [
         _column(rows, "voxels_drawn", "Voxels drawn", "", "Voxels of the segment on the grid of the series."),
-        _column(rows, "voxels_analyzed", "Voxels analyzed", "", "Voxels left after the margin."),
+        _column(rows, "voxels_analyzed", "Voxels analyzed", "", "Voxels left after margin and exclusions."),
+        _column(rows, "excluded_share", "Share excluded", "fraction", "Voxels inside the margin that are excluded."),
+        _column(rows, "excluded", "Excluded", "", "Reasons of the exclusions, with their voxels."),
+        _column(rows, "evaluable", "Evaluable", "", "No where too large a share is excluded, or no voxel is left."),
         _column(rows, "status", "Status", "", "Outcome of the fit of the mean curve."),
         _column(rows, "frames_used", "Frames used", "", "Frames of the mean curve that have a concentration."),
     ]
@@ -192,6 +197,20 @@ def vertebrae_table(subject: str, rows: list[Row], model: Model, with_delay: boo
         _column(rows, "failed_share", "Share failed", "fraction", "Analyzed voxels without an estimate."),
     ]
     return Table("vertebrae", "Perfusion per vertebra", tuple(columns))
+
+
+def margins_table(subject: str, rows: list[Row], model: Model) -> Table:
+    """How the parameters of each region depend on the margin, one row per region and margin."""
+    columns = _leading_columns(subject, rows)
+    columns += [
+        _column(rows, "margin_mm", "Margin", "mm", "Voxels farther than this from the edge of the outline."),
+        _column(rows, "voxels", "Voxels", "", "Such voxels that are not excluded."),
+    ]
+    for q in model_quantities(model):
+        columns.append(_column(rows, q.column, q.symbol, q.unit, f"{q.description} Fit of the mean curve.", q.name))
+        error = f"Standard error of {q.symbol}; none on a bound."
+        columns.append(_column(rows, statistic_column(q.column, "se"), f"{q.symbol} standard error", q.unit, error))
+    return Table("margins", "Sensitivity to the margin", tuple(columns))
 
 
 _DESCRIPTIVE_COLUMNS = (

@@ -22,6 +22,7 @@ from .frames import mean_enhancement
 from .kinetics import FitStatus
 from .quantities import BY_NAME, STATUS, Code, Quantity
 from .result import StudyResult
+from .roi import Fate
 from .series import DynamicSeries, FloatArray, on_grid_of
 from .tables import Table, one_line
 from .volumefiles import check_volume_file, nrrd_header
@@ -40,6 +41,17 @@ _COLOR_ANCHORS = (
     (1.0, (0.99, 0.91, 0.20)),
 )
 _INPUT_COLORS = ((0.75, 0.15, 0.15), (0.85, 0.55, 0.15))
+_FATE_COLORS = {
+    Fate.MARGIN: (0.60, 0.60, 0.60),
+    Fate.ARCH: (0.45, 0.40, 0.35),
+    Fate.USER: (0.95, 0.95, 0.95),
+    Fate.ARTERIAL: (0.85, 0.20, 0.20),
+    Fate.PLEXUS: (0.25, 0.40, 0.85),
+    Fate.BONE_ISLAND: (0.90, 0.75, 0.55),
+    Fate.HAEMANGIOMA: (0.85, 0.45, 0.75),
+    Fate.OTHER_TISSUE: (0.75, 0.45, 0.20),
+    Fate.POOR_FIT: (0.20, 0.20, 0.20),
+}
 _STATUS_COLORS = {
     FitStatus.FITTED: (0.30, 0.70, 0.35),
     FitStatus.AT_BOUND: (0.95, 0.75, 0.20),
@@ -276,7 +288,7 @@ class ResultWriter:
 
         Returns
         -------
-        Role to node: `map.ktrans`, `table.vertebrae`, `chart.tissue`, `analyzed`, and so on.
+        Role to node: `map.ktrans`, `table.vertebrae`, `chart.tissue`, `analyzed`, `excluded`, and so on.
         """
         name = self._sequence.GetName()
         self._written = {}
@@ -284,6 +296,7 @@ class ResultWriter:
             quantity = BY_NAME[parameter_map.quantity]
             self._write_map(f"{name} {quantity.symbol}", quantity, parameter_map.values, series.ijk_to_ras)
         self._write_analyzed(f"{name} analyzed", series, result)
+        self._write_excluded(f"{name} excluded", series, result)
         nodes = {table.name: self._write_table(f"{name} {table.title.lower()}", table) for table in result.tables()}
         self._write_charts(name, nodes["curves"], result)
         self._remove_stale()
@@ -383,6 +396,21 @@ class ResultWriter:
             voxels = region.analyzed & estimated
             if voxels.any():
                 _set_segment(node, region.name, voxels, series.ijk_to_ras, region.level)
+
+    def _write_excluded(self, name: str, series: DynamicSeries, result: StudyResult) -> None:
+        """A segmentation of the voxels that were drawn and are not analyzed, a segment for each reason."""
+        node = self._node("vtkMRMLSegmentationNode", "excluded", name)
+        node.GetSegmentation().RemoveAllSegments()
+        if node.GetDisplayNode() is None:
+            node.CreateDefaultDisplayNodes()
+        node.GetDisplayNode().SetVisibility(False)
+        for fate, color in _FATE_COLORS.items():
+            voxels = np.zeros(series.shape, dtype=bool)
+            for region in result.rois.regions:
+                voxels |= region.fate == fate
+            if voxels.any():
+                _set_segment(node, fate.reason, voxels, series.ijk_to_ras)
+                node.GetSegmentation().GetSegment(fate.reason).SetColor(*color)
 
     def _write_table(self, name: str, table: Table) -> Any:
         node = self._node("vtkMRMLTableNode", f"table.{table.name}", name)

@@ -196,14 +196,16 @@ class RegionSettings(_Checked):
         3.5, "a vessel enhances early by more than this many robust deviations above the marrow", "", 1.0, 100.0
     )
     arterial_share: float = _parameter(
-        0.5, "a vessel is arterial that reaches this share of the artery's enhancement, and peaks with it", "", 0.01, 2.0
+        0.5,
+        "a vessel is arterial that peaks with the artery and reaches this share of its enhancement",
+        "",
+        0.01,
+        2.0,
     )
     island_z: float = _parameter(
         3.0, "a bone island is darker before contrast by more than this many deviations", "", 1.0, 100.0
     )
-    island_enhancement_percent: float = _parameter(
-        10.0, "and enhances by less than this", "%", 0.0, 100.0
-    )
+    island_enhancement_percent: float = _parameter(10.0, "and enhances by less than this", "%", 0.0, 100.0)
     fat_z: float = _parameter(
         3.0, "haemangioma and fat are brighter before contrast by more than this many deviations", "", 1.0, 100.0
     )
@@ -211,7 +213,11 @@ class RegionSettings(_Checked):
         4.0, "other tissue at the edge is darker or enhances less by more than this many deviations", "", 1.0, 100.0
     )
     poor_fit_z: float = _parameter(
-        5.0, "a fit is poor whose residual is above that of the region by more than this many deviations", "", 1.0, 100.0
+        5.0,
+        "a fit is poor whose residual exceeds that of the region by more than this many deviations",
+        "",
+        1.0,
+        100.0,
     )
     exclusion_voxels: int = _parameter(3, "connected voxels needed for an exclusion", "voxels", 1, 1000)
     excluded_share_max: float = _parameter(

@@ -46,17 +46,20 @@ from .result import (
     Row,
     StudyResult,
     descriptive_table,
+    margins_table,
     model_quantities,
     statistic_column,
     vertebrae_table,
 )
-from .roi import Region, VertebralRois, build_rois
+from .roi import BY_CURVE, Bolus, Fate, Region, VertebralRois, build_rois
 from .series import DynamicSeries, FloatArray, Progress, Sourced, TissueMaps
 from .settings import ModelSettings, Settings, unread_warnings
 
 _CHUNK_VOXELS = 8192
 _SLOW_CHUNK_VOXELS = 1024
 _LEAST_VP = 1e-3  # of the exchange model, which needs some plasma
+_MARGINS_MM = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0)  # at which the sensitivity is shown
+_RESIDUAL = "residual"
 _MISSING_SHARE = 0.1  # of the frames; a curve that lacks more has no estimate
 
 
@@ -100,22 +103,30 @@ def analyze(
     used = resolve_constants(series, settings, maps)
     rois = build_rois(masks, series.spacing_mm, settings)
 
-    analyzed = np.zeros(series.shape, dtype=bool)
-    for region in rois.regions:
-        analyzed |= region.analyzed
-    voxels = np.flatnonzero(analyzed)
+    voxels = np.flatnonzero(_union(rois, lambda region: region.body))
     motion = None
     if settings.motion.motion != "none":
         motion = _motion(series, rois, settings, _part(report, 0.0, 0.8))
         report = _part(report, 0.8, 1.0)
-    voxel_signal, input_signal = _gather(series, voxels, np.flatnonzero(rois.input), report, motion)
-    whole = np.asarray(np.isfinite(voxel_signal).all(axis=1))
+    body_signal, input_signal = _gather(series, voxels, np.flatnonzero(rois.input), report, motion)
     rois, input_signal = _finite_input(rois, input_signal, motion is not None)
-    lost = _incomplete(rois, voxels, whole, motion is not None)
     input_voxels, input_signal = _input_voxels(times_s, input_signal, rois, settings)
 
     baseline_frames, used["baseline_frames"] = _baseline(input_signal.mean(axis=0, dtype=float), settings)
     conversion = Conversion.of(used, settings.conversion, maps, baseline_frames)
+    bolus = _bolus(times_s, input_signal, baseline_frames, settings)
+    rois, at_margins = _exclude(rois, series, voxels, body_signal, bolus, conversion, settings)
+    analyzed = _union(rois, lambda region: region.analyzed)
+    if not analyzed.any():
+        raise InputError(
+            "no voxel is left to analyze: " + "; ".join(_fates(region) for region in rois.regions) + "; check the "
+            "outlines, or choose --exclude none"
+        )
+    kept = analyzed.ravel()[voxels]
+    voxels, voxel_signal = voxels[kept], body_signal[kept]
+    del body_signal
+    whole = np.asarray(np.isfinite(voxel_signal).all(axis=1))
+    lost = _incomplete(rois, voxels, whole, motion is not None)
     tissue = conversion.of_voxels(voxels)
     used |= sources_of(tissue, maps)
     beside = _MeanTissue.of(voxel_signal[whole], tissue[whole]) if whole.any() else None
@@ -126,12 +137,12 @@ def analyze(
 
     delayed = functools.cache(model.with_delay)
     inside = [region.analyzed.ravel()[voxels] for region in rois.regions]
-    fits = [
-        _RegionFit.of(
-            model, delayed, voxel_signal[within & whole], conversion, tissue[within & whole].median(), settings.model
-        )
-        for within in inside
-    ]
+
+    def fitted(within: npt.NDArray[np.bool_]) -> _RegionFit:
+        within = within & whole
+        return _RegionFit.of(model, delayed, voxel_signal[within], conversion, tissue[within].median(), settings.model)
+
+    fits = [fitted(within) for within in inside]
     delays = np.full(voxels.size, settings.model.delay_s)
     if settings.model.delay == "region":
         for within, fit in zip(inside, fits, strict=True):
@@ -144,13 +155,27 @@ def analyze(
         conversion,
         tissue,
         model_input,
-        settings.model,
-        settings.output.maps,
+        settings,
         report,
     )
+    if (rmse := values.pop(_RESIDUAL, None)) is not None:
+        regions = [
+            region.without_poor_fits(rmse[within], settings.regions)
+            for region, within in zip(rois.regions, inside, strict=True)
+        ]
+        rois = dataclasses.replace(rois, regions=tuple(regions))
+        for n, region in enumerate(regions):
+            within = region.analyzed.ravel()[voxels]
+            if np.count_nonzero(within) < np.count_nonzero(inside[n]):
+                inside[n], fits[n] = within, fitted(within)
+        outside = ~np.any(inside, axis=0)
+        for name, per_voxel in values.items():
+            per_voxel[outside] = FitStatus.NOT_ANALYZED if name == STATUS.name else np.nan
+    else:
+        outside = np.zeros(voxels.size, dtype=bool)
     if motion is not None:
         for name, per_voxel in values.items():
-            per_voxel[~whole] = FitStatus.TOO_FEW_FRAMES if name == STATUS.name else np.nan
+            per_voxel[~whole & ~outside] = FitStatus.TOO_FEW_FRAMES if name == STATUS.name else np.nan
     grids = {}
     for name, per_voxel in values.items():
         empty = FitStatus.NOT_ANALYZED if name == STATUS.name else np.nan
@@ -158,7 +183,7 @@ def analyze(
         grid.ravel()[voxels] = per_voxel
         grids[name] = ParameterMap(name, grid)
     rows = [
-        _row(region, fit, model, conversion, model_input, {name: of[within] for name, of in values.items()})
+        _row(region, fit, model, conversion, model_input, {name: of[within] for name, of in values.items()}, settings)
         for region, fit, within in zip(rois.regions, fits, inside, strict=True)
     ]
     _step(report, 1.0, "Fitting voxels")
@@ -178,6 +203,7 @@ def analyze(
         maps=grids,
         vertebrae=vertebrae_table(name, rows, model, settings.model.delay != "none"),
         descriptive=descriptive_table(name, rows),
+        margins=margins_table(name, _margin_rows(at_margins, rois, fits, model, delayed), model),
         curves=tuple(
             Curve(region.name, fit.concentration_mM, fit.fitted_mM)
             for region, fit in zip(rois.regions, fits, strict=True)
@@ -195,10 +221,113 @@ def analyze(
             *rois.warnings,
             *(motion.warnings() if motion is not None else ()),
             *lost,
+            *_exclusion_warnings(rois, settings),
             *_fit_warnings(rows, times_s.size),
         ),
         motion=motion.table() if motion is not None else None,
     )
+
+
+def _union(rois: VertebralRois, of: Callable[[Region], npt.NDArray[np.bool_]]) -> npt.NDArray[np.bool_]:
+    """Voxels of any region."""
+    union = np.zeros(rois.input.shape, dtype=bool)
+    for region in rois.regions:
+        union |= of(region)
+    return union
+
+
+def _bolus(
+    times_s: FloatArray, input_signal: npt.NDArray[np.float32], baseline_frames: int, settings: Settings
+) -> Bolus:
+    """Time course of the bolus in the input; a reference tissue is no artery."""
+    curve = input_signal.mean(axis=0, dtype=float)
+    arrival_s = arrival_time_s(times_s, curve - curve[:baseline_frames].mean())
+    if not np.isfinite(arrival_s):
+        arrival_s = float(times_s[baseline_frames - 1])
+    by_reference = settings.model.model == "reference-region"
+    return Bolus(times_s, baseline_frames, arrival_s, None if by_reference else curve)
+
+
+@dataclass(frozen=True)
+class _AtMargins:
+    """Mean curves of a region at several margins.
+
+    Attributes
+    ----------
+    margins_mm, voxels : (n,) each.
+    concentration_mM : (n, n_frames), NaN where there is no voxel.
+    """
+
+    margins_mm: FloatArray
+    voxels: npt.NDArray[np.intp]
+    concentration_mM: FloatArray
+
+
+def _exclude(
+    rois: VertebralRois,
+    series: DynamicSeries,
+    voxels: npt.NDArray[np.intp],
+    signal: npt.NDArray[np.float32],
+    bolus: Bolus,
+    conversion: Conversion,
+    settings: Settings,
+) -> tuple[VertebralRois, list[_AtMargins]]:
+    """The regions without what is not marrow, and the mean curve of each at other margins."""
+    regions, at_margins = [], []
+    for region in rois.regions:
+        body = region.body.ravel()[voxels]
+        of_body = signal[body]
+        region, marrow = region.without_other_tissue(of_body, series.ijk_to_ras, bolus, settings.regions)
+        marrow &= np.isfinite(of_body).all(axis=1)
+        tissue = conversion.of_voxels(voxels[body])
+        count, curves = [], []
+        for margin_mm in _MARGINS_MM:
+            chosen = marrow & (region.depth_mm > margin_mm)
+            count.append(np.count_nonzero(chosen))
+            mean = of_body[chosen].mean(axis=0, dtype=float) if count[-1] else np.full(signal.shape[1], np.nan)
+            curves.append(_usable(conversion.tissue(mean, tissue[chosen].median())))
+        regions.append(region)
+        at_margins.append(_AtMargins(np.array(_MARGINS_MM), np.array(count), np.array(curves)))
+    return dataclasses.replace(rois, regions=tuple(regions)), at_margins
+
+
+def _margin_rows(
+    at_margins: list[_AtMargins],
+    rois: VertebralRois,
+    fits: list[_RegionFit],
+    model: Model,
+    delayed: Callable[[float], Model],
+) -> list[Row]:
+    """What the model finds in the mean curve of each region at each margin, at the delay of the region."""
+    rows: list[Row] = []
+    for region, fit, curves in zip(rois.regions, fits, at_margins, strict=True):
+        if fit.fit is None:
+            continue
+        found = delayed(fit.delay_s).fit(curves.concentration_mM)
+        for n, margin_mm in enumerate(curves.margins_mm):
+            row: Row = {"region": region.name, "level": region.level, "margin_mm": float(margin_mm)}
+            row["voxels"] = int(curves.voxels[n])
+            for quantity in model_quantities(model):
+                row[quantity.column] = float(found.parameters[quantity.column][n])
+                row[statistic_column(quantity.column, "se")] = float(found.standard_error(quantity.column)[n])
+            rows.append(row)
+    return rows
+
+
+def _fates(region: Region) -> str:
+    """How many voxels of a region are left out for which reason, in words."""
+    counts = region.counts()
+    left_out = ", ".join(f"{count} {fate.reason}" for fate, count in counts.items() if fate != Fate.ANALYZED)
+    return f"{region.name}: {left_out or 'no voxel'}"
+
+
+def _exclusion_warnings(rois: VertebralRois, settings: Settings) -> list[str]:
+    """A sentence for each region of which too much is excluded."""
+    warnings = []
+    for region in rois.regions:
+        if region.analyzed.any() and (why := region.why_not_evaluable(settings.regions)):
+            warnings.append(f"{region.name} is not evaluable: {why} ({_fates(region)})")
+    return warnings
 
 
 def _step(report: Progress, fraction: float, message: str) -> None:
@@ -555,19 +684,21 @@ def _fit_voxels(
     conversion: Conversion,
     tissue: Tissue,
     model_input: _ModelInput,
-    chosen: ModelSettings,
-    maps: str,
+    settings: Settings,
     report: Progress,
 ) -> dict[str, npt.NDArray[Any]]:
     """Parameters, descriptive values and status of each voxel, converted and fitted chunk by chunk.
 
-    Voxels are fitted at the delays given, or at their own where those are to be found.
+    Voxels are fitted at the delays given, or at their own where those are to be found. The residual is among the values
+    where poor fits are to be told.
     """
-    count = len(voxel_signal)
+    count, chosen, maps = len(voxel_signal), settings.model, settings.output.maps
     parameters = [*model_quantities(model), *([DELAY] if chosen.delay == "voxel" else [])]
     descriptive, quality = (DESCRIPTIVE, ()) if maps == "standard" else ((*DESCRIPTIVE, *MORE_DESCRIPTIVE), QUALITY)
     shown = (*parameters, *descriptive, *quality)
     values: dict[str, npt.NDArray[Any]] = {q.name: np.full(count, np.nan) for q in shown}
+    if "poor-fit" in settings.regions.rules():
+        values[_RESIDUAL] = np.full(count, np.nan)
     status = np.full(count, FitStatus.CONVERSION_INVALID, dtype=np.uint8)
     known_s = np.unique(delays_s[np.isfinite(delays_s)])
     slow = chosen.delay == "voxel" or isinstance(model, TwoCompartmentExchange)
@@ -607,6 +738,8 @@ def _put(
     status[where] = fit.status
     for quantity in model_quantities(fit.model):
         values[quantity.name][where] = fit.parameters[quantity.column]
+    if _RESIDUAL in values:
+        values[_RESIDUAL][where] = fit.rmse_mM
     for quantity in QUALITY:
         if quantity.name in values:
             found = np.isfinite(fit.parameters[fit.model.free[0]])
@@ -620,6 +753,7 @@ def _row(
     conversion: Conversion,
     model_input: _ModelInput,
     voxels: dict[str, npt.NDArray[Any]],
+    settings: Settings,
 ) -> Row:
     """Table row of one region: the fit of its mean signal, and the statistics of its voxels."""
     row: Row = {
@@ -627,6 +761,9 @@ def _row(
         "level": region.level,
         "voxels_drawn": int(np.count_nonzero(region.drawn)),
         "voxels_analyzed": voxels[STATUS.name].size,
+        "excluded_share": region.excluded_share,
+        "evaluable": "no" if region.why_not_evaluable(settings.regions) else "yes",
+        "excluded": ", ".join(f"{fate.reason} {count}" for fate, count in region.counts().items() if fate in BY_CURVE),
         "status": (FitStatus.CONVERSION_INVALID if voxels[STATUS.name].size else FitStatus.NOT_ANALYZED).label,
         "frames_used": mean.frames_used,
         "curve_type": "",

@@ -1,8 +1,8 @@
 """Voxels of a vertebra that are not its marrow: told from their curves, each with a reason.
 
-Every voxel is compared with the marrow around it: its signal before contrast, which is T1-weighted, with a plane through
-that of the others (surface coils shade it), and its enhancement early and late, over that plane. What lies far off is sorted into kinds
-by the direction in which it does; kinds are kept where enough voxels of one hang together.
+Every voxel is compared with the marrow around it: its signal before contrast, which is T1-weighted, with a plane
+through that of the others (surface coils shade it), and its enhancement early and late, over that plane. What lies far
+off is sorted into kinds by the direction in which it does; a kind holds where enough voxels of it hang together.
 """
 
 from __future__ import annotations
@@ -75,15 +75,15 @@ def propose_exclusions(
 ) -> npt.NDArray[np.uint8]:
     """The fate of each voxel of one vertebral body by its curve.
 
-    - Bone island, or other tissue without enhancement: signal before contrast more than `island_z` deviations below
-      the plane, and neither early nor late enhancement above `island_enhancement_percent` of the plane.
-    - Vessel: early enhancement more than `plexus_z` deviations above the median. It is arterial where its mean curve
-      peaks within a frame of the artery and its early enhancement reaches `arterial_share` of that of the artery; the
-      venous plexus where its center lies in the posterior third of the body and the middle half of its width;
-      elsewhere a haemangioma, or other tissue where it is dark and touches the edge of the outline.
-    - Haemangioma or fat: signal before contrast more than `fat_z` deviations above the plane.
-    - Other tissue, such as muscle: signal or enhancement more than `tissue_z` deviations below, in a group that touches
-      the edge of the outline. Marrow that differs inside the body stays.
+    - Bone island, or other tissue without enhancement: more than `island_z` deviations darker before contrast, and
+      neither early nor late enhancement above `island_enhancement_percent`.
+    - Vessel: early enhancement more than `plexus_z` deviations higher. It is arterial where its mean curve peaks within
+      a frame of the artery and reaches `arterial_share` of the artery's early enhancement; the venous plexus where its
+      center lies in the posterior third of the body and in the middle half of its width.
+    - Haemangioma or fat: more than `fat_z` deviations brighter before contrast, or a strongly enhancing group inside
+      the body that is no vessel by its place.
+    - Other tissue, such as muscle: any of the three more than `tissue_z` deviations lower, or strong enhancement, in a
+      group that touches the edge of the outline. Marrow that differs inside the body stays.
 
     Deviations are 1.4826 times the median absolute deviation in `compared`, and at least 0.02 of the signal. A group
     needs `exclusion_voxels` connected voxels beyond the threshold; neighbors more than 2.5 deviations off join it.
@@ -113,40 +113,6 @@ def propose_exclusions(
     inside = compared[drawn] & usable
     if np.count_nonzero(inside) < _LEAST_VOXELS or not rules:
         return fate
-    box = _box(drawn)
-    where = np.argwhere(drawn)
-    logarithm = np.log(baseline)
-    marrow = _plane(logarithm, where, inside)
-    bright = _z(logarithm - marrow, inside)
-    early, late = early / np.exp(marrow), late / np.exp(marrow)
-    early_z, late_z = _z(early, inside), _z(late, inside)
-    unenhanced = np.fmax(early, late) < settings.island_enhancement_percent / 100.0
-
-    lowest = np.fmin(np.fmin(early_z, late_z), bright)
-    strength = {  # how far beyond its threshold a voxel is, for each rule; below 1 it is not
-        "bone-island": np.where(unenhanced, -bright / settings.island_z, np.nan),
-        "vessel": early_z / settings.plexus_z,
-        "haemangioma": bright / settings.fat_z,
-        "other-tissue": -lowest / settings.tissue_z,
-    }
-    thresholds = (settings.island_z, settings.plexus_z, settings.fat_z, settings.tissue_z)
-    taken = ~usable
-    edge = _at_edge(drawn, box)
-    for (kind, far), threshold in zip(strength.items(), thresholds, strict=True):
-        core = np.nan_to_num(far, nan=0.0) > 1.0
-        near = np.nan_to_num(far, nan=0.0) > min(1.0, _GROWN_Z / threshold)
-        for group in _groups(drawn, box, core & ~taken, near & ~taken, settings.exclusion_voxels):
-            if kind == "other-tissue" and not edge[group].any():
-                continue
-            found = kind
-            if kind == "vessel":
-                found = _vessel(signal[group], where, group, ijk_to_ras, bolus, settings)
-                if found == "haemangioma" and edge[group].any() and bright[group].mean() < 0:
-                    found = "other-tissue"
-            taken[group] = True
-            if found in rules:
-                fate[group] = _FATES[found]
-    return fate
 
 
 _FATES = {
@@ -182,8 +148,8 @@ def _vessel(
     ijk_to_ras: FloatArray,
     bolus: Bolus,
     settings: RegionSettings,
-) -> str:
-    """What a strongly enhancing group is."""
+) -> str | None:
+    """Which vessel a strongly enhancing group is by its curve and place, None where it is none."""
     curve = signal.mean(axis=0, dtype=float)
     if bolus.artery_signal is not None:
         _, early, _ = bolus.features(np.array([curve, bolus.artery_signal]))
@@ -195,7 +161,7 @@ def _vessel(
     one_side, other_side = np.percentile(left_mm, (1, 99))
     behind = back_mm[group].mean() > rear - (rear - front) / 3
     central = abs(left_mm[group].mean() - (one_side + other_side) / 2) < (other_side - one_side) / 4
-    return "plexus" if behind and central else "haemangioma"
+    return "plexus" if behind and central else None
 
 
 def _plane(values: FloatArray, where: npt.NDArray[np.intp], inside: BoolArray) -> FloatArray:

@@ -10,6 +10,7 @@ _REFERENCE = re.compile(
     re.IGNORECASE,
 )
 _ARTERY = re.compile(r"(?<![a-z])(aorta|aortic|artery|arterial|aif)(?![a-z])", re.IGNORECASE)
+_EXCLUSION = re.compile(r"(?<![a-z])(exclud|exclusion)", re.IGNORECASE)
 
 
 def level_from_name(name: str) -> str:
@@ -26,3 +27,8 @@ def is_artery_name(name: str) -> bool:
 def is_reference_name(name: str) -> bool:
     """Whether a segment name says that the segment is muscle, the tissue of the reference-region model."""
     return bool(_REFERENCE.search(name.replace("_", " ")))
+
+
+def is_exclusion_name(name: str) -> bool:
+    """Whether a segment name says that the segment holds voxels to leave out."""
+    return bool(_EXCLUSION.search(name.replace("_", " ")))

@@ -6,6 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+ROUNDING_MM = 1e-6
+
 
 def distance_to_edge_mm(mask: npt.NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> npt.NDArray[np.float64]:
     """Shortest distance from each voxel center inside a mask to the face of the mask; 0 outside.
@@ -52,5 +54,4 @@ def farther_than(
     """
     if margin_mm == 0:
         return np.array(mask, dtype=bool)
-    rounding_mm = 1e-6
-    return np.greater(distance_to_edge_mm(mask, spacing_mm), margin_mm + rounding_mm)
+    return np.greater(distance_to_edge_mm(mask, spacing_mm), margin_mm + ROUNDING_MM)

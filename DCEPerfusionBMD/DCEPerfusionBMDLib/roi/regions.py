@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from enum import IntEnum
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from ..settings import Settings
-from .levels import is_artery_name, is_reference_name, level_from_name
-from .margin import farther_than
+from ..settings import RegionSettings, Settings
+from .exclusions import Bolus, poorly_fitted, propose_exclusions
+from .fates import BY_CURVE, Fate
+from .levels import is_artery_name, is_exclusion_name, is_reference_name, level_from_name
+from .margin import ROUNDING_MM, distance_to_edge_mm
 
 BoolArray = npt.NDArray[np.bool_]
 
-
-class Fate(IntEnum):
-    """What becomes of a voxel of a region."""
-
-    NOT_DRAWN = 0
-    ANALYZED = 1
-    MARGIN = 2
+_SHARED_AT_MOST = 0.1  # of the voxels of the smaller segment
 
 
 @dataclass(frozen=True)
@@ -34,11 +29,13 @@ class Region:
     name : segment name.
     level : vertebral level recognized in the name, empty where there is none.
     fate : (K, J, I) uint8 of `Fate`.
+    depth_mm : (n,) distance from the edge of each voxel of the body, in the order of the flattened grid.
     """
 
     name: str
     level: str
     fate: npt.NDArray[np.uint8]
+    depth_mm: npt.NDArray[np.float32]
 
     @property
     def drawn(self) -> BoolArray:
@@ -49,6 +46,67 @@ class Region:
     def analyzed(self) -> BoolArray:
         """Voxels that enter the analysis."""
         return np.equal(self.fate, Fate.ANALYZED)
+
+    @property
+    def body(self) -> BoolArray:
+        """Voxels of the segment that the margin is measured in."""
+        return (self.fate != Fate.NOT_DRAWN) & (self.fate != Fate.ARCH)
+
+    @property
+    def excluded_share(self) -> float:
+        """Share of the voxels inside the margin that are excluded; NaN where there are none."""
+        counts = np.bincount(self.fate.ravel(), minlength=len(Fate))
+        excluded = sum(int(counts[fate]) for fate in BY_CURVE)
+        inside = excluded + int(counts[Fate.ANALYZED])
+        return excluded / inside if inside else float("nan")
+
+    def counts(self) -> dict[Fate, int]:
+        """Voxels by fate, those that are not drawn apart."""
+        counts = np.bincount(self.fate.ravel(), minlength=len(Fate))
+        return {fate: int(counts[fate]) for fate in Fate if fate != Fate.NOT_DRAWN and counts[fate]}
+
+    def why_not_evaluable(self, settings: RegionSettings) -> str:
+        """Why the region is not evaluable; empty where it is."""
+        if not self.analyzed.any():
+            return "no voxel is left to analyze"
+        if self.excluded_share > settings.excluded_share_max:
+            limit = settings.excluded_share_max
+            return f"{self.excluded_share:.0%} of the voxels inside the margin are excluded, more than {limit:.0%}"
+        return ""
+
+    def without_other_tissue(
+        self,
+        signal: npt.NDArray[np.float32],
+        ijk_to_ras: npt.NDArray[np.float64],
+        bolus: Bolus,
+        settings: RegionSettings,
+    ) -> tuple[Region, BoolArray]:
+        """The region without what is not marrow by its curve (`exclusions.propose_exclusions`).
+
+        Parameters
+        ----------
+        signal : (n, n_frames) of the voxels of the body, in the order of the flattened grid.
+
+        Returns
+        -------
+        The region, and which of the voxels of the body, the margin included, are marrow; (n,).
+        """
+        body = self.body
+        inside = body & (self.fate != Fate.MARGIN)
+        found = propose_exclusions(signal, body, inside, ijk_to_ras, bolus, settings)
+        fate = self.fate.copy()
+        before = fate[body]
+        fate[body] = np.where(before == Fate.ANALYZED, found, before)
+        return replace(self, fate=fate), (found == Fate.ANALYZED) & (before != Fate.USER)
+
+    def without_poor_fits(self, rmse: npt.NDArray[np.floating], settings: RegionSettings) -> Region:
+        """The region without the voxels whose fit is poor, told from the residuals of the analyzed voxels, (n,)."""
+        poor = poorly_fitted(np.asarray(rmse, dtype=float), settings.poor_fit_z)
+        if not poor.any():
+            return self
+        fate = self.fate.copy()
+        fate[self.analyzed] = np.where(poor, Fate.POOR_FIT, Fate.ANALYZED)
+        return replace(self, fate=fate)
 
 
 @dataclass(frozen=True)
@@ -93,7 +151,12 @@ def build_rois(
     input_name = kind.find(list(masks), wanted)
     if not masks[input_name].any():
         raise InputError(f"the {kind.adjective} segment {input_name!r} has no voxel inside the series")
-    names = [name for name in masks if name != input_name and not (by_reference and is_artery_name(name))]
+    excluding = [name for name in masks if is_exclusion_name(name) and name != input_name]
+    names = [
+        name
+        for name in masks
+        if name != input_name and name not in excluding and not (by_reference and is_artery_name(name))
+    ]
     if not names:
         raise InputError(
             f"the segmentation has no region beside the {kind.adjective} segment {input_name!r}; outline vertebrae"
@@ -104,12 +167,16 @@ def build_rois(
             "check that both belong to the same study"
         )
     margin_mm = settings.regions.margin_mm
+    by_user = np.any([masks[name] for name in excluding], axis=0) if excluding else None
     regions, warnings = [], []
     for name in names:
         drawn = masks[name]
-        analyzed = farther_than(drawn, margin_mm, spacing_mm)
+        distance_mm = distance_to_edge_mm(drawn, spacing_mm)
+        analyzed = drawn & ((distance_mm > margin_mm + ROUNDING_MM) | (margin_mm == 0))
         fate = np.where(analyzed, Fate.ANALYZED, np.where(drawn, Fate.MARGIN, Fate.NOT_DRAWN)).astype(np.uint8)
-        regions.append(Region(name, level_from_name(name), fate))
+        if by_user is not None:
+            fate[analyzed & by_user] = Fate.USER
+        regions.append(Region(name, level_from_name(name), fate, distance_mm[drawn].astype(np.float32)))
         if not drawn.any():
             warnings.append(f"{name}: no voxel inside the series, not analyzed")
         elif not analyzed.any():
@@ -122,6 +189,7 @@ def build_rois(
             f"no region has a voxel more than {margin_mm:g} mm from its edge ({_listed(names)}); "
             "give a smaller --margin-mm or larger outlines"
         )
+    _refuse_overlaps(regions, input_name, masks[input_name], kind.noun)
     shared = np.zeros(masks[input_name].shape, dtype=np.uint8)
     for region in regions:
         shared += region.analyzed
@@ -131,6 +199,28 @@ def build_rois(
             f"segments {_listed(overlapping)} share {np.count_nonzero(shared > 1)} voxels; they count in each of them"
         )
     return VertebralRois(tuple(regions), input_name, masks[input_name], tuple(warnings))
+
+
+def _refuse_overlaps(regions: list[Region], input_name: str, input_mask: BoolArray, noun: str) -> None:
+    """Raise InputError when levels share much of their voxels, or the input lies in one of them."""
+    for n, region in enumerate(regions):
+        drawn = region.drawn
+        inside = np.count_nonzero(drawn & input_mask)
+        if inside > _SHARED_AT_MOST * np.count_nonzero(input_mask):
+            raise InputError(
+                f"{inside} of the {np.count_nonzero(input_mask)} voxels of the {noun} {input_name!r} lie in "
+                f"{region.name!r}; draw them apart"
+            )
+        for other in regions[n + 1 :]:
+            if not (region.level and other.level):
+                continue
+            shared = np.count_nonzero(drawn & other.drawn)
+            smaller = min(np.count_nonzero(drawn), np.count_nonzero(other.drawn))
+            if shared > _SHARED_AT_MOST * smaller:
+                raise InputError(
+                    f"the segments {region.name!r} and {other.name!r} share {shared} voxels, {shared / smaller:.0%} of "
+                    "the smaller one; a voxel belongs to one vertebra, draw them apart"
+                )
 
 
 @dataclass(frozen=True)
