@@ -193,7 +193,11 @@ class RegionSettings(_Checked):
         "haemangioma, other-tissue, poor-fit",
     )
     plexus_z: float = _parameter(
-        3.5, "a vessel enhances early by more than this many robust deviations above the marrow", "", 1.0, 100.0
+        3.5,
+        "a vessel enhances early more than the marrow, by this many robust deviations",
+        "deviations",
+        1.0,
+        100.0,
     )
     arterial_share: float = _parameter(
         0.5,
@@ -203,25 +207,37 @@ class RegionSettings(_Checked):
         2.0,
     )
     island_z: float = _parameter(
-        3.0, "a bone island is darker before contrast by more than this many deviations", "", 1.0, 100.0
+        3.0, "a bone island is darker before contrast, by this many deviations", "deviations", 1.0, 100.0
     )
     island_enhancement_percent: float = _parameter(10.0, "and enhances by less than this", "%", 0.0, 100.0)
     fat_z: float = _parameter(
-        3.0, "haemangioma and fat are brighter before contrast by more than this many deviations", "", 1.0, 100.0
+        3.0,
+        "haemangioma and fat are brighter before contrast, by this many deviations",
+        "deviations",
+        1.0,
+        100.0,
     )
     tissue_z: float = _parameter(
-        4.0, "other tissue at the edge is darker or enhances less by more than this many deviations", "", 1.0, 100.0
+        4.0,
+        "other tissue at the edge is darker or enhances less, by this many deviations",
+        "deviations",
+        1.0,
+        100.0,
     )
     poor_fit_z: float = _parameter(
         5.0,
-        "a fit is poor whose residual exceeds that of the region by more than this many deviations",
-        "",
+        "a fit is poor whose residual exceeds that of the region by this many deviations",
+        "deviations",
         1.0,
         100.0,
     )
     exclusion_voxels: int = _parameter(3, "connected voxels needed for an exclusion", "voxels", 1, 1000)
     excluded_share_max: float = _parameter(
-        0.3, "a level with a larger share of its voxels inside the margin excluded is not evaluable", "", 0.0, 1.0
+        0.3,
+        "a level is not evaluable with more of its voxels inside the margin excluded",
+        "fraction",
+        0.0,
+        1.0,
     )
 
     def __post_init__(self) -> None:

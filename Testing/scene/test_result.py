@@ -158,6 +158,7 @@ class Reopened(Scene):
         tables = (
             self.result.vertebrae,
             self.result.descriptive,
+            self.result.margins,
             self.result.curves_table(),
             self.densitometry.table(),
         )

@@ -113,6 +113,47 @@ def propose_exclusions(
     inside = compared[drawn] & usable
     if np.count_nonzero(inside) < _LEAST_VOXELS or not rules:
         return fate
+    box = _box(drawn)
+    where = np.argwhere(drawn)
+    logarithm = np.log(baseline)
+    marrow = _plane(logarithm, where, inside)
+    bright = _z(logarithm - marrow, inside)
+    early, late = early / np.exp(marrow), late / np.exp(marrow)
+    early_z, late_z = _z(early, inside), _z(late, inside)
+    unenhanced = np.fmax(early, late) < settings.island_enhancement_percent / 100.0
+    lowest = np.fmin(np.fmin(early_z, late_z), bright)
+    edge = _at_edge(drawn, box)
+
+    def named(group: npt.NDArray[np.intp]) -> str | None:
+        """What a group is; None for marrow that differs inside the body."""
+        enhances = bool(np.mean(early_z[group]) > settings.plexus_z)
+        vessel = _vessel(signal[group], where, group, ijk_to_ras, bolus, settings) if enhances else None
+        if vessel is not None:
+            return vessel
+        if np.mean(bright[group]) >= settings.fat_z:
+            return "haemangioma"
+        if edge[group].any():
+            return "other-tissue"
+        return "haemangioma" if enhances else None
+
+    searched = {  # how many deviations a voxel is off in the direction of each kind, and how many it takes
+        "bone-island": (np.where(unenhanced, -bright, np.nan), settings.island_z),
+        "vessel": (np.where(bright < 2 * settings.fat_z, early_z, np.nan), settings.plexus_z),
+        "haemangioma": (bright, settings.fat_z),
+        "other-tissue": (-lowest, settings.tissue_z),
+    }
+    taken = ~usable
+    for kind, (off, threshold) in searched.items():
+        core = np.nan_to_num(off, nan=-np.inf) > threshold
+        near = np.nan_to_num(off, nan=-np.inf) > min(threshold, _GROWN_Z)
+        for group in _groups(drawn, box, core & ~taken, near & ~taken, settings.exclusion_voxels):
+            found = kind if kind == "bone-island" else named(group)
+            if found is None:
+                continue
+            taken[group] = True
+            if found in rules:
+                fate[group] = _FATES[found]
+    return fate
 
 
 _FATES = {
