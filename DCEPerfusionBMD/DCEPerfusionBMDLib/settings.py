@@ -202,7 +202,7 @@ class RegionSettings(_Checked):
     arterial_share: float = _parameter(
         0.5,
         "a vessel is arterial that peaks with the artery and reaches this share of its enhancement",
-        "",
+        "fraction",
         0.01,
         2.0,
     )

@@ -37,6 +37,7 @@ FILES = [
     "densitometry.csv",
     "descriptive.csv",
     "figure.png",
+    "margins.csv",
     "provenance.json",
     "scene.mrb",
     "vertebrae.csv",
@@ -235,7 +236,7 @@ class Analyze(Study):
     def test_a_level_without_voxels_is_named_and_the_rest_goes_on(self):
         masks = {**self.phantom.segments}
         thin = np.zeros_like(masks["L5"])
-        thin[3, 60, 40:60] = True
+        thin[3, 0, 40:60] = True
         masks["L5"] = thin
         from DCEPerfusionBMDLib.headless import HeadlessSlicer
 

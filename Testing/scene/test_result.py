@@ -184,6 +184,9 @@ class Reopened(Scene):
         levels = ["L1", "L2", "L3", "L4", "L5"]
         self.assertEqual(found["segments"]["Segmentation"], [*levels, "aorta"])
         self.assertEqual(found["segments"]["DCE analyzed"], levels)
+        reasons = {fate.reason for region in self.result.rois.regions for fate in region.counts()} - {"analyzed"}
+        self.assertEqual(set(found["segments"]["DCE excluded"]), reasons)
+        self.assertIn("margin", reasons)
         x_title, y_title, series = found["charts"]["DCE enhancement curves"]
         self.assertEqual((x_title, y_title), ("Time (s)", "Contrast agent in tissue (mmol/L)"))
         self.assertEqual(series, [f"{level} {kind}" for level in levels for kind in ("measured", "fitted")])
@@ -192,7 +195,7 @@ class Reopened(Scene):
         for node, path in found["path"].items():
             if not node.startswith("vtkMRMLColor"):
                 self.assertEqual(path[:3], ["S1", "DCE-MRI", "DCE perfusion"], node)
-        for kind, count in (("ScalarVolume", 9), ("LabelMapVolume", 1), ("PlotSeries", 12), ("Segmentation", 2)):
+        for kind, count in (("ScalarVolume", 9), ("LabelMapVolume", 1), ("PlotSeries", 12), ("Segmentation", 3)):
             listed = [node for node in found["path"] if node.startswith(f"vtkMRML{kind}Node:")]
             self.assertEqual(len(listed), count, kind)
 

@@ -340,10 +340,10 @@ def _start(times: FloatArray, baseline_frames: int, arrival_s: float) -> Finding
     """Whether the frames that are taken as before contrast are."""
     topic = "start of the series"
     last_s = float(times[max(baseline_frames, 1) - 1])
-    step_s = float(np.diff(times)[min(max(baseline_frames, 1), times.size - 1) - 1])
+    half_s = 0.5 * float(np.diff(times)[min(max(baseline_frames, 1), times.size - 1) - 1])
     if arrival_s < times[1]:
         why = f"The bolus arrives at {arrival_s:.1f} s, before the second frame at {times[1]:.3g} s"
-    elif last_s > arrival_s + step_s:
+    elif last_s > arrival_s + half_s:
         why = f"The last frame before contrast is at {last_s:.1f} s, but the bolus arrives at {arrival_s:.1f} s"
     else:
         return Finding("ok", topic, f"The last frame before contrast, at {last_s:.1f} s, is not after the arrival.")
