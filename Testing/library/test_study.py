@@ -298,7 +298,9 @@ class Voxels(unittest.TestCase):
             if 30 <= t < 36:
                 frame[bright] = 1e6
         result = analyze(
-            dataclasses.replace(series, frames=frames), phantom.segments, from_dict({"regions": {"margin_mm": 0.0}})
+            dataclasses.replace(series, frames=frames),
+            phantom.segments,
+            from_dict({"regions": {"margin_mm": 0.0, "exclude": "none"}}),
         )
         status = result.maps["status"].values
         self.assertEqual(status[dead], FitStatus.NO_BASELINE)
