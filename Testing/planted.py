@@ -61,6 +61,7 @@ def vertebra(
     snr=20.0,
     arrival_s=31.0,
     spacing_mm=(3.0, 1.4, 1.4),
+    shading_per_mm=0.006,
 ):
     """A body of about 46 x 33 x 27 mm with the lesions of `kinds`, an aorta and muscle, in sagittal slices."""
     random = np.random.default_rng(seed)
@@ -141,7 +142,7 @@ def vertebra(
             1000.0 / tissue["t1"] + R1_PER_S_MM * np.interp(times_s, fine_s, c), tissue["density"]
         )
         signal[labels == name] = curve
-    shading = np.exp(uniform(-0.006, 0.006) * back + uniform(-0.004, 0.004) * right)
+    shading = np.exp(shading_per_mm * (uniform(-1, 1) * back + uniform(-0.7, 0.7) * right))
     signal *= 20000.0 * shading[..., np.newaxis]
     sigma = signal[labels == "marrow"][:, 0].mean() / snr
     noise = random.standard_normal((2, *signal.shape)) * sigma

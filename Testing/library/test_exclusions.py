@@ -90,6 +90,28 @@ class Planted(unittest.TestCase):
             with self.subTest(seed=seed):
                 self.assertLess(region.excluded_share, 0.02)
 
+    def test_under_the_shading_of_a_surface_coil(self):
+        """The signal falls by half from back to front; islands and haemangiomas still stand out from their places."""
+        for seed in self.SEEDS[:6]:
+            study = planted.vertebra(seed, kinds=("bone-island", "haemangioma"), shading_per_mm=0.0)
+            back_mm = -np.arange(study.frames.shape[3]) * study.ijk_to_ras[1, 0]
+            study.frames[...] = study.frames * np.exp(0.02 * (back_mm - back_mm.max()))
+            fate = analyzed(study).rois.regions[0].fate
+            inside = farther_than(study.segments["L3"], 3.0, (3.0, 1.4, 1.4))
+            for kind, where in study.planted.items():
+                with self.subTest(seed=seed, kind=kind):
+                    self.assertGreaterEqual(dice(fate == FATES[kind], where & inside), 0.8)
+
+    def test_marrow_that_enhances_less_inside_the_body_stays(self):
+        study = planted.vertebra(7101, kinds=())
+        where = np.zeros(study.segments["L3"].shape, dtype=bool)
+        k, j, i = (int(np.median(axis)) for axis in np.nonzero(study.segments["L3"]))
+        where[k - 1 : k + 2, j - 3 : j + 4, i - 3 : i + 4] = True
+        before = study.frames[:8, where].mean(axis=0)
+        study.frames[:, where] = before + 0.6 * (study.frames[:, where] - before)
+        region = analyzed(study).rois.regions[0]
+        self.assertGreater(np.count_nonzero(region.analyzed & where), 0.98 * np.count_nonzero(where))
+
     def test_an_arterial_branch(self):
         """Voxels that follow the artery lie in the front of the body."""
         study = planted.vertebra(7100, kinds=())
