@@ -152,7 +152,7 @@ def _leading_columns(subject: str, rows: list[Row]) -> list[Column]:
     return [
         _column(rows, "region", "Region", "", "Name of the segment."),
         Column("subject", [subject] * len(rows), "Subject", "", "Pseudonym of the subject."),
-        _column(rows, "level", "Level", "", "Vertebral level recognized in the name."),
+        _column(rows, "level", "Level", "", "Vertebral level, empty where none is known."),
     ]
 
 
@@ -160,8 +160,9 @@ def vertebrae_table(subject: str, rows: list[Row], model: Model, with_delay: boo
     """What the model found, one row per region."""
     columns = _leading_columns(subject, rows)
     columns += [
+        _column(rows, "level_source", "Level by", "", "What told the level: SNOMED code, tag, name, ID or --levels."),
         _column(rows, "voxels_drawn", "Voxels drawn", "", "Voxels of the segment on the grid of the series."),
-        _column(rows, "voxels_analyzed", "Voxels analyzed", "", "Voxels left after the margin."),
+        _column(rows, "voxels_analyzed", "Voxels analyzed", "", "Voxels left after arch and margin."),
         _column(rows, "status", "Status", "", "Outcome of the fit of the mean curve."),
         _column(rows, "frames_used", "Frames used", "", "Frames of the mean curve that have a concentration."),
     ]

@@ -50,7 +50,7 @@ from .result import (
     statistic_column,
     vertebrae_table,
 )
-from .roi import Region, VertebralRois, build_rois
+from .roi import Region, SegmentLabel, VertebralRois, build_rois
 from .series import DynamicSeries, FloatArray, Progress, Sourced, TissueMaps
 from .settings import ModelSettings, Settings, unread_warnings
 
@@ -68,6 +68,7 @@ def analyze(
     subject: str = "",
     progress: Progress | None = None,
     maps: TissueMaps | None = None,
+    labels: Mapping[str, SegmentLabel] | None = None,
 ) -> StudyResult:
     """Kinetic parameters of every region of one study.
 
@@ -84,6 +85,7 @@ def analyze(
     subject : pseudonym that names the result.
     progress : called with the fraction done and what is being done; a return of False cancels.
     maps : what was mapped of the tissue before contrast; goes before the numbers in the settings.
+    labels : what each segment is; told by the names alone when None.
 
     Raises
     ------
@@ -98,7 +100,7 @@ def analyze(
     times_s = _checked_times(series)
     _check_grids(series, masks, maps)
     used = resolve_constants(series, settings, maps)
-    rois = build_rois(masks, series.spacing_mm, settings)
+    rois = build_rois(masks, series.spacing_mm, settings, labels, series.ijk_to_ras)
 
     analyzed = np.zeros(series.shape, dtype=bool)
     for region in rois.regions:
@@ -625,6 +627,7 @@ def _row(
     row: Row = {
         "region": region.name,
         "level": region.level,
+        "level_source": region.level_source,
         "voxels_drawn": int(np.count_nonzero(region.drawn)),
         "voxels_analyzed": voxels[STATUS.name].size,
         "status": (FitStatus.CONVERSION_INVALID if voxels[STATUS.name].size else FitStatus.NOT_ANALYZED).label,
