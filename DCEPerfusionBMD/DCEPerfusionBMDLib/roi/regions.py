@@ -149,6 +149,8 @@ def build_rois(
                 "not analyzed; a smaller --margin-mm would keep some"
             )
     if not any(region.analyzed.any() for region in regions):
+        if all(np.isin(region.fate, (Fate.NOT_DRAWN, Fate.ARCH)).all() for region in regions):
+            raise InputError("; ".join(warnings))
         raise InputError(
             f"no region has a voxel more than {margin_mm:g} mm from its edge ({_listed(names)}); "
             "give a smaller --margin-mm or larger outlines"
