@@ -291,6 +291,12 @@ _UNREAD: tuple[tuple[Callable[[Settings], bool], str, str, tuple[str, ...]], ...
         ("margin_plane",),
     ),
     (
+        lambda s: s.regions.vertebra_part == "as-drawn",
+        "segments are analyzed as drawn",
+        "regions",
+        ("arch_thickness_mm",),
+    ),
+    (
         lambda s: s.arterial_input.aif == "measured" and s.model.model != "reference-region",
         "the measured input is not scaled",
         "arterial_input",

@@ -272,9 +272,10 @@ class Levels(unittest.TestCase):
             self.assertEqual((told.kind, told.level, told.reason), ("ambiguous", "", reason))
 
     def test_levels_by_the_user(self):
-        names = ["Segment_1", "a=b", "x"]
-        found = levels_by_user(" Segment_1 = l1, a=b=T12,x=none,", names)
-        self.assertEqual(found, {"Segment_1": "L1", "a=b": "T12", "x": ""})
+        names = ["Segment_1", "a=b", "x", "S1, upper"]
+        found = levels_by_user(" Segment_1 = l1, a=b=T12,x=none,S1, upper=S1,", names)
+        self.assertEqual(found, {"Segment_1": "L1", "a=b": "T12", "x": "", "S1, upper": "S1"})
+        self.assertEqual(levels_by_user(" ", names), {})
         for text, words in (
             (
                 "Segment_2=L1",
@@ -284,6 +285,7 @@ class Levels(unittest.TestCase):
             ("x=L1,Segment_1=L1", "gives the level L1 twice, to 'x' and 'Segment_1'"),
             ("x=L1,x=L2", "names the segment 'x' twice"),
             ("x", "'x' is not SEGMENT=LEVEL"),
+            ("x=L1,y", "'y' is not SEGMENT=LEVEL"),
             ("x=", "'x=' is not SEGMENT=LEVEL"),
             ("=L1", "'=L1' is not SEGMENT=LEVEL"),
         ):

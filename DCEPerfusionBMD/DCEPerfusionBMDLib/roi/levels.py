@@ -157,6 +157,7 @@ _MUSCLE = re.compile(
     r"(?![a-z])|腰大肌|肌肉|[竖豎]脊肌|多裂肌|腰肌"
 )
 _REFERENCE = re.compile(r"(?<![a-z])reference(?![a-z])")
+_PAIR = re.compile(r"(.+?)\s*=\s*([^,=\s]+)\s*(?:,|$)", re.DOTALL)  # names may hold commas and equals signs
 
 
 def recognize(name: str, segment_id: str = "", code: tuple[str, str] = ("", ""), tag: str = "") -> SegmentLabel:
@@ -199,10 +200,13 @@ def levels_by_user(text: str, names: list[str]) -> dict[str, str]:
         when a part is not of that form, names an unknown segment or level, or repeats a segment or a level.
     """
     found: dict[str, str] = {}
-    for part in filter(str.strip, text.split(",")):
-        name, equals, level = (piece.strip() for piece in part.rpartition("="))
-        if not (equals and name and level):
-            raise InputError(f"--levels: {part.strip()!r} is not SEGMENT=LEVEL, for example Segment_1=L1")
+    rest = text
+    while rest := rest.strip(" ,"):
+        pair = _PAIR.match(rest)
+        if pair is None:
+            raise InputError(f"--levels: {rest!r} is not SEGMENT=LEVEL, for example Segment_1=L1")
+        name, level = pair.groups()
+        rest = rest[pair.end() :]
         if name not in names:
             listed = ", ".join(map(repr, names))
             raise InputError(f"--levels names {name!r}, which is not in the segmentation; its segments are {listed}")
