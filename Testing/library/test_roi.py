@@ -90,6 +90,8 @@ class Margin(unittest.TestCase):
     def test_a_center_exactly_at_the_margin_is_left_out(self):
         kept = farther_than(np.ones((6, 6, 6), dtype=bool), 3.0, (2.0, 2.0, 2.0))
         self.assertEqual(np.count_nonzero(kept), 2**3)
+        kept = farther_than(np.ones((3, 6, 6), dtype=bool), 3.0, (2.0, 2.0, 2.0), in_plane=True)
+        self.assertEqual(np.count_nonzero(kept), 2**2)
 
     def test_box_in_patient_axes_on_a_turned_grid(self):
         """The mask has steps there; every one of them counts."""
@@ -351,6 +353,26 @@ class Body(unittest.TestCase):
         self.assertGreaterEqual(2 * np.count_nonzero(found & body) / np.sum([found, body]), 0.97)
         self.assertLessEqual(np.count_nonzero(found & arch), 0.04 * np.count_nonzero(arch))
 
+    def test_a_voxel_stays_when_half_of_its_pieces_do(self):
+        """The same mask cut into the pieces beforehand."""
+        matrix, ras = grid(rotation(12, 18, -9) @ SAGITTAL, (1.37, 2.19, 5.0), (22, 44, 96))
+        body, arch = vertebra(ras + np.array((0.3, -14.2, 0.4)))
+        found = vertebral_body(body | arch, spacing_of(matrix), 16.0)
+        pieces = np.kron(body | arch, np.ones((4, 2, 1))) > 0
+        fine = vertebral_body(pieces, (1.25, 1.095, 1.37), 16.0).reshape(22, 4, 44, 2, 96)
+        share = fine.mean(axis=(1, 3))
+        self.assertGreater(np.count_nonzero((share > 0) & (share < 1)), 10)
+        np.testing.assert_array_equal(found, share >= 0.5)
+
+    def test_a_joint_as_thick_as_the_ball(self):
+        matrix, ras = grid(np.eye(3), (1.0, 1.0, 1.0), (48, 120, 96))
+        ras = ras + np.array((0.3, -14.2, 0.4))
+        body, arch = vertebra(ras)
+        joint = (np.linalg.norm(ras - np.array((16.0, -36.0, 0.0)), axis=-1) <= 10.5) & ~body
+        found = vertebral_body(body | arch | joint, spacing_of(matrix), 16.0)
+        self.assertFalse((found & joint).any())
+        self.assertGreaterEqual(2 * np.count_nonzero(found & body) / np.sum([found, body]), 0.98)
+
     def test_nothing_thick(self):
         self.assertFalse(vertebral_body(np.ones((4, 4, 16), dtype=bool), (2.0, 2.0, 2.0), 16.0).any())
         self.assertFalse(vertebral_body(np.zeros((4, 4, 16), dtype=bool), (2.0, 2.0, 2.0), 16.0).any())
@@ -496,6 +518,10 @@ class WholeVertebra(unittest.TestCase):
         to_the_front = self.matrix @ np.diag([-1.0, 1.0, 1.0, 1.0])
         said = self.build(whole, matrix=to_the_front, vertebra_part="body").warnings
         self.assertRegex(said[0], "is left out as arch but does not lie behind the rest; check the segment")
+        little = self.body | (self.arch & (np.cumsum(self.arch.ravel()).reshape(whole.shape) <= 0.16 * self.body.sum()))
+        rois = self.build(little, matrix=to_the_front, vertebra_part="body")
+        self.assertTrue((rois.regions[0].fate == Fate.ARCH).any())
+        self.assertEqual(rois.warnings, ())
         for name in ("marrow", "S1"):
             region = self.build(whole, name, vertebra_part="body").regions[0]
             self.assertFalse((region.fate == Fate.ARCH).any(), name)

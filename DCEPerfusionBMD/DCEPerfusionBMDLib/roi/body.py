@@ -59,7 +59,7 @@ def vertebral_body(mask: BoolArray, spacing_mm: tuple[float, float, float], arch
         return np.array(mask, dtype=bool)
     arch = np.isin(parts, 1 + np.flatnonzero(goes_on))
     stump = ndimage.distance_transform_edt(~arch, sampling=fine_mm) <= _SHELL * radius_mm
-    kept = fine & ((beyond < 0) | ~stump)
+    kept = fine & ~stump
     shape = [length for n, count in zip(mask[box].shape, pieces, strict=True) for length in (n, count)]
     body[box] = mask[box] & (kept.reshape(shape).mean(axis=(1, 3, 5)) >= 0.5)
     return body
