@@ -277,7 +277,7 @@ def analyze_folder(
         series = read_file(source, times, skip_frames)
     if not report(0.4, series.describe()):
         raise Cancelled
-    masks = scene.masks_on_grid(segmentation_node, series)
+    masks, labels = scene.masks_on_grid(segmentation_node, series), scene.segment_labels(segmentation_node)
     hashes = {"segmentation": sha256_of(segmentation)}
     if dxa is not None:
         hashes["dxa"] = sha256_of(dxa)
@@ -294,7 +294,7 @@ def analyze_folder(
         hashes["flip-angles"] = angles.source_hash
         series = dataclasses.replace(series, warnings=(*series.warnings, *angles.warnings))
     part = _part(report, 0.4, 0.6)
-    result = analyze(series, masks, settings, densitometry, subject or "", part, TissueMaps(**grids))
+    result = analyze(series, masks, settings, densitometry, subject or "", part, TissueMaps(**grids), labels)
     choices = {
         "series": series_id,
         "segments": label_names,

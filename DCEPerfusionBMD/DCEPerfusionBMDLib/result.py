@@ -154,7 +154,7 @@ def _leading_columns(subject: str, rows: list[Row]) -> list[Column]:
     return [
         _column(rows, "region", "Region", "", "Name of the segment."),
         Column("subject", [subject] * len(rows), "Subject", "", "Pseudonym of the subject."),
-        _column(rows, "level", "Level", "", "Vertebral level recognized in the name."),
+        _column(rows, "level", "Level", "", "Vertebral level, empty where none is known."),
     ]
 
 
@@ -162,8 +162,9 @@ def vertebrae_table(subject: str, rows: list[Row], model: Model, with_delay: boo
     """What the model found, one row per region."""
     columns = _leading_columns(subject, rows)
     columns += [
+        _column(rows, "level_source", "Level by", "", "What told the level: SNOMED code, tag, name, ID or --levels."),
         _column(rows, "voxels_drawn", "Voxels drawn", "", "Voxels of the segment on the grid of the series."),
-        _column(rows, "voxels_analyzed", "Voxels analyzed", "", "Voxels left after margin and exclusions."),
+        _column(rows, "voxels_analyzed", "Voxels analyzed", "", "Voxels left after arch, margin and exclusions."),
         _column(rows, "excluded_share", "Share excluded", "fraction", "Voxels inside the margin that are excluded."),
         _column(rows, "excluded", "Excluded", "", "Reasons of the exclusions, with their voxels."),
         _column(rows, "evaluable", "Evaluable", "", "No where too large a share is excluded, or no voxel is left."),

@@ -22,7 +22,7 @@ from .frames import mean_enhancement
 from .kinetics import FitStatus
 from .quantities import BY_NAME, STATUS, Code, Quantity
 from .result import StudyResult
-from .roi import Fate
+from .roi import LEVEL_CODES, Fate, SegmentLabel, recognize
 from .series import DynamicSeries, FloatArray, on_grid_of
 from .tables import Table, one_line
 from .volumefiles import check_volume_file, nrrd_header
@@ -33,6 +33,10 @@ ATTRIBUTE = "DCEPerfusionBMD."
 SERIES_REFERENCE = ATTRIBUTE + "series"
 SEGMENTATION_REFERENCE = ATTRIBUTE + "segmentation"
 
+_TERMINOLOGY = (
+    "Segmentation category and type - DICOM master list~SCT^123037004^Anatomical Structure~SCT^{}~^^~"
+    "Anatomic codes - DICOM master list~^^~^^"
+)
 _COLOR_ANCHORS = (
     (0.0, (0.15, 0.05, 0.35)),
     (0.25, (0.20, 0.32, 0.60)),
@@ -138,18 +142,12 @@ def masks_on_grid(segmentation: Any, series: DynamicSeries) -> dict[str, BoolArr
     InputError
         when there is no segment, or two have the same name.
     """
-    segments = segmentation.GetSegmentation()
-    ids = [segments.GetNthSegmentID(n) for n in range(segments.GetNumberOfSegments())]
-    if not ids:
-        raise InputError("the segmentation holds no segment")
+    named = _segments_by_name(segmentation)
     to_world = vtk.vtkGeneralTransform()
     slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(segmentation.GetParentTransformNode(), None, to_world)
     reference = _oriented_image(np.zeros(series.shape, dtype=np.uint8), series.ijk_to_ras)
     masks: dict[str, BoolArray] = {}
-    for segment_id in ids:
-        name = one_line(segments.GetSegment(segment_id).GetName()) or segment_id
-        if name in masks:
-            raise InputError(f"two segments are called {name!r}; give each its own name")
+    for name, segment_id in named.items():
         labelmap, resampled = slicer.vtkOrientedImageData(), slicer.vtkOrientedImageData()
         segmentation.GetBinaryLabelmapRepresentation(segment_id, labelmap)
         mask = np.zeros(series.shape, dtype=bool)
@@ -161,6 +159,47 @@ def masks_on_grid(segmentation: Any, series: DynamicSeries) -> dict[str, BoolArr
             mask = numpy_support.vtk_to_numpy(scalars).reshape(series.shape) != 0
         masks[name] = mask
     return masks
+
+
+def segment_labels(segmentation: Any) -> dict[str, SegmentLabel]:
+    """What each segment is, by its terminology, our own tag, its name and its ID; see `roi.recognize`.
+
+    Parameters
+    ----------
+    segmentation : vtkMRMLSegmentationNode.
+
+    Returns
+    -------
+    By the names that `masks_on_grid` gives, with its errors.
+    """
+    labels = {}
+    for name, segment_id in _segments_by_name(segmentation).items():
+        segment = segmentation.GetSegmentation().GetSegment(segment_id)
+        # context~category~type~..., each of them scheme^value^meaning
+        entry = _tag(segment, segment.GetTerminologyEntryTagName()).split("~")
+        scheme, value, _ = (*(entry[2] if len(entry) > 2 else "").split("^"), "", "", "")[:3]
+        labels[name] = recognize(name, segment_id, (scheme, value), _tag(segment, ATTRIBUTE + "level"))
+    return labels
+
+
+def _segments_by_name(segmentation: Any) -> dict[str, str]:
+    """Segment name to segment ID; the ID stands in for an empty name."""
+    segments = segmentation.GetSegmentation()
+    found: dict[str, str] = {}
+    for n in range(segments.GetNumberOfSegments()):
+        segment_id = segments.GetNthSegmentID(n)
+        name = one_line(segments.GetSegment(segment_id).GetName()) or segment_id
+        if name in found:
+            raise InputError(f"two segments are called {name!r}; give each its own name")
+        found[name] = segment_id
+    if not found:
+        raise InputError("the segmentation holds no segment")
+    return found
+
+
+def _tag(segment: Any, name: str) -> str:
+    value = vtk.reference("")
+    return str(value) if segment.GetTag(name, value) else ""
 
 
 def read_map(path: Path, series: DynamicSeries, between: tuple[float, float]) -> FloatArray:
@@ -572,7 +611,10 @@ def _oriented_image(values: npt.NDArray[np.uint8], ijk_to_ras: npt.NDArray[np.fl
 def _set_segment(node: Any, name: str, mask: BoolArray, ijk_to_ras: npt.NDArray[np.float64], level: str = "") -> None:
     segment_id = node.GetSegmentation().AddEmptySegment(name, name)
     if level:
-        node.GetSegmentation().GetSegment(segment_id).SetTag(ATTRIBUTE + "level", level)
+        segment = node.GetSegmentation().GetSegment(segment_id)
+        segment.SetTag(ATTRIBUTE + "level", level)
+        code = f"{LEVEL_CODES[level]}^{level} vertebra" if level in LEVEL_CODES else "51282000^Vertebra"
+        segment.SetTag(segment.GetTerminologyEntryTagName(), _TERMINOLOGY.format(code))
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     image = _oriented_image(mask.astype(np.uint8), ijk_to_ras)
     logic.SetBinaryLabelmapToSegment(image, node, segment_id, logic.MODE_REPLACE)

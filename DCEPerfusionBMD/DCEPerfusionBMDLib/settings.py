@@ -187,6 +187,25 @@ class RegionSettings(_Checked):
     margin_mm: float = _parameter(
         3.0, "keep only voxels whose center is farther than this from the edge of the segment", "mm", 0.0, 50.0
     )
+    margin_plane: str = _parameter(
+        "3d",
+        "margin measured in all directions, or within the slices only, which then leaves out the first and the last "
+        "slice of each segment",
+        choices=("3d", "in-plane"),
+    )
+    vertebra_part: str = _parameter(
+        "as-drawn",
+        "what to analyze of a segment of a vertebra: all of it, or its body, without pedicles, arch and processes",
+        choices=("as-drawn", "body"),
+    )
+    arch_thickness_mm: float = _parameter(
+        16.0, "parts of a vertebra thinner than this are arch, where only the body is analyzed", "mm", 4.0, 25.0
+    )
+    levels: str | None = _parameter(
+        None,
+        "levels of segments whose name does not tell, as SEGMENT=LEVEL,...; T12, L1 to L6, S1, or none; before "
+        "everything else that tells",
+    )
     exclude: str = _parameter(
         "all",
         "what else to leave out: all, none, or a list separated by commas of arterial, plexus, bone-island, "
@@ -333,6 +352,18 @@ _UNREAD: tuple[tuple[Callable[[Settings], bool], str, str, tuple[str, ...]], ...
         "the reference-region model has no artery",
         "conversion",
         ("t10_blood_ms", "hematocrit"),
+    ),
+    (
+        lambda s: s.regions.margin_mm == 0,
+        "there is no margin",
+        "regions",
+        ("margin_plane",),
+    ),
+    (
+        lambda s: s.regions.vertebra_part == "as-drawn",
+        "segments are analyzed as drawn",
+        "regions",
+        ("arch_thickness_mm",),
     ),
     (
         lambda s: s.arterial_input.aif == "measured" and s.model.model != "reference-region",

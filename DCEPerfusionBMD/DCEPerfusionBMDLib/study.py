@@ -51,7 +51,7 @@ from .result import (
     statistic_column,
     vertebrae_table,
 )
-from .roi import BY_CURVE, Bolus, Fate, Region, VertebralRois, build_rois
+from .roi import BY_CURVE, Bolus, Fate, Region, SegmentLabel, VertebralRois, build_rois
 from .series import DynamicSeries, FloatArray, Progress, Sourced, TissueMaps
 from .settings import ModelSettings, Settings, unread_warnings
 
@@ -71,6 +71,7 @@ def analyze(
     subject: str = "",
     progress: Progress | None = None,
     maps: TissueMaps | None = None,
+    labels: Mapping[str, SegmentLabel] | None = None,
 ) -> StudyResult:
     """Kinetic parameters of every region of one study.
 
@@ -87,6 +88,7 @@ def analyze(
     subject : pseudonym that names the result.
     progress : called with the fraction done and what is being done; a return of False cancels.
     maps : what was mapped of the tissue before contrast; goes before the numbers in the settings.
+    labels : what each segment is; told by the names alone when None.
 
     Raises
     ------
@@ -101,7 +103,7 @@ def analyze(
     times_s = _checked_times(series)
     _check_grids(series, masks, maps)
     used = resolve_constants(series, settings, maps)
-    rois = build_rois(masks, series.spacing_mm, settings)
+    rois = build_rois(masks, series.spacing_mm, settings, labels, series.ijk_to_ras)
 
     voxels = np.flatnonzero(_union(rois, lambda region: region.body))
     motion = None
@@ -759,6 +761,7 @@ def _row(
     row: Row = {
         "region": region.name,
         "level": region.level,
+        "level_source": region.level_source,
         "voxels_drawn": int(np.count_nonzero(region.drawn)),
         "voxels_analyzed": voxels[STATUS.name].size,
         "excluded_share": region.excluded_share,

@@ -97,6 +97,9 @@ class Checks(unittest.TestCase):
             ({"conversion": {"conversion": "linear", "b1": 0.9}}, ["b1"]),
             ({"conversion": {"b1": 0.9, "t10_reference_ms": 800.0}}, ["t10_reference_ms"]),
             ({"model": region, "arterial_input": {"aif": "parker", "aif_pick": "best"}}, ["aif", "aif_pick"]),
+            ({"regions": {"margin_mm": 0.0, "margin_plane": "in-plane"}}, ["margin_plane"]),
+            ({"regions": {"margin_plane": "in-plane", "arch_thickness_mm": 14.0}}, ["arch_thickness_mm"]),
+            ({"regions": {"vertebra_part": "body", "arch_thickness_mm": 14.0}}, []),
             ({"model": region, "conversion": {"hematocrit": 0.4}}, ["hematocrit"]),
         ):
             with self.subTest(**groups):

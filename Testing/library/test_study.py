@@ -13,6 +13,7 @@ from DCEPerfusionBMDLib.kinetics import (
     water_fat_signal,
 )
 from DCEPerfusionBMDLib.phantom import LEVELS, TISSUES
+from DCEPerfusionBMDLib.roi import SegmentLabel
 from DCEPerfusionBMDLib.series import DynamicSeries, Sourced, TissueMaps, on_grid_of
 from DCEPerfusionBMDLib.settings import from_dict
 from DCEPerfusionBMDLib.study import analyze
@@ -49,6 +50,15 @@ class Result(unittest.TestCase):
             self.assertAlmostEqual(
                 table["ve"][n] * table["kep_per_min"][n] / table["ktrans_per_min"][n], 1.0, places=12
             )
+
+    def test_levels_and_what_told_them(self):
+        self.assertEqual(list(self.result.vertebrae["level"]), list(LEVELS))
+        self.assertEqual(set(self.result.vertebrae["level_source"]), {"name"})
+        segments = {name: self.segments[name] for name in ("L1", "aorta")}
+        labels = {"L1": SegmentLabel("level", "L2", "SNOMED code"), "aorta": SegmentLabel("artery", "", "name")}
+        for groups, level, source in (({}, "L2", "SNOMED code"), ({"regions": {"levels": "L1=L6"}}, "L6", "--levels")):
+            table = analyze(self.phantom.series(), segments, from_dict(groups), labels=labels).vertebrae
+            self.assertEqual((table["level"][0], table["level_source"][0]), (level, source))
 
     def test_curves(self):
         curves = self.result.curves_table()

@@ -251,6 +251,27 @@ class Analyze(Study):
         self.assertEqual((last["region"], last["voxels_analyzed"], last["status"]), ("L5", "0", "not analyzed"))
         self.assertTrue(math.isnan(float(last["ktrans_per_min"])))
 
+    def test_levels_by_terminology_and_by_the_user(self):
+        from DCEPerfusionBMDLib.headless import HeadlessSlicer
+
+        masks = {
+            name: self.phantom.segments[level] for name, level in (("one", "L1"), ("two", "L2"), ("aorta", "aorta"))
+        }
+        host = HeadlessSlicer()
+        node = scene.segmentation_from_masks(host.scene, "s", masks, self.phantom.ijk_to_ras)
+        entry = "master list~SCT^123037004^Anatomical Structure~SCT^36470004^L3 vertebra~^^~list~^^~^^"
+        node.GetSegmentation().GetNthSegment(0).SetTag("TerminologyEntry", entry)
+        path = self.folder / "named.seg.nrrd"
+        scene.write_file(node, slicer.vtkMRMLSegmentationStorageNode(), path)
+        status, _, err = run(*self.arguments(segmentation=path, levels="two=L4"))
+        self.assertEqual(status, 0, err)
+        rows = [(row["region"], row["level"], row["level_source"]) for row in read_csv(self.output / "vertebrae.csv")]
+        self.assertEqual(rows, [("one", "L3", "SNOMED code"), ("two", "L4", "--levels")])
+        status, _, err = run(*self.arguments(segmentation=path, levels="two=L3"))
+        self.assertEqual(status, 2)
+        self.assertRegex(err, r"'one' \(by SNOMED code\) and 'two' \(by --levels\) are both L3")
+        self.assertEqual(len(err.splitlines()), 1)
+
     def test_help_names_every_setting_with_its_unit(self):
         status, out, _ = run("analyze", "--help")
         self.assertEqual(status, 0)

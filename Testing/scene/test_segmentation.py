@@ -10,7 +10,11 @@ import vtk
 from DCEPerfusionBMDLib import scene
 from DCEPerfusionBMDLib.errors import InputError
 from DCEPerfusionBMDLib.headless import HeadlessSlicer
+from DCEPerfusionBMDLib.roi import LEVEL_CODES, SegmentLabel, farther_than
 from DCEPerfusionBMDLib.series import DynamicSeries
+from scipy import ndimage
+from support import REPOSITORY
+from vtk.util import numpy_support
 
 SHAPE = (6, 20, 24)
 
@@ -149,10 +153,119 @@ class Grid(unittest.TestCase):
         empty = self.host.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "empty")
         with self.assertRaisesRegex(InputError, "holds no segment"):
             scene.masks_on_grid(empty, series_on(oblique()))
+        with self.assertRaisesRegex(InputError, "holds no segment"):
+            scene.segment_labels(empty)
         self.node.GetSegmentation().AddEmptySegment("", "other")
         self.node.GetSegmentation().GetNthSegment(1).SetName("ball")
         with self.assertRaisesRegex(InputError, "two segments are called 'ball'"):
             scene.masks_on_grid(self.node, series_on(oblique()))
+
+
+TERMINOLOGY = "{context}~SCT^123037004^Anatomical Structure~SCT^{code}~^^~Anatomic codes~^^~^^"
+
+
+class Labels(unittest.TestCase):
+    """Terminology, our own tag, name and ID of a segment, as other programs and ourselves write them."""
+
+    def setUp(self):
+        self.host = HeadlessSlicer()
+        self.node = self.host.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "s")
+
+    def add(self, segment_id, name, code="", **tags):
+        segments = self.node.GetSegmentation()
+        segment = segments.GetSegment(segments.AddEmptySegment(segment_id, name))
+        if code:
+            entry = TERMINOLOGY.format(context="Segmentation category and type - TotalSegmentator", code=code)
+            segment.SetTag("TerminologyEntry", entry)  # Slicer's documented name of it
+        for tag, value in tags.items():
+            segment.SetTag(f"DCEPerfusionBMD.{tag}", value)
+
+    def test_sources(self):
+        self.add("vertebrae_L1", "L1 vertebra", "66794005^L1 vertebra")
+        self.add("Segment_2", "two", "14293000^L2 vertebra")
+        self.add("vertebrae_L3", "three")
+        self.add("Segment_4", "vertebra L4", "51282000^Vertebra")
+        self.add("Segment_5", "five", level="L5")
+        self.add("Segment_6", "L6", "85756007^Tissue")
+        self.add("Segment_7", "vessel", "7832008^Abdominal aorta")
+        self.add("Segment_8", "L2 too", "66794005^L1 vertebra")
+        self.node.GetSegmentation().GetNthSegment(2).SetTag("TerminologyEntry", "nonsense")
+        labels = scene.segment_labels(self.node)
+        self.assertEqual(list(labels), list(scene.masks_on_grid(self.node, series_on(oblique()))))
+        contradiction = "its SNOMED code says L1, its name says L2"
+        self.assertEqual(
+            list(labels.values()),
+            [
+                SegmentLabel("level", "L1", "SNOMED code"),
+                SegmentLabel("level", "L2", "SNOMED code"),
+                SegmentLabel("level", "L3", "ID"),
+                SegmentLabel("level", "L4", "name"),
+                SegmentLabel("level", "L5", "tag"),
+                SegmentLabel("level", "L6", "name"),
+                SegmentLabel("artery", "", "SNOMED code"),
+                SegmentLabel("ambiguous", "", "", contradiction),
+            ],
+        )
+
+    def test_our_own_segments_carry_the_terminology_through_a_file(self):
+        for level in (*LEVEL_CODES, "L6"):
+            scene._set_segment(self.node, f"bone {level.lower()[::-1]}", np.ones(SHAPE, dtype=bool), oblique(), level)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "s.seg.nrrd"
+            scene.write_file(self.node, slicer.vtkMRMLSegmentationStorageNode(), path)
+            read = scene.read_segmentation(self.host.scene, path)
+        for (name, label), level in zip(scene.segment_labels(read).items(), (*LEVEL_CODES, "L6"), strict=True):
+            source = "SNOMED code" if level in LEVEL_CODES else "tag"
+            self.assertEqual(label, SegmentLabel("level", level, source), name)
+        segment = read.GetSegmentation().GetNthSegment(1)
+        entry = slicer.vtkSlicerTerminologyEntry()
+        logic = slicer.vtkSlicerTerminologiesModuleLogic()
+        logic.DeserializeTerminologyEntry(scene._tag(segment, "TerminologyEntry"), entry)
+        coded = entry.GetTypeObject()
+        self.assertEqual((coded.GetCodingSchemeDesignator(), coded.GetCodeValue()), ("SCT", LEVEL_CODES["L1"]))
+        self.assertEqual(
+            (coded.GetCodeMeaning(), entry.GetCategoryObject().GetCodeValue()), ("L1 vertebra", "123037004")
+        )
+
+
+def slicers_margin(mask, margin_mm, spacing_mm):
+    """What the filter of Slicer's margin effect keeps: growing the outside."""
+    image = vtk.vtkImageData()
+    image.SetDimensions(*reversed(mask.shape))
+    image.SetSpacing(*reversed(spacing_mm))
+    image.GetPointData().SetScalars(numpy_support.numpy_to_vtk((~mask).astype(np.uint8).ravel(), deep=True))
+    grow = slicer.vtkITKImageMargin()
+    grow.SetInputData(image)
+    grow.SetBackgroundValue(0)
+    grow.CalculateMarginInMMOn()
+    grow.SetOuterMarginMM(margin_mm)
+    grow.Update()
+    return numpy_support.vtk_to_numpy(grow.GetOutput().GetPointData().GetScalars()).reshape(mask.shape) == 0
+
+
+class MarginRules(unittest.TestCase):
+    """Face rule, center rule and Slicer's filter on the box of 40 x 30 x 25 mm: the table of docs/regions.md."""
+
+    def test_table(self):
+        text = (REPOSITORY / "docs" / "regions.md").read_text(encoding="utf-8")
+        for spacing_mm, inside_mm3 in (((1.0, 1.0, 1.0), 15504), ((5.0, 2.19, 1.37), 15504)):
+            counts = [round(size / step) for size, step in zip((25, 30, 40), spacing_mm, strict=True)]
+            box = np.pad(np.ones(counts, dtype=bool), 4)
+            center = ndimage.distance_transform_edt(box, sampling=spacing_mm) > 3.0
+            filtered = slicers_margin(box, 3.0, spacing_mm)
+            np.testing.assert_array_equal(filtered, center)
+            face, within = (farther_than(box, 3.0, spacing_mm, in_plane) for in_plane in (False, True))
+            cells = [" x ".join(f"{step:g}" for step in reversed(spacing_mm)) + " mm"]
+            for kept in (face, within, center, filtered):
+                count = np.count_nonzero(kept)
+                cells.append(f"{count:,} ({count * np.prod(spacing_mm):,.0f})")
+            self.assertIn("| " + " | ".join([*cells, f"{inside_mm3:,}"]) + " |", text)
+
+    def test_at_the_border_of_the_image(self):
+        """Slicer's filter sees no edge there; ours does."""
+        box = np.ones((10, 10, 10), dtype=bool)
+        self.assertTrue(slicers_margin(box, 3.0, (1.0, 1.0, 1.0)).all())
+        self.assertEqual(np.count_nonzero(farther_than(box, 3.0, (1.0, 1.0, 1.0))), 4**3)
 
 
 if __name__ == "__main__":

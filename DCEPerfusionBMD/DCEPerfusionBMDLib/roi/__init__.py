@@ -1,24 +1,28 @@
-"""Regions of interest: levels, margin, exclusions, and the fate of every voxel."""
+"""Regions of interest: levels, the body of a vertebra, margin, exclusions, and the fate of every voxel."""
 
+from .body import vertebral_body
 from .exclusions import Bolus, poorly_fitted, propose_exclusions
 from .fates import BY_CURVE, Fate
-from .levels import is_artery_name, is_exclusion_name, is_reference_name, level_from_name
-from .margin import distance_to_edge_mm, farther_than
+from .levels import LEVEL_CODES, LEVELS, SegmentLabel, levels_by_user, recognize
+from .margin import depth_mm, distance_to_edge_mm, farther_than
 from .regions import Region, VertebralRois, build_rois
 
 __all__ = [
     "BY_CURVE",
+    "LEVELS",
+    "LEVEL_CODES",
     "Bolus",
     "Fate",
     "Region",
+    "SegmentLabel",
     "VertebralRois",
     "build_rois",
+    "depth_mm",
     "distance_to_edge_mm",
     "farther_than",
-    "is_artery_name",
-    "is_exclusion_name",
-    "is_reference_name",
-    "level_from_name",
+    "levels_by_user",
     "poorly_fitted",
     "propose_exclusions",
+    "recognize",
+    "vertebral_body",
 ]

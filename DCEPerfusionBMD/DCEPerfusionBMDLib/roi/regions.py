@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..settings import RegionSettings, Settings
+from .body import lies_behind, vertebral_body
 from .exclusions import Bolus, poorly_fitted, propose_exclusions
 from .fates import BY_CURVE, Fate
-from .levels import is_artery_name, is_exclusion_name, is_reference_name, level_from_name
-from .margin import ROUNDING_MM, distance_to_edge_mm
+from .levels import AMBIGUOUS, ARTERY, EXCLUSION, LEVEL, OTHER, REFERENCE, SegmentLabel, levels_by_user, recognize
+from .margin import ROUNDING_MM, BoolArray, depth_mm
 
-BoolArray = npt.NDArray[np.bool_]
+_WHOLE_VERTEBRA = 0.15  # share of a mask beyond the body from which it looks like a whole vertebra
 
 _SHARED_AT_MOST = 0.1  # of the voxels of the smaller segment
 
@@ -27,15 +28,17 @@ class Region:
     Attributes
     ----------
     name : segment name.
-    level : vertebral level recognized in the name, empty where there is none.
+    level : vertebral level, empty where there is none.
     fate : (K, J, I) uint8 of `Fate`.
     depth_mm : (n,) distance from the edge of each voxel of the body, in the order of the flattened grid.
+    level_source : what told the level, as in `SegmentLabel`; empty where there is none.
     """
 
     name: str
     level: str
     fate: npt.NDArray[np.uint8]
     depth_mm: npt.NDArray[np.float32]
+    level_source: str = ""
 
     @property
     def drawn(self) -> BoolArray:
@@ -128,9 +131,13 @@ class VertebralRois:
 
 
 def build_rois(
-    masks: Mapping[str, BoolArray], spacing_mm: tuple[float, float, float], settings: Settings
+    masks: Mapping[str, BoolArray],
+    spacing_mm: tuple[float, float, float],
+    settings: Settings,
+    labels: Mapping[str, SegmentLabel] | None = None,
+    ijk_to_ras: npt.NDArray[np.float64] | None = None,
 ) -> VertebralRois:
-    """Sort named masks into the input and the regions, and take the margin off the regions.
+    """Sort named masks into the input and the regions, and take arch and margin off the regions.
 
     With the reference-region model the reference tissue is the input, and an arterial segment is left aside.
 
@@ -138,24 +145,34 @@ def build_rois(
     ----------
     masks : segment name to (K, J, I) mask on the grid of the series.
     spacing_mm : voxel size along K, J and I.
-    settings : `arterial_input.aif_segment`, `model.reference_segment` and `regions.margin_mm` are read.
+    settings : `arterial_input.aif_segment`, `model.reference_segment` and `regions` are read.
+    labels : what each segment is; told by the names alone when None.
+    ijk_to_ras : (4, 4) voxel index to RAS; without it nobody is warned of masks of whole vertebrae.
 
     Raises
     ------
     InputError
-        when there is no input or more than one, no region, or nothing left to analyze.
+        when there is no input or more than one, no region, nothing left to analyze, a level twice, or a mistake in
+        `regions.levels`.
     """
     by_reference = settings.model.model == "reference-region"
-    kind = _REFERENCE if by_reference else _ARTERY
+    kind = _OF_REFERENCE if by_reference else _OF_ARTERY
     wanted = settings.model.reference_segment if by_reference else settings.arterial_input.aif_segment
-    input_name = kind.find(list(masks), wanted)
+    known = {name: (labels or {}).get(name) or recognize(name) for name in masks}
+    for name, level in levels_by_user(settings.regions.levels or "", list(masks)).items():
+        if name == wanted and level:
+            raise InputError(
+                f"segment {name!r} is given to both {kind.option} and --levels; it can be only one of them"
+            )
+        known[name] = SegmentLabel(LEVEL if level else OTHER, level, "--levels")
+    input_name = kind.find(known, wanted)
     if not masks[input_name].any():
         raise InputError(f"the {kind.adjective} segment {input_name!r} has no voxel inside the series")
-    excluding = [name for name in masks if is_exclusion_name(name) and name != input_name]
+    excluding = [name for name in masks if known[name].kind == EXCLUSION and name != input_name]
     names = [
         name
         for name in masks
-        if name != input_name and name not in excluding and not (by_reference and is_artery_name(name))
+        if name != input_name and name not in excluding and not (by_reference and known[name].kind == ARTERY)
     ]
     if not names:
         raise InputError(
@@ -166,25 +183,41 @@ def build_rois(
             f"the segmentation does not overlap the series: none of {_listed(names)} has a voxel inside it; "
             "check that both belong to the same study"
         )
+    _check_levels_differ({name: known[name] for name in names})
     margin_mm = settings.regions.margin_mm
     by_user = np.any([masks[name] for name in excluding], axis=0) if excluding else None
+    in_plane = settings.regions.margin_plane == "in-plane" and margin_mm > 0
     regions, warnings = [], []
+    if in_plane:
+        warnings.append(
+            "the margin is measured within the slices; the first and the last slice of each segment are left out"
+        )
     for name in names:
-        drawn = masks[name]
-        distance_mm = distance_to_edge_mm(drawn, spacing_mm)
-        analyzed = drawn & ((distance_mm > margin_mm + ROUNDING_MM) | (margin_mm == 0))
-        fate = np.where(analyzed, Fate.ANALYZED, np.where(drawn, Fate.MARGIN, Fate.NOT_DRAWN)).astype(np.uint8)
+        drawn, label = masks[name], known[name]
+        if label.kind == AMBIGUOUS:
+            warnings.append(f"{name}: no level, since {label.reason}; --levels {name!r}=L1 would give it one")
+        part = drawn
+        if label.kind == LEVEL and label.level != "S1":
+            part, found = _vertebra_part(name, drawn, spacing_mm, settings, ijk_to_ras)
+            warnings += found
+        depth = depth_mm(part, spacing_mm, in_plane)
+        analyzed = part & ((depth > margin_mm + ROUNDING_MM) | (margin_mm == 0))
+        fate = np.full(drawn.shape, Fate.NOT_DRAWN, dtype=np.uint8)
+        fate[drawn], fate[part], fate[analyzed] = Fate.ARCH, Fate.MARGIN, Fate.ANALYZED
         if by_user is not None:
             fate[analyzed & by_user] = Fate.USER
-        regions.append(Region(name, level_from_name(name), fate, distance_mm[drawn].astype(np.float32)))
+        source = label.source if label.level else ""
+        regions.append(Region(name, label.level, fate, depth[part].astype(np.float32), source))
         if not drawn.any():
             warnings.append(f"{name}: no voxel inside the series, not analyzed")
-        elif not analyzed.any():
+        elif part.any() and not analyzed.any():
             warnings.append(
-                f"{name}: none of its {np.count_nonzero(drawn)} voxels is more than {margin_mm:g} mm from the edge, "
+                f"{name}: none of its {np.count_nonzero(part)} voxels is more than {margin_mm:g} mm from the edge, "
                 "not analyzed; a smaller --margin-mm would keep some"
             )
     if not any(region.analyzed.any() for region in regions):
+        if all(np.isin(region.fate, (Fate.NOT_DRAWN, Fate.ARCH)).all() for region in regions):
+            raise InputError("; ".join(warnings))
         raise InputError(
             f"no region has a voxel more than {margin_mm:g} mm from its edge ({_listed(names)}); "
             "give a smaller --margin-mm or larger outlines"
@@ -223,6 +256,48 @@ def _refuse_overlaps(regions: list[Region], input_name: str, input_mask: BoolArr
                 )
 
 
+def _check_levels_differ(known: Mapping[str, SegmentLabel]) -> None:
+    """Refuse two regions of one level."""
+    first: dict[str, str] = {}
+    for name, label in known.items():
+        if label.level and label.level in first:
+            other = first[label.level]
+            raise InputError(
+                f"segments {other!r} (by {known[other].source}) and {name!r} (by {label.source}) are both "
+                f"{label.level}; say which is with --levels, for example --levels {name!r}=none"
+            )
+        first[label.level] = name
+
+
+def _vertebra_part(
+    name: str,
+    drawn: BoolArray,
+    spacing_mm: tuple[float, float, float],
+    settings: Settings,
+    ijk_to_ras: npt.NDArray[np.float64] | None,
+) -> tuple[BoolArray, list[str]]:
+    """The part of a vertebra that is to be analyzed, before the margin, and what there is to say about it."""
+    as_drawn, thickness_mm = settings.regions.vertebra_part == "as-drawn", settings.regions.arch_thickness_mm
+    if not drawn.any() or (as_drawn and ijk_to_ras is None):
+        return drawn, []
+    body = vertebral_body(drawn, spacing_mm, thickness_mm)
+    if not body.any():
+        says = (
+            f"{name}: no part of it is {thickness_mm:g} mm thick, so its body cannot be told from the arch, not "
+            "analyzed; give a smaller --arch-thickness-mm, or --vertebra-part as-drawn"
+        )
+        return (drawn, []) if as_drawn else (body, [says])
+    arch = drawn & ~body
+    share = np.count_nonzero(arch) / np.count_nonzero(drawn)
+    large = share > _WHOLE_VERTEBRA
+    behind = large and ijk_to_ras is not None and lies_behind(arch, body, ijk_to_ras)
+    if as_drawn:
+        says = f"{name}: looks like a whole vertebra, {share:.0%} of it arch; --vertebra-part body leaves that out"
+        return drawn, [says] if behind else []
+    says = f"{name}: {share:.0%} of it is left out as arch but does not lie behind the rest; check the segment"
+    return body, [says] if large and not behind and ijk_to_ras is not None else []
+
+
 @dataclass(frozen=True)
 class _InputKind:
     """How the segment that gives the input is found."""
@@ -230,16 +305,17 @@ class _InputKind:
     adjective: str
     noun: str
     option: str
-    recognized: Callable[[str], bool]
+    kind: str
 
-    def find(self, names: list[str], wanted: str | None) -> str:
+    def find(self, known: Mapping[str, SegmentLabel], wanted: str | None) -> str:
+        names = list(known)
         if wanted is not None:
             if wanted not in names:
                 raise InputError(
                     f"{self.option} {wanted!r} is not in the segmentation; its segments are {_listed(names)}"
                 )
             return wanted
-        found = [name for name in names if self.recognized(name)]
+        found = [name for name in names if known[name].kind == self.kind]
         if len(found) != 1:
             several = f"segments {_listed(found)} may all be the {self.noun}"
             what = several if found else f"no segment is named as an {self.noun}"
@@ -247,8 +323,8 @@ class _InputKind:
         return found[0]
 
 
-_ARTERY = _InputKind("arterial", "artery", "--aif-segment", is_artery_name)
-_REFERENCE = _InputKind("reference", "input tissue (muscle)", "--reference-segment", is_reference_name)
+_OF_ARTERY = _InputKind("arterial", "artery", "--aif-segment", ARTERY)
+_OF_REFERENCE = _InputKind("reference", "input tissue (muscle)", "--reference-segment", REFERENCE)
 
 
 def _listed(names: list[str]) -> str:
