@@ -123,6 +123,13 @@ class Planted(unittest.TestCase):
         study.frames[:, branch] = artery[:, random.choice(artery.shape[1], np.count_nonzero(branch))]
         fate = analyzed(study).rois.regions[0].fate
         self.assertGreaterEqual(dice(fate == Fate.ARTERIAL, branch), 0.8)
+        half = study.frames[:, branch].astype(float)
+        before = half[:8].mean(axis=0)
+        study.frames[:, branch] = before + 0.5 * (half - before)  # reaches half of the artery
+        for share, arterial in ((0.4, True), (0.6, False)):
+            with self.subTest(share=share):
+                fate = analyzed(study, arterial_share=share).rois.regions[0].fate
+                self.assertEqual((fate == Fate.ARTERIAL).any(), arterial)
 
     def test_orientation_is_that_of_the_patient(self):
         """With the volume turned about, the plexus is still behind."""
@@ -203,6 +210,9 @@ class Rules(unittest.TestCase):
         inside = farther_than(study.segments["L3"], 3.0, (3.0, 1.4, 1.4))
         np.testing.assert_array_equal(region.fate == Fate.USER, inside & out)
         self.assertRegex(result.vertebrae["excluded"][0], "excluded by the user")
+        for margin_mm, voxels in zip(result.margins["margin_mm"], result.margins["voxels"], strict=True):
+            kept = farther_than(study.segments["L3"], margin_mm, (3.0, 1.4, 1.4)) & ~out
+            self.assertLessEqual(voxels, np.count_nonzero(kept))
 
     def test_nothing_left(self):
         study = planted.vertebra(7004, kinds=())
@@ -225,7 +235,7 @@ class PoorFit(unittest.TestCase):
         study = planted.vertebra(7005, kinds=())
         k, j, i = (int(np.median(axis)) for axis in np.nonzero(study.segments["L3"]))
         part = np.zeros(study.segments["L3"].shape, dtype=bool)
-        part[k - 1 : k + 2, j - 2 : j + 3, i - 2 : i + 3] = True
+        part[k - 1 : k + 2, j - 4 : j + 5, i - 4 : i + 5] = True
         study.frames[30:33, part] = study.frames[0, part]
         study.frames[50:53, part] = 2 * study.frames[50:53, part]
         kept = "poor-fit"
@@ -236,7 +246,8 @@ class PoorFit(unittest.TestCase):
         reference = analyzed(
             study, {"L3": study.segments["L3"], "exclude": part, "aorta": study.segments["aorta"]}, exclude="none"
         )
-        self.assertAlmostEqual(ktrans(result) / ktrans(reference), 1.0, delta=0.01)
+        self.assertAlmostEqual(ktrans(result) / ktrans(reference), 1.0, delta=0.002)
+        self.assertNotAlmostEqual(ktrans(analyzed(study, exclude="none")) / ktrans(reference), 1.0, delta=0.005)
 
     def test_robust_deviation(self):
         random = np.random.default_rng(3)

@@ -30,7 +30,8 @@ class Region:
     name : segment name.
     level : vertebral level, empty where there is none.
     fate : (K, J, I) uint8 of `Fate`.
-    depth_mm : (n,) distance from the edge of each voxel of the body, in the order of the flattened grid.
+    depth_mm : (n,) distance from the edge of each voxel of the body, in the order of the flattened grid; 0 where the
+        user excluded it.
     level_source : what told the level, as in `SegmentLabel`; empty where there is none.
     """
 
@@ -100,7 +101,7 @@ class Region:
         fate = self.fate.copy()
         before = fate[body]
         fate[body] = np.where(before == Fate.ANALYZED, found, before)
-        return replace(self, fate=fate), (found == Fate.ANALYZED) & (before != Fate.USER)
+        return replace(self, fate=fate), found == Fate.ANALYZED
 
     def without_poor_fits(self, rmse: npt.NDArray[np.floating], settings: RegionSettings) -> Region:
         """The region without the voxels whose fit is poor, told from the residuals of the analyzed voxels, (n,)."""
@@ -206,6 +207,7 @@ def build_rois(
         fate[drawn], fate[part], fate[analyzed] = Fate.ARCH, Fate.MARGIN, Fate.ANALYZED
         if by_user is not None:
             fate[analyzed & by_user] = Fate.USER
+            depth[by_user] = 0.0
         source = label.source if label.level else ""
         regions.append(Region(name, label.level, fate, depth[part].astype(np.float32), source))
         if not drawn.any():
