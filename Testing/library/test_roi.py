@@ -540,8 +540,8 @@ class WholeVertebra(unittest.TestCase):
 
     def test_the_threshold_is_the_users(self):
         mask = np.zeros_like(self.body)
-        mask[8:11, 12:20, 30:44] = True  # 15 x 17.5 x 19 mm
-        masks = {"L1": mask, "L2": self.body & ~mask, "aorta": self.artery}
+        mask[8:11, 12:20, 60:74] = True  # 15 x 17.5 x 19 mm
+        masks = {"L1": mask, "L2": self.body, "aorta": self.artery}
 
         def build(**regions):
             chosen = from_dict({"regions": {"vertebra_part": "body", **regions}})
