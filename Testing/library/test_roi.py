@@ -187,6 +187,8 @@ AMBIGUOUS = {
 }
 
 NEITHER = (
+    "",
+    "3. BWK",
     "marrow",
     "Segment_1",
     "vertebra",
@@ -199,7 +201,6 @@ NEITHER = (
     "Level 2",
     "lung",
     "waif",
-    "",
 )
 
 
