@@ -134,7 +134,7 @@ class Margin(unittest.TestCase):
 
         ours = fastest(lambda: farther_than(mask, 3.0, (5.0, 2.19, 1.37)))
         whole = fastest(lambda: ndimage.distance_transform_edt(mask))
-        self.assertLess(ours, 0.2 * whole)
+        self.assertLess(ours, 0.1 * whole)
 
 
 # Every way to write a level that was met or is to be expected.
@@ -172,6 +172,10 @@ AMBIGUOUS = {
     "L3 spinal canal": "says the spinal canal or cord beside L3",
     "cord at L1": "says the spinal canal or cord beside L1",
     "L5 nerve root": "says a nerve root beside L5",
+    "L4 neural foramen": "says a nerve root beside L4",
+    "L3附件": "says a part of the arch beside L3",
+    "L2 cortex": "says a lesion or a part of a vertebra beside L2",
+    "aortic wall": "says a node or the wall of a vessel beside the artery",
     "L4 pedicle": "says a part of the arch beside L4",
     "L2 hemangioma": "says a lesion or a part of a vertebra beside L2",
     "L3 reference": "says reference beside L3",
@@ -183,6 +187,8 @@ AMBIGUOUS = {
 }
 
 NEITHER = (
+    "",
+    "3. BWK",
     "marrow",
     "Segment_1",
     "vertebra",
@@ -195,7 +201,6 @@ NEITHER = (
     "Level 2",
     "lung",
     "waif",
-    "",
 )
 
 
@@ -213,7 +218,13 @@ class Levels(unittest.TestCase):
     def test_other_names(self):
         for name in NEITHER:
             self.assertEqual(recognize(name), SegmentLabel("other"), name)
-        for name, reason in {"spinal canal": "the spinal canal or cord", "椎间盘": "a disc", "T11": "T11"}.items():
+        for name, reason in {
+            "spinal canal": "the spinal canal or cord",
+            "椎间盘": "a disc",
+            "T11": "T11",
+            "11. BWK": "T11",
+            "S2": "S2",
+        }.items():
             self.assertEqual(recognize(name), SegmentLabel("other", "", "name", reason), name)
 
     def test_artery_and_muscle(self):

@@ -85,6 +85,7 @@ _WORDS = {
     "T": rf"thorac(?:ic|ica|al)|thorakal|dorsal|brust{_WIRBEL}",
     "S": "sacral|sacralis|sakral",
 }
+_GERMAN = {"L": "l", "T": "b", "S": "s"}  # 2. LWK
 _SIGNS = {"L": "腰椎?", "T": "胸椎?", "S": "[骶薦荐]椎?"}
 
 
@@ -108,7 +109,7 @@ _AFTER = {
 _BEFORE = {
     letter: re.compile(
         rf"(?<![a-z0-9.])(?:({_COUNT[letter]})(?:st|nd|rd|th|er|re|e|a|ª|º|°|\.)?|({_any(_ORDINAL)}))[\s_]*"
-        rf"(?:{_WORDS[letter]}|[{letter.lower()}b]wk?)(?![a-z0-9])"
+        rf"(?:{_WORDS[letter]}|{_GERMAN[letter]}wk?)(?![a-z0-9])"
         rf"|第?({_COUNT[letter]}|{_any(_CHINESE)})[节節]?(?:{_SIGNS[letter]})(?![0-9])"
     )
     for letter in _COUNT
@@ -130,21 +131,21 @@ _STRUCTURES = tuple(
         ),
         (
             "a nerve root",
-            r"nerves?(?![a-z])|(?<![a-z])roots?(?![a-z])|nervenwurzel|ganglion|forami?na?|neuro|神经|神經",
+            r"nerves?(?![a-z])|(?<![a-z])roots?(?![a-z])|nervenwurzel|ganglion|foram(en|ina)|neuro|神经|神經",
         ),
         (
             "a part of the arch",
-            r"pedicles?|laminae?(?![a-z])|spinous|transverse|facets?|(?<![a-z])arch(?![a-z])|process(?![a-z])|棘突|横突|椎弓",
+            r"pedicles?|laminae?(?![a-z])|spinous|transverse|facets?|(?<![a-z])arch(?![a-z])|process(?![a-z])|棘突|横突|椎弓|附件",
         ),
         (
             "a lesion or a part of a vertebra",
-            r"lesions?|tumou?r|ha?emangioma|island|plexus|(?<![a-z])cyst|metasta|schmorl|modic|cement|病灶|血管瘤",
+            r"lesions?|tumou?r|ha?emangioma|island|plexus|(?<![a-z])cyst|metasta|schmorl|modic|cement|cort(ex|ical)|病灶|血管瘤",
         ),
         ("a rib or ligament", r"(?<![a-z])(ribs?|ligaments?)(?![a-z])"),
         ("a vein", r"(?<![a-z])(veins?|vena|venous|ivc)(?![a-z])|静脉|靜脈"),
         (
             "a node or the wall of a vessel",
-            r"(?<![a-z])(para|peri|pre|retro)[\s_-]*aort|lymph|(?<![a-z])nodes?(?![a-z])|wall",
+            r"(?<![a-z])(para|peri|pre|retro)[\s_-]*aort|lymph|(?<![a-z])(nodes?|walls?)(?![a-z])",
         ),
         (
             "what it is not, or a doubt,",
