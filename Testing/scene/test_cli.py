@@ -33,8 +33,8 @@ from DCEPerfusionBMDLib.study import analyze
 from support import reference_data, small_phantom
 
 FILES = [
+    "bmd_classification.csv",
     "curves.csv",
-    "densitometry.csv",
     "descriptive.csv",
     "figure.png",
     "provenance.json",
@@ -117,8 +117,18 @@ class Analyze(Study):
             np.testing.assert_array_equal(read_volume(self.output / "maps" / f"{name}.nrrd"), parameter_map.values)
         curves = read_csv(self.output / "curves.csv")
         self.assertEqual([float(row["time_s"]) for row in curves], list(series.times_s))
-        bone = read_csv(self.output / "densitometry.csv")
-        self.assertEqual([row["site"] for row in bone], ["L1", "L2", "L3", "L4", "L1-L4"])
+        bone = read_csv(self.output / "bmd_classification.csv")
+        self.assertEqual([row["site"] for row in bone], ["L1-L4", "L1", "L2", "L3", "L4", "L1-L4", "L5"])
+        by_level = {row["site"]: row for row in bone if row["scope"] == "vertebra"}
+        levels = ("L1", "L2", "L3", "L4")
+        for n, level in enumerate(expected.vertebrae["level"]):
+            self.assertEqual(float(by_level[level]["ktrans_per_min"]), expected.vertebrae["ktrans_per_min"][n])
+            self.assertEqual(float(by_level[level]["ve_se"]), expected.vertebrae["ve_se"][n])
+        kep = [float(by_level[level]["kep_per_min"]) for level in levels]
+        self.assertAlmostEqual(float(bone[0]["kep_per_min"]), sum(kep) / 4, places=12)
+        self.assertAlmostEqual(float(bone[0]["kep_se_per_min"]), np.std(kep, ddof=1) / 2, places=12)
+        self.assertEqual((bone[0]["scope"], bone[0]["category"]), ("subject", "low bone mass"))
+        self.assertIn("vertebrae proposed for exclusion: L1 and L2 differ by 2 T", err)
         self.assertGreater((self.output / "figure.png").stat().st_size, 20000)
 
     def test_t1_from_several_flip_angles_beside_the_dynamic(self):
@@ -261,9 +271,9 @@ class Analyze(Study):
 
     def test_a_rerun_without_dxa_leaves_no_densitometry_of_before(self):
         self.assertEqual(run(*self.arguments(dxa=self.study / "dxa.csv"))[0], 0)
-        self.assertTrue((self.output / "densitometry.csv").exists())
+        self.assertTrue((self.output / "bmd_classification.csv").exists())
         self.assertEqual(run(*self.arguments())[0], 0)
-        self.assertFalse((self.output / "densitometry.csv").exists())
+        self.assertFalse((self.output / "bmd_classification.csv").exists())
 
     @unittest.skipUnless(importlib.util.find_spec("SimpleITK"), "SimpleITK is absent")
     def test_motion(self):

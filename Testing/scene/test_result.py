@@ -159,7 +159,7 @@ class Reopened(Scene):
             self.result.vertebrae,
             self.result.descriptive,
             self.result.curves_table(),
-            self.densitometry.table(),
+            next(table for table in self.result.tables() if table.name == "bmd_classification"),
         )
         self.assertEqual(len(found["tables"]), len(tables))
         for table in tables:
@@ -282,7 +282,7 @@ class Rerun(Scene):
         nodes = self.writer.write(self.series, fewer)
         self.assertNotIn("plot.4.measured", nodes)
         self.assertIsNone(self.host.scene.GetFirstNodeByName("L5 measured"))
-        self.assertNotIn("table.densitometry", nodes)
+        self.assertNotIn("table.bmd_classification", nodes)
         self.assertEqual(nodes["analyzed"].GetSegmentation().GetNumberOfSegments(), 4)
 
     def test_another_pair_gets_its_own_nodes_and_folder(self):
