@@ -48,7 +48,8 @@ def site_name(text: str) -> str:
 
 def spine_name(vertebrae: Iterable[str]) -> str:
     """Name of a combination of lumbar vertebrae: `L2`, `L1-L4` where they follow one another, else `L1+L3`."""
-    chosen = [level for level in VERTEBRAE if level in set(vertebrae)]
+    named = set(vertebrae)
+    chosen = [level for level in VERTEBRAE if level in named]
     first, last = VERTEBRAE.index(chosen[0]), VERTEBRAE.index(chosen[-1])
     if len(chosen) > 1 and last - first + 1 == len(chosen):
         return f"{chosen[0]}-{chosen[-1]}"
