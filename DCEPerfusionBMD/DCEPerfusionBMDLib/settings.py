@@ -354,6 +354,12 @@ _UNREAD: tuple[tuple[Callable[[Settings], bool], str, str, tuple[str, ...]], ...
         "conversion",
         ("b1", "r2star_per_s_mM"),
     ),
+    (
+        lambda s: s.densitometry.reference is None,
+        "no reference set is chosen",
+        "densitometry",
+        ("device",),
+    ),
 )
 """When, why, and of which group parameters are not read."""
 

@@ -203,7 +203,7 @@ def analyze(
             *(motion.warnings() if motion is not None else ()),
             *lost,
             *_fit_warnings(rows, times_s.size),
-            *(bone.warnings if bone is not None else ()),
+            *(bone.warnings if bone is not None else _unread_of_bone(settings)),
         ),
         motion=motion.table() if motion is not None else None,
         groups=groups,
@@ -243,6 +243,13 @@ def _assessed(
         fracture=chosen.fragility_fracture,
     )
     return assess(densitometry, person, chosen, references)
+
+
+def _unread_of_bone(settings: Settings) -> list[str]:
+    """A sentence where settings of densitometry are given, but no measurement is."""
+    given = sorted(name for name in settings.given if name.startswith("densitometry."))
+    names = [name.partition(".")[2] for name in given if name != "densitometry.perfusion_comparison"]
+    return [f"{', '.join(names)}: no effect without a DXA table or values"] if names else []
 
 
 def _checked_times(series: DynamicSeries) -> FloatArray:

@@ -269,6 +269,24 @@ class Analyze(Study):
             if parameter.unit:
                 self.assertIn(f"({parameter.unit})", flat)
 
+    def test_bone_without_a_table(self):
+        """Single values, a subject who is known to the command line, and the paper's classes beside."""
+        given = {"t_score": "L1-L4=-1.6,neck=-2.6", "bmd": "L1-L4=0.778", "sex": "male", "age": 71}
+        status, out, err = run(*self.arguments(**given, perfusion_comparison="paper-classes"), "--fragility-fracture")
+        self.assertEqual(status, 0, err)
+        self.assertIn("subject: T-score -2.6 of femoral neck, the lowest of L1-L4 -1.6, femoral neck -2.6,", out)
+        bone = read_csv(self.output / "bmd_classification.csv")
+        self.assertEqual((bone[0]["category"], bone[1]["bmd_g_cm2"]), ("severe osteoporosis", "0.778"))
+        compared = read_csv(self.output / "perfusion_comparison.csv")
+        self.assertEqual(len(compared), 9)
+        self.assertEqual(float(compared[0]["value"]), float(bone[0]["ktrans_per_min"]))
+        history = json.loads((self.output / "provenance.json").read_text(encoding="utf-8"))
+        self.assertEqual(history["used"]["age_years"], {"value": 71, "source": "user"})
+        self.assertEqual(history["used"]["weight_kg"]["source"], "DICOM PatientWeight (0010,1030)")
+        status, _, err = run(*self.arguments(menopause="post"))
+        self.assertIn("menopause: no effect without a DXA table or values", err)
+        self.assertFalse((self.output / "perfusion_comparison.csv").exists())
+
     def test_a_rerun_without_dxa_leaves_no_densitometry_of_before(self):
         self.assertEqual(run(*self.arguments(dxa=self.study / "dxa.csv"))[0], 0)
         self.assertTrue((self.output / "bmd_classification.csv").exists())
@@ -382,6 +400,29 @@ class BadInput(Study):
         path = self.folder / "dxa.csv"
         path.write_text("subject,site,bmd_g_cm2,t_score\nA,L1-L4,0.7,low\n")
         self.refuse("dxa.csv row 2 .subject A, L1-L4.: t_score 'low' is not a number", dxa=path)
+
+    def test_bone_that_cannot_be(self):
+        dxa = self.study / "dxa.csv"
+        self.refuse("age_years is 700 years; the largest value accepted is 120", dxa=dxa, age=700)
+        self.refuse("invalid choice: 'w'", dxa=dxa, sex="w")
+        self.refuse("reference set 'Toaster' is not known; known are GE Lunar", dxa=dxa, dxa_reference="Toaster")
+        self.refuse("the subject is male, but the menopausal status is 'post'", dxa=dxa, sex="male", menopause="post")
+        self.refuse("--dxa goes without --bmd", dxa=dxa, bmd="L1-L4=0.8")
+        self.refuse("'0.8' of bmd_g_cm2 is not SITE=VALUE", bmd="0.8")
+        self.refuse("a T-score of 25 is not possible; a decimal point may be missing", t_score="L1-L4=25")
+        self.refuse("give --perfusion-cohort", perfusion_comparison="cohort")
+        broken = self.folder / "references.json"
+        broken.write_text('{"references": [{"name": "Ours"}]}')
+        self.refuse("references.json row 1 has no 'device'", dxa=dxa, dxa_references=broken)
+        table = self.folder / "dxa.csv"
+        for text, words in (
+            ("A,L1-L4,778,-1,,\n", "BMD 778 cannot be in g/cm2"),
+            ("A,wrist,0.7,-1,,\n", "the site 'wrist' is not known"),
+            ("A,L1,0.7,-1,,\nA,L1,0.7,-1,,\n", "subject 'A' has site 'L1' 2 times"),
+            ("A,L1,0.9,-1,12.0,15.0\n", "BMC over area is 0.8000 g/cm2, but the BMD is 0.9"),
+        ):
+            table.write_text("subject,site,bmd_g_cm2,t_score,bmc_g,area_cm2\n" + text)
+            self.refuse(words, dxa=table)
 
     def test_several_subjects_without_a_choice(self):
         path = self.folder / "dxa.csv"

@@ -43,17 +43,17 @@ def _patient(values: Values) -> dict[str, Sourced]:
     known = {}
     sex = {"F": "female", "M": "male"}.get(str(values.get("PatientSex", "")).strip().upper())
     if sex is not None:
-        known["sex"] = Sourced(sex, "PatientSex (0010,0040)")
-    age, source = _age_years(str(values.get("PatientAge", ""))), "PatientAge (0010,1010)"
+        known["sex"] = Sourced(sex, "DICOM PatientSex (0010,0040)")
+    age, source = _age_years(str(values.get("PatientAge", ""))), "DICOM PatientAge (0010,1010)"
     if age is None:
         age = _years_between(str(values.get("PatientBirthDate", "")), str(values.get("StudyDate", "")))
-        source = "PatientBirthDate (0010,0030) and StudyDate (0008,0020)"
+        source = "DICOM PatientBirthDate (0010,0030) and StudyDate (0008,0020)"
     if age is not None and 0 < age <= _OLDEST_YEARS:
         shown = min(age, _SHOWN_YEARS)
         known["age_years"] = Sourced(float(shown), source if age <= _SHOWN_YEARS else f"{source}; older, shown as 90")
     weight = values.get("PatientWeight")
     if isinstance(weight, tuple) and weight and 1.0 <= weight[0] <= 500.0:
-        known["weight_kg"] = Sourced(float(weight[0]), "PatientWeight (0010,1030)")
+        known["weight_kg"] = Sourced(float(weight[0]), "DICOM PatientWeight (0010,1030)")
     return known
 
 
