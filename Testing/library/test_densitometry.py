@@ -269,6 +269,7 @@ class DxaTable(Folder):
         heading = "subject,site,bmc_g,area_cm2,bmd_g_cm2\n"
         for bmd in ("0.899", "0.8990", "0.9", "0.900"):
             self.read(heading + f"A,L1,12.11,13.47,{bmd}\n")
+        self.read(heading + "A,L1,12.14,13.47,0.9\n")  # 0.90126, within the one digit of 0.9
         for bmd in ("0.902", "0.8", "0.911"):
             words = f"row 2 .subject A, L1.: BMC over area is 0.8990 g/cm2, but the BMD is {bmd}; they differ by more"
             with self.subTest(bmd=bmd), self.assertRaisesRegex(InputError, words):

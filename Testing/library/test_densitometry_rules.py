@@ -29,6 +29,7 @@ from support import reference_data
 
 NORMAL, LOW, OSTEOPOROSIS, SEVERE = "normal", "low bone mass", "osteoporosis", "severe osteoporosis"
 WITHIN, BELOW, NONE = "within the expected range for age", "below the expected range for age", "not classified"
+LEVELS = ("L1", "L2", "L3", "L4")
 WOMAN = Subject("female", 65.0, "post")
 
 
@@ -493,6 +494,23 @@ class ClassificationTable(unittest.TestCase):
             self.assertFalse(re.search("diagnos", f"{column.title} {column.description}", re.IGNORECASE))
         units = {column.name: column.unit for column in table.columns}
         self.assertEqual((units["bmd_g_cm2"], units["qct_mg_cm3"], units["bmc_g"]), ("g/cm2", "mg/cm3", "g"))
+
+    def test_what_the_regions_say(self):
+        """A level with too many voxels excluded takes no part, however well it fits."""
+        plain = vertebrae_table(
+            *((level, level, "fitted", 0.2 * n, 2.0, 0.1, 0.0) for n, level in enumerate(LEVELS, 1))
+        )
+        columns = (
+            Column("evaluable", ["yes", "no", "yes", "yes"], "Evaluable"),
+            Column("excluded_share", [0.1, 0.7, 0.0, 0.2], "Share excluded"),
+        )
+        vertebrae = Table("vertebrae", "V", (*plain.columns, *columns))
+        table = classification_table(found([Dxa("L1-L4", 0.9, -1.0)]), vertebrae)
+        self.assertAlmostEqual(table["ktrans_per_min"][0], (0.2 + 0.6 + 0.8) / 3, places=12)
+        self.assertEqual(table["evaluability"][0], "mean of L1, L3, L4")
+        second = table["site"].index("L2")
+        self.assertEqual((table["evaluable"][second], table["excluded_share"][second]), ("no", 0.7))
+        self.assertIn("too many voxels are excluded", table["evaluability"][second])
 
     def test_one_level_is_no_subject(self):
         for rows, words in (

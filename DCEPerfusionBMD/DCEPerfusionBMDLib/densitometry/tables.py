@@ -29,6 +29,7 @@ class Perfusion:
     level : vertebral level.
     values, errors : by column name; NaN where there is none.
     unusable : why it is not to be evaluated; empty where it is.
+    excluded_share : of the voxels inside the margin; NaN where it is not known.
     about : what the values are made of.
     """
 
@@ -37,11 +38,15 @@ class Perfusion:
     values: dict[str, float]
     errors: dict[str, float]
     unusable: str
+    excluded_share: float = math.nan
     about: str = ""
 
 
 def unusable_reason(vertebrae: Table, row: int) -> str:
     """Why a region of the table of vertebrae is not evaluable; empty where it is."""
+    known = {column.name for column in vertebrae.columns}
+    if "evaluable" in known and vertebrae["evaluable"][row] == "no":
+        return "too many voxels are excluded, or none is left"
     status = str(vertebrae["status"][row])
     return "" if status == _FITTED else f"fit: {status}"
 
@@ -60,6 +65,7 @@ def perfusion_of(vertebrae: Table) -> list[Perfusion]:
             values={q.column: number(q.column, row) for q in _PERFUSION},
             errors={q.column: number(_error_column(q), row) for q in _PERFUSION},
             unusable=unusable_reason(vertebrae, row),
+            excluded_share=number("excluded_share", row),
         )
         for row in range(len(vertebrae))
     ]
@@ -79,7 +85,7 @@ def subject_perfusion(regions: Sequence[Perfusion]) -> Perfusion:
         whole = all(math.isfinite(number) for number in numbers)
         values[quantity.column] = statistics.fmean(numbers) if whole else math.nan
         errors[quantity.column] = statistics.stdev(numbers) / math.sqrt(len(numbers)) if whole else math.nan
-    return Perfusion("", "", values, errors, "", f"mean of {levels}")
+    return Perfusion("", "", values, errors, "", about=f"mean of {levels}")
 
 
 def classification_table(assessment: Assessment, vertebrae: Table) -> Table:
@@ -139,6 +145,7 @@ def classification_table(assessment: Assessment, vertebrae: Table) -> Table:
             "evaluable", "Evaluable", "", "Whether the perfusion can be used: yes or no; empty where there is none."
         ),
         column("evaluability", "Evaluability", "", "Why not, or what the subject's values are the mean of."),
+        column("excluded_share", "Share excluded", "fraction", "Voxels inside the margin that are excluded."),
     ]
     return Table("bmd_classification", "BMD classification", tuple(columns))
 
@@ -209,6 +216,7 @@ def _row(scope: str, site: SiteAssessment | None, perfusion: Perfusion | None) -
         "region": perfusion.region if perfusion is not None else "",
         "evaluable": "",
         "evaluability": "",
+        "excluded_share": perfusion.excluded_share if perfusion is not None else math.nan,
         **dict.fromkeys(("bmd_g_cm2", "bmc_g", "area_cm2", "qct_mg_cm3", "t_score", "z_score"), math.nan),
         **dict.fromkeys((name for q in _PERFUSION for name in (q.column, _error_column(q))), math.nan),
     }
