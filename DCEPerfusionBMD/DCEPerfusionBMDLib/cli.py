@@ -356,6 +356,7 @@ def analyze_folder(
         "skip_frames": skip_frames,
         "maps": {name: given for name, given in (maps or {}).items() if given.isdecimal()},
         "flip_angles": flip_angles,
+        "bone": dxa if isinstance(dxa, dict) else None,
     }
     history = provenance(series, settings, result, hashes, choices, keep_identifiers)
     with staged(

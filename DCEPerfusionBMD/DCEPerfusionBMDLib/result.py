@@ -93,7 +93,7 @@ class StudyResult:
         """Every table there is."""
         optional = []
         if self.densitometry is not None:
-            optional.append(classification_table(self.densitometry, self.vertebrae))
+            optional.append(classification_table(self.subject, self.densitometry, self.vertebrae))
         if self.groups:
             optional.append(comparison_table(self.subject, self.vertebrae, self.groups))
         optional += [self.motion] if self.motion is not None else []

@@ -209,6 +209,7 @@ class Sites(unittest.TestCase):
             ("L1-L5", "not known"),
             ("lumbar spine", "not known; say which vertebrae"),
             ("femur", "not known"),
+            ("hip", "not known"),  # neck or total
             ("left right neck", "not known"),
             ("L1 'to' L4", "not known"),
             ("", "not known"),

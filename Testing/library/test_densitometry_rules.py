@@ -439,7 +439,7 @@ class ClassificationTable(unittest.TestCase):
             ("body L5", "L5", "fitted", 9.0, 9.0, 0.9, 0.04),
         )
         assessment = found([Dxa("L1", 0.9, -1.2), Dxa("L1-L4", 0.88, -2.5), Dxa("femoral neck", 0.8, -1.5)])
-        table = classification_table(assessment, vertebrae)
+        table = classification_table("A", assessment, vertebrae)
         self.assertEqual(table.name, "bmd_classification")
         rows = {
             (scope, site): {column.name: column.values[n] for column in table.columns}
@@ -455,6 +455,7 @@ class ClassificationTable(unittest.TestCase):
                 *(("vertebra", level) for level in ("L2", "L3", "L4", "L5")),
             ],
         )
+        self.assertEqual(set(table["subject"]), {"A"})
         subject = rows["subject", "L1-L4"]
         self.assertEqual((subject["category"], subject["score"], subject["t_score"]), (OSTEOPOROSIS, "T", -2.5))
         self.assertAlmostEqual(subject["ktrans_per_min"], 0.4, places=12)
@@ -473,7 +474,7 @@ class ClassificationTable(unittest.TestCase):
 
     def test_columns_are_described(self):
         table = classification_table(
-            found([Dxa("L1-L4", 0.9, -1.0)]), vertebrae_table(("L1", "L1", "fitted", 1, 2, 3, 4))
+            "A", found([Dxa("L1-L4", 0.9, -1.0)]), vertebrae_table(("L1", "L1", "fitted", 1, 2, 3, 4))
         )
         quantities = {column.name: column.quantity for column in table.columns if column.quantity}
         self.assertEqual(
@@ -505,7 +506,7 @@ class ClassificationTable(unittest.TestCase):
             Column("excluded_share", [0.1, 0.7, 0.0, 0.2], "Share excluded"),
         )
         vertebrae = Table("vertebrae", "V", (*plain.columns, *columns))
-        table = classification_table(found([Dxa("L1-L4", 0.9, -1.0)]), vertebrae)
+        table = classification_table("A", found([Dxa("L1-L4", 0.9, -1.0)]), vertebrae)
         self.assertAlmostEqual(table["ktrans_per_min"][0], (0.2 + 0.6 + 0.8) / 3, places=12)
         self.assertEqual(table["evaluability"][0], "mean of L1, L3, L4")
         second = table["site"].index("L2")
@@ -521,7 +522,7 @@ class ClassificationTable(unittest.TestCase):
             ),
             ([("L1", "L1", "not analyzed", math.nan, math.nan, math.nan, math.nan)], "0 evaluable levels"),
         ):
-            table = classification_table(found([Dxa("L1-L4", 0.9, -1.0)]), vertebrae_table(*rows))
+            table = classification_table("A", found([Dxa("L1-L4", 0.9, -1.0)]), vertebrae_table(*rows))
             self.assertTrue(math.isnan(table["ktrans_per_min"][0]))
             self.assertEqual(table["evaluable"][0], "no")
             self.assertIn(words, table["evaluability"][0])

@@ -281,6 +281,7 @@ class Analyze(Study):
         self.assertEqual(len(compared), 9)
         self.assertEqual(float(compared[0]["value"]), float(bone[0]["ktrans_per_min"]))
         history = json.loads((self.output / "provenance.json").read_text(encoding="utf-8"))
+        self.assertEqual(history["choices"]["bone"]["t_score"], "L1-L4=-1.6,neck=-2.6")
         self.assertEqual(history["used"]["age_years"], {"value": 71, "source": "user"})
         self.assertEqual(history["used"]["weight_kg"]["source"], "DICOM PatientWeight (0010,1030)")
         status, _, err = run(*self.arguments(menopause="post"))

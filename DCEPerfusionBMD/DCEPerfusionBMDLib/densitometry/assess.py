@@ -71,7 +71,6 @@ class Assessment:
 
     Attributes
     ----------
-    subject : pseudonym.
     sites : one per measurement, and those that were put together.
     deciding : site that decides; None where none can.
     score : what decides: `T`, `Z` or `QCT`; empty where nothing does.
@@ -79,7 +78,6 @@ class Assessment:
     warnings : proposals, questions and doubts, as sentences.
     """
 
-    subject: str
     sites: tuple[SiteAssessment, ...]
     deciding: SiteAssessment | None
     score: str
@@ -159,9 +157,7 @@ class _Assessor:
         else:
             deciding, score, classification = self._decision(candidates)
         sites += [qct] if qct is not None and not any(site is qct for site in sites) else []
-        return Assessment(
-            self._densitometry.subject, tuple(sites), deciding, score, classification, tuple(self._warnings)
-        )
+        return Assessment(tuple(sites), deciding, score, classification, tuple(self._warnings))
 
     # ---- one site
 

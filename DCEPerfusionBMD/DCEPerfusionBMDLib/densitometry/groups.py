@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import InputError
 from ..tables import one_line
@@ -158,7 +159,7 @@ def perfusion_groups(source: str, cohort: Sequence[PerfusionGroup] = ()) -> tupl
     return tuple(cohort) if source == COHORT else paper_groups(source)
 
 
-def _spread(values: np.typing.NDArray[np.float64]) -> Spread:
+def _spread(values: npt.NDArray[np.float64]) -> Spread:
     known = values[np.isfinite(values)]
     note = f"Mean and standard deviation of {known.size} subjects of your cohort."
     mean = float(known.mean()) if known.size else math.nan

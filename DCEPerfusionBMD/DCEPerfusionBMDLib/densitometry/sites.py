@@ -12,7 +12,7 @@ TOTAL_HIP, FEMORAL_NECK, RADIUS = "total hip", "femoral neck", "33 % radius"
 KNOWN = f"L1 to L4, combinations such as L1-L4 or L1+L3, {TOTAL_HIP} and {FEMORAL_NECK} (left, right), {RADIUS}"
 
 _NAMES = {
-    TOTAL_HIP: ("total hip", "hip total", "hip", "total femur", "femur total", "th"),
+    TOTAL_HIP: ("total hip", "hip total", "total femur", "femur total", "th"),
     FEMORAL_NECK: ("femoral neck", "femur neck", "neck", "fn", "neck of femur", "hip neck", "femur femoral neck"),
     RADIUS: ("33 radius", "radius 33", "1 3 radius", "radius 1 3", "one third radius", "third radius"),
 }

@@ -88,11 +88,12 @@ def subject_perfusion(regions: Sequence[Perfusion]) -> Perfusion:
     return Perfusion("", "", values, errors, "", about=f"mean of {levels}")
 
 
-def classification_table(assessment: Assessment, vertebrae: Table) -> Table:
+def classification_table(subject: str, assessment: Assessment, vertebrae: Table) -> Table:
     """One row for the subject, one per site and one per region without a measurement: bone beside perfusion.
 
     Parameters
     ----------
+    subject : pseudonym.
     assessment : of the subject.
     vertebrae : the table of `StudyResult`, with region, level, status and the parameters of the model.
     """
@@ -118,7 +119,7 @@ def classification_table(assessment: Assessment, vertebrae: Table) -> Table:
         return column(quantity.column, quantity.symbol, quantity.unit, quantity.description, quantity.name)
 
     columns = [
-        Column("subject", [assessment.subject] * len(rows), "Subject", "", "Pseudonym of the subject."),
+        Column("subject", [subject] * len(rows), "Subject", "", "Pseudonym of the subject."),
         column("scope", "Scope", "", "The whole subject, a vertebra, or another site."),
         column("site", "Site", "", "Where the bone was measured; in the subject's row the site that decides."),
         of(BMD),
