@@ -439,7 +439,10 @@ def _summary(result: StudyResult) -> str:
         lines.append(f"{region!s:<{width}} {table['voxels_analyzed'][n]:7d}{values}")
     if result.densitometry is not None:
         lines.append("")
-        lines += [f"{site.site}: {site.classification.sentence}" for site in result.densitometry.sites]
+        lines += [
+            f"{site.site}: {site.classification.sentence}{f' ({site.note})' if site.note else ''}"
+            for site in result.densitometry.sites
+        ]
         lines.append(f"subject: {result.densitometry.classification.sentence}")
     return "\n".join(lines)
 

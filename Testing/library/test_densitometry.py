@@ -408,6 +408,8 @@ class References(Folder):
             ({"citation": None}, "row 1 has no 'citation'"),
             ({"mean": "1.0"}, "row 1: mean '1.0' is not a number"),
             ({"mean": True}, "row 1: mean True is not a number"),
+            ({"mean": math.nan}, "row 1: mean nan is not a number"),
+            ({"mean": 10**400}, "is not a number"),
             ({"verified": "yes"}, "row 1: verified 'yes' is not true or false"),
             ({"mean": 1047}, "mean 1047 and sd 0.1 cannot be a BMD in g/cm2"),
             ({"sd": 0}, "mean 1 and sd 0 cannot be a BMD"),

@@ -578,17 +578,23 @@ class Comparison(unittest.TestCase):
             )
             groups = perfusion_groups("cohort", read_cohort(path))
             rows = self.rows(groups)
-            self.assertEqual({group.name: group.count for group in groups}, {"all": 4, "a": 2, "b": 2, "50~": 3})
+            self.assertEqual(
+                {group.name: group.count for group in groups}, {"all": 4, "class a": 2, "class b": 2, "age 50~": 3}
+            )
             # 0.1 and 0.3: mean 0.2, SD of the sample sqrt(0.02)
-            self.assertAlmostEqual(rows["a", "Ktrans"]["z"], (0.6 - 0.2) / math.sqrt(0.02), places=9)
-            self.assertTrue(math.isnan(rows["a", "kep"]["z"]))  # all alike: no SD
-            self.assertTrue(math.isnan(rows["b", "ve"]["sd"]))  # one value
+            self.assertAlmostEqual(rows["class a", "Ktrans"]["z"], (0.6 - 0.2) / math.sqrt(0.02), places=9)
+            self.assertTrue(math.isnan(rows["class a", "kep"]["z"]))  # all alike: no SD
+            self.assertTrue(math.isnan(rows["class b", "ve"]["sd"]))  # one value
+            path.write_text("\ufeffktrans_per_min;kep_per_min;ve\n0,1;1;1\n0,3;2;1\n", encoding="utf-8")
+            self.assertAlmostEqual(read_cohort(path)[0].spreads["ktrans_per_min"].mean, 0.2, places=12)
             for text, words in (
                 ("age,kep_per_min,ve\n50,1,1\n", "cohort.csv has no column 'ktrans_per_min'"),
                 ("ktrans_per_min,kep_per_min,ve\n", "has no subject"),
                 ("ktrans_per_min,kep_per_min,ve\n1,x,1\n1,1,1\n", "cohort.csv row 2: kep_per_min 'x' is not a number"),
                 ("ktrans_per_min,kep_per_min,ve\n1,1,-1\n1,1,1\n", "row 2: ve -1 is not possible"),
                 ("ktrans_per_min,kep_per_min,ve,age\n1,1,1,700\n1,1,1,50\n", "row 2: age 700 is not possible"),
+                ("ktrans_per_min,kep_per_min,ve\n\n1,1\n", "row 3 has 2 cells, the heading has 3"),
+                ("", "no column 'ktrans_per_min'"),
                 ("ktrans_per_min,kep_per_min,ve\n1,1,1\n", "a standard deviation needs at least two"),
             ):
                 path.write_text(text)

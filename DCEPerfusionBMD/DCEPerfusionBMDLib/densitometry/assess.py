@@ -328,7 +328,7 @@ class _Assessor:
         )
         site = self._site(combined)
         kind = self._choice.score or "T"
-        if math.isnan(site.score(kind)):
+        if math.isnan(site.score(kind)) and name not in self._no_reference:
             self._warnings.append(
                 f"lumbar spine: {name} has no {kind}-score, since no reference for this combination is given"
             )

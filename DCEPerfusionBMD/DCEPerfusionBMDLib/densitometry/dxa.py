@@ -86,17 +86,18 @@ def read_dxa_table(path: Path, subject: str | None = None) -> Densitometry:
     InputError
         naming file, row and column of what cannot be read, or the subjects when the choice is open.
     """
+    table = table_cells(path, "the DXA table")
+    return measurements_from_rows(table[0] if table else [], table[1:], path.name, subject)
+
+
+def table_cells(path: Path, what: str) -> list[list[str]]:
+    """The cells of a comma, semicolon or tab separated file; `what` names it where it cannot be read."""
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the DXA table {path.name}: {error}") from error
-    heading = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=heading.count)
-    try:
-        table = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
-    except csv.Error as error:
-        raise InputError(f"cannot read the DXA table {path.name}: {error}") from error
-    return measurements_from_rows(table[0] if table else [], table[1:], path.name, subject)
+        delimiter = max(",;\t", key=text.split("\n", 1)[0].count)
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"cannot read {what} {path.name}: {error}") from error
 
 
 def measurements_from_rows(
@@ -218,7 +219,7 @@ def _measurement(row: Mapping[str, str], where: str) -> DxaMeasurement:
         site = site_name(row["site"])
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
-    texts = {column: _number_text(row.get(column, "")) for column in _VALUES}
+    texts = {column: number_text(row.get(column, "")) for column in _VALUES}
     numbers = {column: _number(row.get(column, ""), text, column, where) for column, text in texts.items()}
     if not math.isnan(numbers["bmc_g"]) and not math.isnan(numbers["area_cm2"]):
         ratio = numbers["bmc_g"] / numbers["area_cm2"]
@@ -249,7 +250,7 @@ def _rounding(texts: Mapping[str, str], numbers: Mapping[str, float]) -> float:
     return half["bmd_g_cm2"] + of_ratio + 1e-9
 
 
-def _number_text(text: str) -> str:
+def number_text(text: str) -> str:
     """The text with a plain minus and a decimal point; a comma among digits is the decimal one."""
     text = text.strip().replace("\N{MINUS SIGN}", "-")
     return text.replace(",", ".") if text.count(",") == 1 and "." not in text else text

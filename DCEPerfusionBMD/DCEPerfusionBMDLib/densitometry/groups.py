@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Sequence
@@ -18,9 +16,11 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..tables import one_line
+from .dxa import number_text, table_cells
 
 COMPARED = ("ktrans_per_min", "kep_per_min", "ve")
 COHORT = "cohort"
+_ROW = " row"
 _DECADES = (40.0, 50.0, 60.0, 70.0, 80.0)
 _LEAST_SUBJECTS = 2
 _LARGEST_AGE = 120.0
@@ -109,29 +109,32 @@ def read_cohort(path: Path) -> tuple[PerfusionGroup, ...]:
     InputError
         naming file, row and column of what cannot be read.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        rows = list(csv.DictReader(io.StringIO(text, newline="")))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"cannot read the cohort {path.name}: {error}") from error
+    heading, *cells = table_cells(path, "the cohort") or [[]]
+    names = [name.strip() for name in heading]
+    for column in COMPARED:
+        if column not in names:
+            raise InputError(f"{path.name} has no column {column!r}; it needs {', '.join(COMPARED)}")
+    rows = []
+    for number, row in enumerate(cells, start=2):
+        if any(cell.strip() for cell in row):
+            if len(row) != len(names):
+                raise InputError(f"{path.name} row {number} has {len(row)} cells, the heading has {len(names)}")
+            rows.append({**dict(zip(names, row, strict=True)), _ROW: str(number)})
     if not rows:
         raise InputError(f"{path.name} has no subject")
-    for column in COMPARED:
-        if column not in rows[0]:
-            raise InputError(f"{path.name} has no column {column!r}; it needs {', '.join(COMPARED)}")
     values = {
-        column: np.array([_number(path, n, row, column) for n, row in enumerate(rows, 2)])
-        for column in (*COMPARED, *(["age"] if "age" in rows[0] else []))
+        column: np.array([_number(path, row, column) for row in rows])
+        for column in (*COMPARED, *(["age"] if "age" in names else []))
     }
     members = {"all": np.ones(len(rows), dtype=bool)}
-    if "class" in rows[0]:
-        classes = [one_line(row["class"] or "") for row in rows]
+    if "class" in names:
+        classes = [one_line(row["class"]) for row in rows]
         for name in dict.fromkeys(classes):
             if name:
-                members[name] = np.array([name == other for other in classes])
+                members[f"class {name}"] = np.array([name == other for other in classes])
     if "age" in values:
         for start, end in zip(_DECADES, (*_DECADES[1:], math.inf), strict=True):
-            members[f"{start:g}~"] = (values["age"] >= start) & (values["age"] < end)
+            members[f"age {start:g}~"] = (values["age"] >= start) & (values["age"] < end)
     groups = []
     for name, inside in members.items():
         if np.count_nonzero(inside) >= _LEAST_SUBJECTS:
@@ -167,8 +170,8 @@ def _spread(values: npt.NDArray[np.float64]) -> Spread:
     return Spread(mean, sd if sd > 0 else math.nan, note=note)
 
 
-def _number(path: Path, number: int, row: dict[str, str | None], column: str) -> float:
-    text = (row[column] or "").strip().replace("\N{MINUS SIGN}", "-")
+def _number(path: Path, row: dict[str, str], column: str) -> float:
+    text = number_text(row[column])
     if text.lower() in ("", "na", "nan"):
         return math.nan
     try:
@@ -176,7 +179,7 @@ def _number(path: Path, number: int, row: dict[str, str | None], column: str) ->
     except ValueError:
         value = math.inf
     if not math.isfinite(value):
-        raise InputError(f"{path.name} row {number}: {column} {text!r} is not a number")
+        raise InputError(f"{path.name} row {row[_ROW]}: {column} {text!r} is not a number")
     if value < 0 or (column == "age" and value > _LARGEST_AGE):
-        raise InputError(f"{path.name} row {number}: {column} {text} is not possible")
+        raise InputError(f"{path.name} row {row[_ROW]}: {column} {text} is not possible")
     return value

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from ..tables import one_line
 from .sites import region_of, site_name, vertebrae_of
 
 DEVICES = ("GE Lunar", "Hologic", "Norland")
@@ -117,7 +118,7 @@ def _reference(row: Any, where: str) -> Reference:
         right = (
             isinstance(value, (int, float)) and not isinstance(value, bool) if kind is float else type(value) is kind
         )
-        if not right or (kind is float and not math.isfinite(value)):
+        if not right or (kind is float and not abs(value) <= _LARGEST_NUMBER):
             raise InputError(f"{where}: {key} {value!r} is not {_KINDS[kind]}")
     if row["unit"] != "g/cm2":
         raise InputError(f"{where}: the unit {row['unit']!r} is not g/cm2")
@@ -136,9 +137,10 @@ def _reference(row: Any, where: str) -> Reference:
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
     kept = {key: value for key, value in row.items() if key not in ("unit", "site")}
-    return Reference(**{**kept, "site": site})
+    return Reference(**{**kept, "name": one_line(row["name"]), "site": site})
 
 
+_LARGEST_NUMBER = 1e6
 _KINDS = {str: "a text", float: "a number", bool: "true or false"}
 
 
