@@ -309,6 +309,8 @@ class DxaTable(Folder):
             ("subject,bmd\nA,1\n", "no column 'site'"),
             ("", "no column 'subject'"),
             ("subject,site,bmd,bmd_g_cm2\nA,L1,1,1\n", "column 'bmd_g_cm2' twice: bmd, bmd_g_cm2; keep one"),
+            ("subject,site,BMD (mg/cm2),T\nA,L1,900,-1\n", "column 'BMD .mg/cm2.' has a unit that is not read; BMD is"),
+            ("subject,site,area (mm2),T\nA,L1,900,-1\n", "column 'area .mm2.' has a unit that is not read"),
             ("subject,site,z\nA,L1,13\n", "a Z-score of 13 is not possible"),
             ("subject,site,qct\nA,L1,0.9\n", "QCT 0.9 cannot be in mg/cm3; values below 5 are g/cm3 or a DXA BMD"),
             ("subject,site,qct\nA,L1,1200\n", "qct_mg_cm3 1200 is not possible; it must be above 0 and at most 800"),

@@ -23,7 +23,7 @@ _COLUMNS = {
     "z_score": ("z_score", "z"),
     "bmc_g": ("bmc_g", "bmc"),
     "area_cm2": ("area_cm2", "area"),
-    "qct_mg_cm3": ("qct_mg_cm3", "qct", "bmd_mg_cm3", "vbmd_mg_cm3", "vbmd"),
+    "qct_mg_cm3": ("qct_mg_cm3", "qct", "qct_mg_ml", "bmd_mg_cm3", "vbmd_mg_cm3", "vbmd"),
     "assessable": ("assessable",),
     "device": ("device", "densitometer"),
 }
@@ -33,6 +33,7 @@ _LARGEST = {"bmc_g": 500.0, "area_cm2": 500.0, "qct_mg_cm3": 800.0}
 _LEAST_QCT = 5.0
 _ROUNDED_BMD = 1e-3  # g/cm2; the usual last digit
 _MISSING = ("", "na", "n/a", "nan", "-", "\N{EN DASH}")
+_WITH_UNIT = re.compile(r"(v?bmd|qct|bmc|area)_(mg|g|kg|mm2|cm2|m2)(_(mm|cm|m)[23]|_ml|_cc)?")
 _YES_NO = {"yes": True, "no": False, "true": True, "false": False, "1": True, "0": False, "": True}
 
 
@@ -179,6 +180,12 @@ def _positions(heading: Sequence[str], source: str) -> dict[str, int]:
             )
         if found:
             position[wanted] = found[0]
+    for index, name in enumerate(plain):
+        if _WITH_UNIT.fullmatch(name) and index not in position.values():
+            raise InputError(
+                f"{source}: the column {names[index]!r} has a unit that is not read; BMD is in g/cm2, BMC in g, area in "
+                "cm2, QCT in mg/cm3"
+            )
     missing = [wanted for wanted in ("subject", "site") if wanted not in position]
     if not missing and not any(wanted in position for wanted in _VALUES):
         missing = ["bmd_g_cm2"]
