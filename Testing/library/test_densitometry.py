@@ -206,6 +206,7 @@ class Sites(unittest.TestCase):
             ("L5", "site 'L5' is not known; known are L1 to L4, combinations such as L1-L4 or L1.L3, total hip and"),
             ("T12", "not known"),
             ("L4-L1", "not known"),
+            ("L4-L1+L2", "not known"),
             ("L1-L5", "not known"),
             ("lumbar spine", "not known; say which vertebrae"),
             ("femur", "not known"),

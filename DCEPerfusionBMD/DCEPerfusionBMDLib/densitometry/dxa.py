@@ -183,8 +183,8 @@ def _positions(heading: Sequence[str], source: str) -> dict[str, int]:
     for index, name in enumerate(plain):
         if _WITH_UNIT.fullmatch(name) and index not in position.values():
             raise InputError(
-                f"{source}: the column {names[index]!r} has a unit that is not read; BMD is in g/cm2, BMC in g, area in "
-                "cm2, QCT in mg/cm3"
+                f"{source}: the column {names[index]!r} has a unit that is not read; BMD is in g/cm2, BMC in g, "
+                "area in cm2, QCT in mg/cm3"
             )
     missing = [wanted for wanted in ("subject", "site") if wanted not in position]
     if not missing and not any(wanted in position for wanted in _VALUES):
