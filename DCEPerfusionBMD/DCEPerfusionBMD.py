@@ -1,10 +1,20 @@
 """The DCEPerfusionBMD module of 3D Slicer: a thin shell over DCEPerfusionBMDLib, which is imported inside methods."""
 
+import enum
+import math
 import sys
+import types
+from pathlib import Path
+from typing import Annotated
 
+import qt
 import slicer
+import vtk
+from DCEPerfusionBMDLib import settings
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLSequenceNode, vtkMRMLTableNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
+from slicer.parameterNodeWrapper import Choice, Default, WithinRange, parameterNodeWrapper, parameterPack
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
@@ -23,9 +33,10 @@ class DCEPerfusionBMD(ScriptedLoadableModule):
 
     def __init__(self, parent):
         ScriptedLoadableModule.__init__(self, parent)
+        slicer.app.loadTranslations(str(Path(__file__).parent / "Resources" / "Translations"))
         self.parent.title = _("DCE Perfusion BMD")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Quantification")]
-        self.parent.dependencies = ["Sequences", "Segmentations", "Tables"]
+        self.parent.dependencies = ["Sequences", "Segmentations", "Tables", "Plots", "Colors", "Markups"]
         self.parent.contributors = ["DCEPerfusionBMD developers"]
         self.parent.helpText = _("""
 Quantitative dynamic contrast-enhanced MRI of lumbar vertebral marrow, next to bone mineral density.
@@ -36,6 +47,196 @@ See the <a href="https://github.com/DCEPerfusionBMD/SlicerDCEPerfusionBMD#readme
 The method follows Huang Z, Lin Q, Wang J, Zhan Z, Tu X. Relationship between quantitative parameters of lumbar
 vertebral perfusion and bone mineral density (BMD) in postmenopausal women. Adv Clin Exp Med. 2019;28(8):1005-1011.
 """)
+        slicer.app.connect("startupCompleted()", registerSampleData)
+
+
+def registerSampleData():
+    """Offer the phantom in the Sample Data module; it is made on the spot, nothing is downloaded."""
+    import SampleData
+
+    category = "DCEPerfusionBMD"
+    if hasattr(SampleData.SampleDataLogic, "registerCustomSampleDataCategory"):  # from Slicer 5.12 on
+        SampleData.SampleDataLogic.registerCustomSampleDataCategory(category, title=_("DCE Perfusion BMD"))
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category=category,
+        sampleName="Lumbar DCE-MRI (phantom)",
+        thumbnailFileName=str(Path(__file__).parent / "Resources" / "Icons" / "LumbarPhantom.png"),
+        uris="https://github.com/DCEPerfusionBMD/SlicerDCEPerfusionBMD",  # one is asked for; it is never read
+        fileNames="lumbar-phantom",
+        nodeNames="Lumbar DCE-MRI (phantom)",
+        customDownloader=lambda source: DCEPerfusionBMDLogic().loadPhantom(),
+    )
+
+
+#
+# DCEPerfusionBMDParameterNode
+#
+
+
+class LabeledChoice(enum.Enum):
+    """The choices of a parameter: stored by name, shown by label; the empty value is "not given"."""
+
+    def label(self):
+        return choiceLabel(self.value)
+
+
+def choiceLabel(value):
+    """A choice of a parameter in the words of the user."""
+    return {
+        "": _("not given"),
+        "exact": _("exact"),
+        "linear": _("linear (legacy)"),
+        "measured": _("measured in the artery"),
+        "parker": _("population (Parker)"),
+        "georgiou": _("population (Georgiou)"),
+        "weinmann": _("population (Weinmann)"),
+        "fritz-hansen": _("population (Fritz-Hansen)"),
+        "orton2": _("population (Orton 2)"),
+        "orton3": _("population (Orton 3)"),
+        "dose": _("by the dose"),
+        "tail": _("by the measured tail"),
+        "all": _("all"),
+        "best": _("the most arterial"),
+        "tofts": _("Tofts"),
+        "extended-tofts": _("extended Tofts"),
+        "patlak": _("Patlak"),
+        "exchange": _("two-compartment exchange"),
+        "linear-tofts": _("linear Tofts"),
+        "reference-region": _("reference region"),
+        "none": _("none"),
+        "given": _("given"),
+        "region": _("fitted per region"),
+        "voxel": _("fitted per voxel"),
+        "3d": _("all directions"),
+        "in-plane": _("the slices only"),
+        "as-drawn": _("all that is drawn"),
+        "body": _("vertebral body"),
+        "series": _("whole spine"),
+        "vertebra": _("each vertebra"),
+        "iscd": _("ISCD: lowest site"),
+        "paper": _("paper: lumbar T-score"),
+        "site": _("the site named"),
+        "reported": _("as reported (one decimal)"),
+        "female": _("female"),
+        "male": _("male"),
+        "pre": _("before menopause"),
+        "transition": _("in transition"),
+        "post": _("after menopause"),
+        "paper-classes": _("the paper's classes"),
+        "paper-ages": _("the paper's age groups"),
+        "cohort": _("a cohort"),
+        "standard": _("standard"),
+    }.get(value, value)
+
+
+FROM_DATA = "_from_data"
+BONE_SITES = ["L1-L4", "L2-L4", "L1", "L2", "L3", "L4", "total hip", "femoral neck"]
+_START_VALUES = {
+    "repetition_time_ms": 3.5,
+    "flip_angle_deg": 15.0,
+    "echo_time_ms": 1.2,
+    "field_strength_T": 1.5,
+    "baseline_frames": 5,
+    "t10_tissue_ms": 900.0,
+    "t10_blood_ms": 1441.0,
+    "t10_reference_ms": 856.0,
+    "relaxivity_per_s_mM": 6.3,
+    "reference_ktrans_per_min": 0.1,
+    "age_years": 60.0,
+}
+"""What an editor starts at for a parameter whose value is otherwise taken from the data."""
+_LARGEST_COUNT = 1000  # an editor needs an upper bound where the library has none
+_ONLY_WITH = {"model.delay_s": ("model", "delay", "given"), "densitometry.site": ("densitometry", "mode", "site")}
+"""Parameters that are read with one choice of another parameter only."""
+
+
+def _annotations(parameter):
+    """The members of a pack that hold one parameter of the library."""
+    name = parameter.name
+    if parameter.choices:
+        choices = [*([""] if parameter.optional else []), *parameter.choices]
+        choice = LabeledChoice(f"{name}_choice", {value or "notGiven": value for value in choices})
+        return {name: Annotated[choice, Default(choice(parameter.default or ""))]}
+    if parameter.type is str:
+        return {name: Annotated[str, Default(parameter.default or "")]}
+    if parameter.type is bool:
+        return {name: Annotated[bool, Default(parameter.default)]}
+    start = _START_VALUES[name] if parameter.optional else parameter.default
+    largest = _LARGEST_COUNT if parameter.maximum is None else parameter.maximum
+    limits = WithinRange(parameter.type(parameter.minimum), parameter.type(largest))
+    members = {name: Annotated[parameter.type, limits, Default(start)]}
+    if parameter.optional:
+        members[name + FROM_DATA] = Annotated[bool, Default(True)]
+    return members
+
+
+def _packs():
+    """A parameter pack for each group of settings of the library, derived from their descriptions."""
+    members = {}
+    for parameter in settings.all_parameters():
+        members.setdefault(parameter.group, {}).update(_annotations(parameter))
+    return types.SimpleNamespace(
+        **{
+            group: parameterPack(type(f"{group}_pack", (), {"__annotations__": annotations, "__module__": __name__}))
+            for group, annotations in members.items()
+        }
+    )
+
+
+PACKS = _packs()
+
+
+@parameterNodeWrapper
+class DCEPerfusionBMDParameterNode:
+    """Everything the user chooses; the packs hold the settings of the library.
+
+    series - The dynamic series: a sequence, the volume that shows one, or a multivolume.
+    segmentation - Vertebrae and artery.
+    dxaTable - Bone densitometry.
+    frameTimes, skipFrames - Frame times that go before those of the data, and leading frames to leave out.
+    singleSite, singleTScore, singleBmd - A single bone measurement, where there is no table.
+    autoUpdate - Whether a changed value leads to a new result.
+    """
+
+    series: vtkMRMLSequenceNode | vtkMRMLScalarVolumeNode | None
+    segmentation: vtkMRMLSegmentationNode
+    dxaTable: vtkMRMLTableNode
+    frameTimes: str = ""
+    skipFrames: Annotated[int, WithinRange(0, 100)] = 0
+    singleSite: Annotated[str, Choice(BONE_SITES)] = BONE_SITES[0]
+    singleTScore: str = ""
+    singleBmd: str = ""
+    autoUpdate: bool = False
+    acquisition: PACKS.acquisition
+    conversion: PACKS.conversion
+    arterial_input: PACKS.arterial_input
+    model: PACKS.model
+    regions: PACKS.regions
+    motion: PACKS.motion
+    densitometry: PACKS.densitometry
+    output: PACKS.output
+
+
+def settingsOf(parameterNode):
+    """The frozen settings of the library that a parameter node describes; InputError where they contradict."""
+    values = {}
+    for parameter in settings.all_parameters():
+        pack = getattr(parameterNode, parameter.group)
+        value = getattr(pack, parameter.name)
+        value = value.value if isinstance(value, enum.Enum) else value
+        if f"{parameter.group}.{parameter.name}" in _ONLY_WITH and not isRead(parameterNode, parameter):
+            continue
+        if getattr(pack, parameter.name + FROM_DATA, False) or value == (parameter.default or ""):
+            continue
+        if value != parameter.default:
+            values.setdefault(parameter.group, {})[parameter.name] = value
+    return settings.from_dict(values)
+
+
+def isRead(parameterNode, parameter):
+    """Whether a parameter has an effect with the other choices."""
+    needed = _ONLY_WITH.get(f"{parameter.group}.{parameter.name}")
+    return needed is None or getattr(getattr(parameterNode, needed[0]), needed[1]).value == needed[2]
 
 
 #
@@ -46,10 +247,20 @@ vertebral perfusion and bone mineral density (BMD) in postmenopausal women. Adv 
 class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The module's panel."""
 
+    LIVE_DELAY_MS = 250
+
     def __init__(self, parent=None):
-        ScriptedLoadableModuleWidget.__init__(self, parent)
+        # before the base class, which calls setup() where the widget has no parent
         VTKObservationMixin.__init__(self)
         self.logic = None
+        self._parameterNode = None
+        self._guiTag = None
+        self._running = False
+        self._lastRun = None
+        self._shownInputs = None
+        self._views = None
+        self._hover = None
+        ScriptedLoadableModuleWidget.__init__(self, parent)
 
     def setup(self):
         """Build the panel; called when the module is opened for the first time."""
@@ -60,9 +271,91 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = DCEPerfusionBMDLogic()
 
+        from DCEPerfusionBMDLib.desktop import HoverCurve, Views
+
+        self._views = Views(slicer.mrmlScene)
+        self._hover = HoverCurve(slicer.mrmlScene)
+        self._liveTimer = qt.QTimer()
+        self._liveTimer.singleShot = True
+        self._liveTimer.interval = self.LIVE_DELAY_MS
+        self._liveTimer.timeout.connect(self.onLiveTimer)
+        self._inputPlot = slicer.qMRMLPlotWidget()
+        self._inputPlot.setMRMLScene(slicer.mrmlScene)
+        self.ui.inputPlotFrame.layout().addWidget(self._inputPlot)
+        self.ui.totalSegmentatorButton.visible = hasattr(slicer.modules, "totalsegmentator")
+        header = self.ui.regionsTable.horizontalHeader()
+        header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self.onNodeAdded)
+        for button, action in (
+            (self.ui.loadDicomButton, self.onLoadDicom),
+            (self.ui.phantomButton, self.onLoadPhantom),
+            (self.ui.segmentEditorButton, self.onSegmentEditor),
+            (self.ui.totalSegmentatorButton, self.onTotalSegmentator),
+            (self.ui.importDxaButton, self.onImportDxa),
+            (self.ui.applyButton, self.onApply),
+            (self.ui.layoutButton, self.onLayout),
+            (self.ui.exportButton, self.onExport),
+        ):
+            button.clicked.connect(action)
+        self.ui.showExcludedButton.toggled.connect(self.onShowExcluded)
+        self.ui.warningsButton.toggled.connect(self.onShowWarnings)
+        self.ui.hoverCheckBox.toggled.connect(self.onHover)
+        self.ui.mapSelector.activated.connect(self.onMapChosen)
+        self.ui.tableSelector.activated.connect(self.onTableChosen)
+        self.ui.regionSelector.activated.connect(self.onRegionChosen)
+        self.initializeParameterNode()
+
     def cleanup(self):
         """Stop observing; called before the panel is destroyed."""
+        self._liveTimer.stop()
+        self._hover.stop()
+        self.setParameterNode(None)
         self.removeObservers()
+
+    def enter(self):
+        """Called each time the module is opened."""
+        self._shownInputs = None
+        self.initializeParameterNode()
+
+    def exit(self):
+        """Called each time another module is opened."""
+        self.ui.hoverCheckBox.checked = False
+        self.setParameterNode(None)
+
+    def onSceneStartClose(self, caller, event):
+        """Called just before the scene is closed."""
+        self._hover.stop()
+        self.setParameterNode(None)
+        self.logic.forget()
+
+    def onSceneEndClose(self, caller, event):
+        """Called just after the scene is closed."""
+        self.ui.hoverCheckBox.checked = False
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeAdded(self, caller, event, node):
+        """Keep our own maps out of the choice of series."""
+        if node is not None and node.IsA("vtkMRMLVolumeNode"):
+            self._shownInputs = None
+            qt.QTimer.singleShot(0, self.hideResults)
+
+    def hideResults(self):
+        """List as series only what can be one."""
+        from DCEPerfusionBMDLib.sceneinput import is_dynamic_candidate
+
+        if self._parameterNode is None:
+            return
+        nodes = [
+            slicer.mrmlScene.GetNthNodeByClass(n, "vtkMRMLVolumeNode")
+            for n in range(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLVolumeNode"))
+        ]
+        hidden = [node.GetID() for node in nodes if not is_dynamic_candidate(node, slicer.mrmlScene)]
+        self.ui.seriesSelector.sortFilterProxyModel().setHiddenNodeIDs(hidden)
 
     def onReload(self):
         """Reload the module together with its library, which Python would otherwise keep as it was."""
@@ -71,6 +364,391 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 del sys.modules[name]
         ScriptedLoadableModuleWidget.onReload(self)
 
+    # ---- parameter node
+
+    def initializeParameterNode(self):
+        """Make sure that there is a parameter node and that it is observed; choose inputs that are alone."""
+        self.setParameterNode(self.logic.getParameterNode())
+        for name, className in (("series", "vtkMRMLSequenceNode"), ("segmentation", "vtkMRMLSegmentationNode")):
+            if getattr(self._parameterNode, name) is None:
+                candidates = self.logic.inputCandidates(className)
+                if len(candidates) == 1:
+                    setattr(self._parameterNode, name, candidates[0])
+        self.hideResults()
+
+    def setParameterNode(self, parameterNode):
+        """Bind the panel to a parameter node, or to none."""
+        if self._parameterNode is not None:
+            self._liveTimer.stop()
+            self._parameterNode.disconnectGui(self._guiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+        self._parameterNode = parameterNode
+        self._guiTag = None
+        if parameterNode is not None:
+            self._guiTag = parameterNode.connectGui(self.ui)
+            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+            plotView = self._views.viewNode("vtkMRMLPlotViewNode", "DCEPerfusionBMDInput")
+            self._inputPlot.setMRMLPlotViewNode(plotView)
+            self._shownInputs = None
+            self.onParametersModified()
+            self.showResult()
+
+    def onParametersModified(self, caller=None, event=None):
+        """Follow the parameter node: what the inputs are, what can be edited, whether Apply can run."""
+        node = self._parameterNode
+        if node is None or self._running:
+            return
+        for parameter in settings.all_parameters():
+            fromData = getattr(getattr(node, parameter.group), parameter.name + FROM_DATA, False)
+            editor = getattr(self.ui, widgetName(parameter.name))
+            editor.enabled = not fromData and isRead(node, parameter)
+        self.ui.segmentEditorButton.enabled = node.series is not None
+        self.ui.totalSegmentatorButton.enabled = node.series is not None
+        self.showInputs()
+        self.checkCanApply()
+        if node.autoUpdate and self.ui.applyButton.enabled and self.runKey() != self._lastRun:
+            self._liveTimer.start()
+
+    def checkCanApply(self):
+        """Enable Apply when it can run; else its tooltip says what is missing."""
+        missing = self.whatIsMissing()
+        self.ui.applyButton.enabled = not missing
+        self.ui.applyButton.toolTip = missing or _("Compute maps, curves and tables.")
+
+    def whatIsMissing(self):
+        """Why Apply cannot run, as a sentence; empty when it can."""
+        node = self._parameterNode
+        if node is None or self._running:
+            return _("The analysis is running.") if self._running else _("The scene is closed.")
+        if node.series is None:
+            return _("Choose a dynamic series.")
+        if node.segmentation is None:
+            return _("Choose a segmentation with vertebrae and artery.")
+        try:
+            self.logic.checkInputs(node.series, node.segmentation, settingsOf(node), node.frameTimes, node.skipFrames)
+        except (settings.InputError, RuntimeError) as error:
+            return inWords(error)
+        return ""
+
+    def runKey(self):
+        """What a result depends on, to tell whether it is up to date."""
+        node = self._parameterNode
+        try:
+            values = settingsOf(node)
+        except settings.InputError:
+            return None
+        single = (node.singleSite, node.singleTScore, node.singleBmd)
+        nodes = tuple(each.GetID() if each else "" for each in (node.series, node.segmentation, node.dxaTable))
+        return nodes, node.frameTimes, node.skipFrames, single, values
+
+    # ---- inputs
+
+    def showInputs(self):
+        """Say what was understood of the series, and what each segment is taken for."""
+        node = self._parameterNode
+        shown = (
+            node.series and (node.series.GetID(), node.frameTimes, node.skipFrames),
+            node.segmentation and (node.segmentation.GetID(), node.segmentation.GetSegmentation().GetMTime()),
+            (node.regions.levels, node.arterial_input.aif_segment, node.model.reference_segment),
+            self.logic.result is not None and id(self.logic.result),
+        )
+        if shown == self._shownInputs:
+            return
+        self._shownInputs = shown
+        series = None
+        text = _("No series is chosen.")
+        if node.series is not None:
+            try:
+                series = self.logic.readSeries(node.series, node.frameTimes, node.skipFrames)
+                text = "\n".join([series.describe(), *map(inWords, series.warnings)])
+            except settings.InputError as error:
+                text = inWords(error)
+        self.ui.studyLabel.text = text
+        self.ui.studyLabel.toolTip = "\n".join(series.times_rejected) if series is not None else ""
+        if series is not None:
+            self.showFound(series)
+        self.showRegions(series)
+
+    def showFound(self, series):
+        """Put what the data tells into the editors that are not the user's, and say where it comes from."""
+        for parameter in settings.parameters(settings.AcquisitionSettings):
+            found = series.acquisition.get(parameter.name)
+            editor = getattr(self.ui, widgetName(parameter.name))
+            pack = self._parameterNode.acquisition
+            if parameter.type is str:
+                editor.placeholderText = str(found.value) if found else _("unknown")
+            elif found and getattr(pack, parameter.name + FROM_DATA):
+                largest = math.inf if parameter.maximum is None else parameter.maximum
+                if parameter.minimum <= found.value <= largest:
+                    setattr(pack, parameter.name, parameter.type(found.value))
+            if parameter.optional and parameter.type is not str:
+                source = getattr(self.ui, widgetName(parameter.name) + "FromData")
+                source.text = _("from data") if found else _("unknown")
+                source.toolTip = found.source if found else _("The data does not tell it.")
+
+    def showRegions(self, series):
+        """Fill the table of segments."""
+        from DCEPerfusionBMDLib import panel
+
+        node, table = self._parameterNode, self.ui.regionsTable
+        rows = []
+        if node.segmentation is not None:
+            try:
+                rows = self.logic.describeSegments(series, node)
+            except settings.InputError as error:
+                self.ui.regionsTable.toolTip = inWords(error)
+        table.rowCount = len(rows)
+        for n, row in enumerate(rows):
+            for column, cell in (
+                (0, row.name),
+                (2, row.voxels),
+                (3, row.margin),
+                (4, row.excluded),
+                (5, row.evaluable),
+            ):
+                table.setItem(n, column, qt.QTableWidgetItem(cell))
+            combo = qt.QComboBox()
+            combo.toolTip = _("What the segment is taken for: {reason}").format(reason=row.reason or row.source)
+            for role in (panel.DETECTED, *panel.ROLES):
+                label = {panel.DETECTED: row.detected or _("nothing"), panel.ARTERY: _("artery")}.get(role, role)
+                label = {panel.MUSCLE: _("muscle"), panel.NOTHING: _("no level")}.get(role, label)
+                combo.addItem(label)
+            combo.currentIndex = (panel.DETECTED, *panel.ROLES).index(row.role)
+            combo.activated.connect(
+                lambda value, name=row.name, combo=combo: self.onRoleChosen(name, combo.currentIndex)
+            )
+            table.setCellWidget(n, 1, combo)
+
+    def onRoleChosen(self, name, index):
+        """The user says what a segment is."""
+        from DCEPerfusionBMDLib import panel
+
+        node = self._parameterNode
+        role = (panel.DETECTED, *panel.ROLES)[index]
+        chosen = panel.Roles(node.regions.levels, node.arterial_input.aif_segment, node.model.reference_segment)
+        chosen = chosen.with_role(name, role)
+        with slicer.util.NodeModify(node):
+            node.regions.levels = chosen.levels
+            node.arterial_input.aif_segment = chosen.artery
+            node.model.reference_segment = chosen.reference
+
+    def onLoadDicom(self):
+        """Read the dynamic series of a folder."""
+        folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder with the dynamic series"))
+        if folder:
+            node = self.runWithProgress(_("Reading DICOM"), lambda report: self.logic.loadDicom(folder, report))
+            if node is not None:
+                self._parameterNode.series = node
+
+    def onLoadPhantom(self):
+        """Make the phantom and choose it."""
+        nodes = self.runWithProgress(_("Making the phantom"), self.logic.loadPhantom)
+        if nodes is not None:
+            with slicer.util.NodeModify(self._parameterNode):
+                self._parameterNode.series = nodes["series"]
+                self._parameterNode.segmentation = nodes["segmentation"]
+                self._parameterNode.dxaTable = nodes["dxa"]
+            self._views.showAnatomy(self.logic.anatomyOf(nodes["series"]))
+
+    def onImportDxa(self):
+        """Read a table of bone densitometry."""
+        path = qt.QFileDialog.getOpenFileName(
+            slicer.util.mainWindow(), _("Table of bone densitometry"), "", "*.csv *.tsv *.txt"
+        )
+        if path:
+            with slicer.util.tryWithErrorDisplay(_("The table cannot be read.")):
+                self._parameterNode.dxaTable = self.logic.loadDxaTable(path)
+
+    def onSegmentEditor(self):
+        """Open the Segment Editor on this series."""
+        node = self._parameterNode
+        if node.segmentation is None:
+            node.segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+            node.segmentation.CreateDefaultDisplayNodes()
+        segmentation, anatomy = node.segmentation, self.logic.anatomyOf(node.series)
+        if anatomy is not None:
+            segmentation.SetReferenceImageGeometryParameterFromVolumeNode(anatomy)
+        slicer.util.selectModule("SegmentEditor")
+        editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
+        editor.setSegmentationNode(segmentation)
+        editor.setSourceVolumeNode(anatomy)
+
+    def onTotalSegmentator(self):
+        """Outline the vertebrae with the TotalSegmentator extension."""
+        from TotalSegmentator import TotalSegmentatorLogic
+
+        node = self._parameterNode
+        with slicer.util.tryWithErrorDisplay(_("TotalSegmentator failed."), waitCursor=True):
+            logic = TotalSegmentatorLogic()
+            logic.setupPythonRequirements()
+            segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Vertebrae")
+            logic.process(self.logic.anatomyOf(node.series), segmentation, fast=False, task="vertebrae_mr")
+            node.segmentation = segmentation
+
+    # ---- analysis
+
+    def runWithProgress(self, title, work):
+        """Call `work(report)` under a dialog that can cancel; None when it was canceled or refused."""
+        from DCEPerfusionBMDLib.errors import Cancelled
+
+        dialog = slicer.util.createProgressDialog(
+            windowTitle=title, maximum=100, autoClose=False, autoReset=False, windowModality=qt.Qt.ApplicationModal
+        )
+
+        def report(fraction, message):
+            dialog.labelText = message
+            dialog.value = int(100 * fraction)
+            slicer.app.processEvents()
+            return not dialog.wasCanceled
+
+        self._running = True
+        self.checkCanApply()
+        try:
+            return work(report)
+        except Cancelled:
+            slicer.util.showStatusMessage(_("Canceled; nothing was changed."), 5000)
+        except (settings.InputError, RuntimeError, OSError) as error:
+            slicer.util.errorDisplay(inWords(error), windowTitle=title)
+        finally:
+            self._running = False
+            dialog.close()
+            dialog.deleteLater()
+            self.onParametersModified()
+        return None
+
+    def onApply(self):
+        """Analyze; one run at a time."""
+        if self._running or self.whatIsMissing():
+            return
+        self._liveTimer.stop()
+        key = self.runKey()
+        node = self._parameterNode
+        nodes = self.runWithProgress(_("Analyzing"), lambda report: self.logic.analyzeParameters(node, report))
+        if nodes is not None:
+            self._lastRun = key
+            self._views.show(nodes, node.segmentation, self.logic.anatomyOf(node.series))
+            self.showResult()
+
+    def onLiveTimer(self):
+        """Compute anew after a change, without a dialog and without letting events in."""
+        from DCEPerfusionBMDLib.errors import Cancelled
+
+        key = self.runKey()
+        if self._running or self.whatIsMissing() or key == self._lastRun:
+            return
+        self._running = True
+        try:
+            self.logic.analyzeParameters(self._parameterNode, None)
+        except (settings.InputError, RuntimeError, OSError, Cancelled) as error:
+            self.showWarnings([str(error)])
+        else:
+            self.showResult()
+        finally:
+            self._lastRun = key
+            self._running = False
+            self.checkCanApply()
+
+    # ---- results
+
+    def showResult(self):
+        """Fill what shows the result of the chosen pair of series and segmentation; empty where there is none."""
+        node, ui = self._parameterNode, self.ui
+        nodes = self.logic.resultNodes(node.series, node.segmentation)
+        for selector, kind in ((ui.mapSelector, "map."), (ui.tableSelector, "table.")):
+            before = selector.currentText
+            selector.clear()
+            for role in nodes:
+                if role.startswith(kind):
+                    selector.addItem(self.logic.titleOf(nodes[role]), role)
+            selector.currentIndex = max(0, selector.findText(before))
+        ui.regionSelector.clear()
+        for name in self.logic.segmentNames(nodes.get("analyzed")):
+            ui.regionSelector.addItem(name)
+        chart = nodes.get("chart.input")
+        self._views.viewNode("vtkMRMLPlotViewNode", "DCEPerfusionBMDInput").SetPlotChartNodeID(chart and chart.GetID())
+        result = self.logic.result if nodes else None
+        ui.showExcludedButton.enabled = "excluded" in nodes
+        ui.exportButton.enabled = result is not None
+        explained = _("Write maps (NRRD), tables (CSV) and provenance into a folder.")
+        ui.exportButton.toolTip = explained if result is not None else _("Apply first.")
+        for control in (ui.mapSelector, ui.tableSelector, ui.regionSelector, ui.layoutButton):
+            control.enabled = bool(nodes)
+        ui.findingsLabel.text = inWords("\n".join(self.logic.findings())) if nodes else ""
+        ui.boneLabel.text = inWords("\n".join(self.logic.boneSentences())) if nodes else ""
+        self.showWarnings(result.warnings if result is not None else [])
+        self.showInputs()
+
+    def showWarnings(self, warnings):
+        """A line that says how many warnings there are; it opens the list."""
+        count = len(warnings)
+        self.ui.warningsButton.text = _("Warnings: {count}").format(count=count) if count else _("No warnings")
+        self.ui.warningsButton.enabled = count > 0
+        self.ui.warningsText.setPlainText("\n\n".join(inWords(warning) for warning in warnings))
+        if not count:
+            self.ui.warningsButton.checked = False
+
+    def resultNode(self, selector):
+        """The node that is chosen in a list of results."""
+        nodes = self.logic.resultNodes(self._parameterNode.series, self._parameterNode.segmentation)
+        return nodes.get(selector.itemData(selector.currentIndex))
+
+    def onMapChosen(self):
+        """Put the map over the anatomy."""
+        self._views.showMap(self.resultNode(self.ui.mapSelector), self.logic.anatomyOf(self._parameterNode.series))
+
+    def onTableChosen(self):
+        """Show the table beside the images."""
+        self._views.showTable(self.resultNode(self.ui.tableSelector))
+
+    def onRegionChosen(self):
+        """Jump to a vertebra."""
+        nodes = self.logic.resultNodes(self._parameterNode.series, self._parameterNode.segmentation)
+        self._views.jumpTo(nodes["analyzed"], self.ui.regionSelector.currentText)
+
+    def onLayout(self):
+        """Show all of the result."""
+        nodes = self.logic.resultNodes(self._parameterNode.series, self._parameterNode.segmentation)
+        self._views.show(nodes, self._parameterNode.segmentation, self.logic.anatomyOf(self._parameterNode.series))
+        self.onMapChosen()
+
+    def onShowExcluded(self, shown):
+        """Show or hide the voxels that are left out."""
+        nodes = self.logic.resultNodes(self._parameterNode.series, self._parameterNode.segmentation)
+        if "excluded" in nodes:
+            nodes["excluded"].GetDisplayNode().SetVisibility(shown)
+
+    def onShowWarnings(self, shown):
+        """Open or close the list of warnings."""
+        self.ui.warningsText.visible = shown
+
+    def onHover(self, shown):
+        """Follow the mouse pointer with the curve of the voxel under it."""
+        if shown and self.logic.result is not None:
+            nodes = self.logic.resultNodes(self._parameterNode.series, self._parameterNode.segmentation)
+            self._hover.start(nodes["chart.tissue"], self.logic.voxelCurves())
+        else:
+            self._hover.stop()
+
+    def onExport(self):
+        """Write the result into a folder."""
+        folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder for the results"))
+        if folder:
+            with slicer.util.tryWithErrorDisplay(_("The results cannot be written."), waitCursor=True):
+                self.logic.exportResult(folder)
+
+
+def inWords(message):
+    """A message of the library with the names of its options as the panel's user reads them."""
+    from DCEPerfusionBMDLib.panel import options_in_words
+
+    return options_in_words(str(message))
+
+
+def widgetName(parameterName):
+    """Name of the editor of a parameter in the .ui file: repetition_time_ms is edited by repetitionTimeMs."""
+    first, *others = parameterName.split("_")
+    return first + "".join(part[:1].upper() + part[1:] for part in others)
+
 
 #
 # DCEPerfusionBMDLogic
@@ -78,13 +756,255 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 
 class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
-    """What the module can do without its panel."""
+    """What the module can do without its panel.
+
+    Example
+    -------
+    >>> logic = DCEPerfusionBMDLogic()
+    >>> inputs = logic.loadPhantom()
+    >>> nodes = logic.analyze(inputs["series"], inputs["segmentation"], dxaTableNode=inputs["dxa"])
+    >>> nodes["table.vertebrae"].GetNumberOfRows()
+    5
+    """
+
+    def __init__(self):
+        ScriptedLoadableModuleLogic.__init__(self)
+        checkLibrary()
+        self.forget()
+
+    def forget(self):
+        """Let go of the last result and of what was read of the inputs."""
+        self.result = None
+        self._settings = None
+        self._series = None
+        self._pair = (None, None)
+        self._read = {}
+
+    def getParameterNode(self):
+        """The parameter node of the module, as an object with a member per parameter."""
+        return DCEPerfusionBMDParameterNode(super().getParameterNode())
 
     def libraryVersion(self):
         """Version of the library beside the module."""
         import DCEPerfusionBMDLib
 
         return DCEPerfusionBMDLib.__version__
+
+    # ---- inputs
+
+    def loadPhantom(self, progress=None):
+        """Put the lumbar phantom into the scene: a dict of the nodes `series`, `segmentation` and `dxa`."""
+        from DCEPerfusionBMDLib import phantom, scenestudy
+
+        made = phantom.LumbarPhantom()
+        series = made.series()
+        frames = []
+        for n in range(len(series.frames)):
+            self._report(progress, n / len(series.frames), _("Making the phantom"))
+            frames.append(series.frames[n])
+        name = slicer.mrmlScene.GenerateUniqueName("Lumbar DCE-MRI (phantom)")
+        return scenestudy.write_phantom(slicer.mrmlScene, made, frames, name)
+
+    def loadDicom(self, folder, progress=None, seriesNumber=None):
+        """Read the dynamic series of a folder of DICOM files into the scene; returns the sequence node."""
+        from DCEPerfusionBMDLib import scene
+        from DCEPerfusionBMDLib.dicomio import read_series
+
+        series = read_series(Path(folder), seriesNumber, progress)
+        return scene.write_series(slicer.mrmlScene, series, slicer.mrmlScene.GenerateUniqueName("DCE"))
+
+    def loadDxaTable(self, path):
+        """Read a table of bone densitometry into the scene; returns the table node."""
+        from DCEPerfusionBMDLib import scenestudy
+
+        return scenestudy.read_table_file(slicer.mrmlScene, Path(path))
+
+    def inputCandidates(self, className):
+        """Nodes of a class that may be an input: series that can be one, segmentations that are not ours."""
+        from DCEPerfusionBMDLib.sceneinput import is_dynamic_candidate
+
+        nodes = slicer.util.getNodesByClass(className)
+        if className == "vtkMRMLSequenceNode":
+            return [node for node in nodes if is_dynamic_candidate(node, slicer.mrmlScene)]
+        return [node for node in nodes if not node.GetAttribute("DCEPerfusionBMD.role")]
+
+    def readSeries(self, seriesNode, frameTimes="", skipFrames=0):
+        """The dynamic series of a node; what was read is kept until the node changes."""
+        from DCEPerfusionBMDLib.sceneinput import read_node
+
+        transform = seriesNode.GetParentTransformNode() if seriesNode.IsA("vtkMRMLVolumeNode") else None
+        key = (seriesNode.GetID(), seriesNode.GetMTime(), transform and transform.GetMTime(), frameTimes, skipFrames)
+        if key not in self._read:
+            database = getattr(slicer, "dicomDatabase", None)
+            tags = database.instanceValue if database is not None and database.isOpen else None
+            self._read = {key: read_node(seriesNode, slicer.mrmlScene, tags, frameTimes.strip() or None, skipFrames)}
+        return self._read[key]
+
+    def checkInputs(self, seriesNode, segmentationNode, settings, frameTimes="", skipFrames=0):
+        """Raise InputError where an analysis could not begin; says nothing of what is found on the way."""
+        from DCEPerfusionBMDLib import panel, scene
+
+        self.readSeries(seriesNode, frameTimes, skipFrames)
+        panel.check_segments(scene.segment_labels(segmentationNode), settings)
+
+    def describeSegments(self, series, parameterNode):
+        """Rows for the table of segments: what each is taken for, and what became of its voxels."""
+        from DCEPerfusionBMDLib import panel, scene, scenestudy
+
+        segmentation = parameterNode.segmentation
+        pair = (ownerOf(parameterNode.series), segmentation)
+        result = self.result if self._pair == pair else None
+        voxels = scenestudy.voxel_counts(segmentation, series) if series is not None else {}
+        roles = panel.Roles(
+            parameterNode.regions.levels,
+            parameterNode.arterial_input.aif_segment,
+            parameterNode.model.reference_segment,
+        )
+        return panel.segment_rows(scene.segment_labels(segmentation), voxels, roles, result)
+
+    def anatomyOf(self, seriesNode):
+        """The volume that shows a series: its mean enhancement where there is one, else its current frame."""
+        from DCEPerfusionBMDLib import scenestudy
+
+        return scenestudy.anatomy_of(slicer.mrmlScene, ownerOf(seriesNode)) if seriesNode is not None else None
+
+    # ---- analysis
+
+    def analyze(
+        self,
+        seriesNode,
+        segmentationNode,
+        settings=None,
+        dxaTableNode=None,
+        progress=None,
+        frameTimes="",
+        skipFrames=0,
+        densitometry=None,
+    ):
+        """Analyze one series and put maps, tables, charts and segmentations into the scene.
+
+        Parameters
+        ----------
+        seriesNode : sequence of volumes, the volume that shows one, or a multivolume.
+        segmentationNode : vertebrae and artery.
+        settings : `DCEPerfusionBMDLib.settings.Settings`; the defaults when None.
+        dxaTableNode : bone densitometry, or None.
+        progress : called as progress(fraction, message); where it returns False, the scene stays as it was.
+        frameTimes : times that go before those of the data, in s: a step, or one per frame separated by commas.
+        skipFrames : leading frames to leave out.
+        densitometry : measurements that are used where there is no table.
+
+        Returns
+        -------
+        Role to node: `map.ktrans`, `table.vertebrae`, `chart.tissue`, `analyzed`, `excluded`, and so on.
+        """
+        from DCEPerfusionBMDLib import scene, study
+
+        self._read = {}
+        series = self.readSeries(seriesNode, frameTimes, skipFrames)
+        masks, labels = scene.masks_on_grid(segmentationNode, series), scene.segment_labels(segmentationNode)
+        bone = scene.read_dxa_node(dxaTableNode) if dxaTableNode is not None else densitometry
+        result = study.analyze(series, masks, settings, bone, progress=progress, labels=labels)
+        owner = ownerOf(seriesNode)
+        nodes = scene.ResultWriter(slicer.mrmlScene, owner, segmentationNode).write(series, result)
+        self.result, self._settings, self._series, self._pair = result, settings, series, (owner, segmentationNode)
+        return nodes
+
+    def analyzeParameters(self, parameterNode, progress=None):
+        """Analyze what a parameter node describes."""
+        return self.analyze(
+            parameterNode.series,
+            parameterNode.segmentation,
+            settingsOf(parameterNode),
+            parameterNode.dxaTable,
+            progress,
+            parameterNode.frameTimes,
+            parameterNode.skipFrames,
+            self.singleMeasurement(parameterNode),
+        )
+
+    def singleMeasurement(self, parameterNode):
+        """The bone measurement that was typed in; None where there is none."""
+        from DCEPerfusionBMDLib.densitometry import measurements_from_values
+
+        typed = {"t_score": parameterNode.singleTScore, "bmd_g_cm2": parameterNode.singleBmd}
+        values = {name: f"{parameterNode.singleSite}={text.strip()}" for name, text in typed.items() if text.strip()}
+        return measurements_from_values(values) if values else None
+
+    # ---- results
+
+    def resultNodes(self, seriesNode, segmentationNode):
+        """Role to node of the result of a pair of series and segmentation; empty where there is none."""
+        from DCEPerfusionBMDLib import scenestudy
+
+        if seriesNode is None or segmentationNode is None:
+            return {}
+        return scenestudy.result_nodes(slicer.mrmlScene, ownerOf(seriesNode), segmentationNode)
+
+    def titleOf(self, node):
+        """A result in a list: its quantity with the unit, or its title."""
+        from DCEPerfusionBMDLib import panel
+
+        return panel.title_of(node.GetAttribute("DCEPerfusionBMD.role"), node.GetName())
+
+    def segmentNames(self, segmentationNode):
+        """Names of the segments of a node; none of None."""
+        if segmentationNode is None:
+            return []
+        segments = segmentationNode.GetSegmentation()
+        return [segments.GetNthSegment(n).GetName() for n in range(segments.GetNumberOfSegments())]
+
+    def findings(self):
+        """What was checked of protocol and arterial input, graded, as lines."""
+        found = self.result.findings if self.result is not None else ()
+        return [f"{finding.grade}: {finding.message}" for finding in found if finding.grade != "ok"]
+
+    def boneSentences(self):
+        """The class of bone mineral density with its explanation, as lines."""
+        from DCEPerfusionBMDLib import panel
+
+        return panel.bone_sentences(self.result) if self.result is not None else []
+
+    def voxelCurves(self):
+        """Looks up the curve of a voxel of the last result."""
+        from DCEPerfusionBMDLib.study import VoxelCurves
+
+        return VoxelCurves(self._series, self.result, self._settings)
+
+    def exportResult(self, folder):
+        """Write maps (NRRD), tables (CSV) and provenance of the last result into a folder."""
+        from DCEPerfusionBMDLib import scenestudy
+        from DCEPerfusionBMDLib.settings import Settings
+
+        scenestudy.export_result(Path(folder), self._series, self.result, self._settings or Settings())
+
+    @staticmethod
+    def _report(progress, fraction, message):
+        from DCEPerfusionBMDLib.errors import Cancelled
+
+        if progress is not None and not progress(fraction, message):
+            raise Cancelled
+
+
+def ownerOf(seriesNode):
+    """The node that results belong to: the sequence that a volume shows, else the node itself."""
+    browser = slicer.modules.sequences.logic().GetFirstBrowserNodeForProxyNode(seriesNode)
+    return browser.GetSequenceNode(seriesNode) if browser is not None else seriesNode
+
+
+def checkLibrary():
+    """Refuse a library that does not lie beside this file, such as one that pip has installed elsewhere."""
+    import DCEPerfusionBMDLib
+
+    beside = Path(__file__).resolve().parent / "DCEPerfusionBMDLib"
+    found = Path(DCEPerfusionBMDLib.__file__).resolve().parent
+    if found != beside:
+        raise RuntimeError(
+            _(
+                "The library of this module is {beside}, but Python found another one in {found}. Remove that one "
+                "(pip uninstall dce-perfusion-bmd) and restart Slicer."
+            ).format(beside=beside, found=found)
+        )
 
 
 #
@@ -99,18 +1019,63 @@ class DCEPerfusionBMDTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear()
 
     def runTest(self):
-        self.setUp()
-        self.test_libraryImports()
+        for test in (self.test_libraryImports, self.test_phantomFromSampleDataToReload, self.test_cancel):
+            self.setUp()
+            test()
 
     def test_libraryImports(self):
         """The library beside the module is the one that is used, and its parts import with what Slicer bundles."""
         import importlib
-        from pathlib import Path
-
-        import DCEPerfusionBMDLib
 
         self.assertRegex(DCEPerfusionBMDLogic().libraryVersion(), r"^\d+\.\d+\.\d+")
-        moduleDirectory = Path(slicer.util.modulePath("DCEPerfusionBMD")).parent
-        self.assertTrue(Path(DCEPerfusionBMDLib.__file__).parent.samefile(moduleDirectory / "DCEPerfusionBMDLib"))
-        for name in ("settings", "quantities", "tables", "kinetics", "study", "dicomio", "scene"):
+        for name in ("settings", "quantities", "tables", "kinetics", "study", "dicomio", "scene", "desktop"):
             importlib.import_module("DCEPerfusionBMDLib." + name)
+
+    def test_phantomFromSampleDataToReload(self):
+        """Sample data, Apply in the panel, what it gives, and the same after the scene was saved and read."""
+        import tempfile
+
+        registerSampleData()
+        sources = slicer.modules.sampleDataSources["DCEPerfusionBMD"]
+        sources[0].customDownloader(sources[0])
+        slicer.util.selectModule("DCEPerfusionBMD")
+        widget = slicer.modules.dceperfusionbmd.widgetRepresentation().self()
+        widget.enter()
+        parameterNode = widget.logic.getParameterNode()
+        self.assertIsNotNone(parameterNode.series)
+        self.assertIsNotNone(parameterNode.segmentation)
+        self.assertTrue(widget.ui.applyButton.enabled, widget.ui.applyButton.toolTip)
+        widget.onApply()
+        nodes = widget.logic.resultNodes(parameterNode.series, parameterNode.segmentation)
+        self.checkPhantom(nodes)
+        with tempfile.TemporaryDirectory() as folder:
+            path = str(Path(folder) / "scene.mrb")
+            self.assertTrue(slicer.util.saveScene(path))
+            slicer.mrmlScene.Clear()
+            slicer.util.loadScene(path)
+        parameterNode = widget.logic.getParameterNode()
+        self.checkPhantom(widget.logic.resultNodes(parameterNode.series, parameterNode.segmentation))
+
+    def checkPhantom(self, nodes):
+        """Five levels within 5 % of the truth of the phantom."""
+        from DCEPerfusionBMDLib.phantom import LEVELS
+
+        table = nodes["table.vertebrae"].GetTable()
+        self.assertEqual(table.GetNumberOfRows(), len(LEVELS))
+        for n in range(table.GetNumberOfRows()):
+            truth = LEVELS[table.GetColumnByName("level").GetValue(n)].ktrans_per_min
+            found = table.GetColumnByName("ktrans_per_min").GetValue(n)
+            self.assertLess(abs(found / truth - 1.0), 0.05)
+        self.assertEqual(nodes["map.ktrans"].GetVoxelValueUnits().GetCodeValue(), "/min")
+        self.assertEqual(nodes["chart.tissue"].GetNumberOfPlotSeriesNodes(), 2 * len(LEVELS))
+
+    def test_cancel(self):
+        """A canceled analysis leaves the scene as it was."""
+        from DCEPerfusionBMDLib.errors import Cancelled
+
+        logic = DCEPerfusionBMDLogic()
+        inputs = logic.loadPhantom()
+        before = slicer.mrmlScene.GetNumberOfNodes()
+        with self.assertRaises(Cancelled):
+            logic.analyze(inputs["series"], inputs["segmentation"], progress=lambda fraction, message: fraction < 0.5)
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)

@@ -868,3 +868,53 @@ def _fit_warnings(rows: list[Row], frames: int) -> list[str]:
         if row.get("failed_share", 0.0) > 0.1:
             warnings.append(f"{row['region']}: {row['failed_share']:.0%} of its voxels have no estimate")
     return warnings
+
+
+class VoxelCurves:
+    """Looks up the curve of single voxels of a study, with the constants and the input that its analysis used.
+
+    Parameters
+    ----------
+    series, result, settings : of the analysis; the defaults when the settings are None.
+    maps : as given to `analyze`.
+    """
+
+    def __init__(
+        self,
+        series: DynamicSeries,
+        result: StudyResult,
+        settings: Settings | None = None,
+        maps: TissueMaps | None = None,
+    ) -> None:
+        settings, maps = settings or Settings(), maps or TissueMaps()
+        constants = resolve_constants(series, settings, maps)
+        self._series = series
+        self._conversion = Conversion.of(constants, settings.conversion, maps, result.baseline_frames)
+        self._model = _model(result.times_s, result.input_mM, settings.model)
+        self._delay_map = result.maps.get(DELAY.name)
+        self._delay_s = settings.model.delay_s
+        self._to_ijk = np.linalg.inv(series.ijk_to_ras)
+
+    @property
+    def times_s(self) -> FloatArray:
+        """Time of each frame, (n_frames,)."""
+        return self._model.times_s
+
+    def at(self, ras_mm: Sequence[float]) -> tuple[FloatArray, FloatArray] | None:
+        """Concentration in mM, measured and fitted, (n_frames,) each, of the voxel at a place; None outside the grid.
+
+        Both are NaN where the signal has no concentration.
+        """
+        i, j, k = np.rint((self._to_ijk @ [*ras_mm, 1.0])[:3]).astype(int)
+        if not all(0 <= n < size for n, size in zip((k, j, i), self._series.shape, strict=True)):
+            return None
+        signal = np.array([float(frame[k, j, i]) for frame in self._series.frames])
+        voxel = int(np.ravel_multi_index((k, j, i), self._series.shape))
+        tissue = self._conversion.of_voxels(np.array([voxel]))
+        with np.errstate(all="ignore"):
+            measured = np.asarray(self._conversion.tissue(signal[np.newaxis], tissue), dtype=float)
+        delay_s = self._delay_s
+        if self._delay_map is not None and np.isfinite(self._delay_map.values[k, j, i]):
+            delay_s = float(self._delay_map.values[k, j, i])
+        fit = self._model.with_delay(delay_s).fit(_usable(measured))
+        return measured[0], fit.predict()[0]

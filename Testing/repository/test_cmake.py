@@ -14,7 +14,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODULE = REPOSITORY / "DCEPerfusionBMD"
-NEEDS_SLICER = {"scene", "sceneinput", "headless", "cli"}
+NEEDS_SLICER = {"scene", "sceneinput", "scenestudy", "desktop", "headless", "cli"}
 
 STUB_CONFIG = """\
 set(Slicer_USE_FILE "${CMAKE_CURRENT_LIST_DIR}/use.cmake")

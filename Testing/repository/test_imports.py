@@ -40,13 +40,15 @@ LAYERS = (
     Layer(frozenset({"times", "series", "frames", "conversion"}), NUMERICS),
     Layer(frozenset({"motion"}), NUMERICS, frozenset({"SimpleITK"})),
     Layer(frozenset({"result", "study"}), NUMERICS),
-    Layer(frozenset({"cohort", "phantom"}), NUMERICS),
+    Layer(frozenset({"cohort", "phantom", "panel"}), NUMERICS),
     Layer(
         frozenset({"dicomio", "export", "figures", "batch", "volumefiles", "stacks", "seriesfiles"}),
         FILES,
         OPTIONAL,
     ),
     Layer(frozenset({"scene", "sceneinput"}), FILES | {"slicer", "vtk"}, OPTIONAL),
+    Layer(frozenset({"scenestudy"}), FILES | {"slicer", "vtk"}, OPTIONAL),
+    Layer(frozenset({"desktop"}), FILES | {"slicer", "vtk"}),
     Layer(frozenset({"headless", "cli"}), ANYTHING),
 )
 LAYER_OF = {room: number for number, layer in enumerate(LAYERS) for room in layer.rooms}
@@ -167,7 +169,7 @@ def library_violations(path: str, source: str) -> list[str]:
                 found.add((item.line, f"{room} must not import {item.package}"))
             elif item.at_file_scope:
                 found.add((item.line, f"{room} may import {item.package} inside functions only: it is optional"))
-    if room == "scene":
+    if room in {"scene", "sceneinput", "scenestudy"}:
         for name, line in slicer_uses(tree, imported):
             chain = name.split(".")
             if ".".join(chain[:2]) in APPLICATION:

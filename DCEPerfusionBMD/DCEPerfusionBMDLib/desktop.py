@@ -1,0 +1,207 @@
+"""How a result is shown in the Slicer desktop: layout, slice views, legend, charts, tables, the curve under the mouse.
+
+Imported by the module file inside methods; with it the only file that uses the application.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+import vtk
+
+from .quantities import BY_NAME, STATUS
+from .scene import ATTRIBUTE
+from .study import VoxelCurves
+
+LAYOUT_ID = 20191  # own layouts have large numbers, so that they meet no other
+CURVES_VIEW, TABLE_VIEW, INPUT_VIEW = "DCEPerfusionBMDCurves", "DCEPerfusionBMDTable", "DCEPerfusionBMDInput"
+_LAYOUT = f"""
+<layout type="horizontal" split="true">
+ <item splitSize="550">
+  <layout type="vertical" split="true">
+   <item splitSize="600"><view class="vtkMRMLSliceNode" singletontag="Yellow">
+    <property name="orientation" action="default">Sagittal</property>
+    <property name="viewlabel" action="default">Y</property>
+    <property name="viewcolor" action="default">#EDD54C</property>
+   </view></item>
+   <item splitSize="400"><view class="vtkMRMLSliceNode" singletontag="Red">
+    <property name="orientation" action="default">Axial</property>
+    <property name="viewlabel" action="default">R</property>
+    <property name="viewcolor" action="default">#F34A33</property>
+   </view></item>
+  </layout>
+ </item>
+ <item splitSize="450">
+  <layout type="vertical" split="true">
+   <item splitSize="550"><view class="vtkMRMLPlotViewNode" singletontag="{CURVES_VIEW}">
+    <property name="viewlabel" action="default">C</property>
+   </view></item>
+   <item splitSize="450"><view class="vtkMRMLTableViewNode" singletontag="{TABLE_VIEW}">
+    <property name="viewlabel" action="default">T</property>
+   </view></item>
+  </layout>
+ </item>
+</layout>
+"""
+
+
+class Views:
+    """Puts results into the views of the application.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene of the application.
+    """
+
+    def __init__(self, scene: Any) -> None:
+        self._scene = scene
+
+    def viewNode(self, class_name: str, tag: str) -> Any:
+        """The view node with this tag; a new one the first time."""
+        node = self._scene.GetSingletonNode(tag, class_name)
+        if node is None:
+            node = self._scene.CreateNodeByClass(class_name)
+            node.UnRegister(None)
+            node.SetSingletonTag(tag)
+            node.SetLayoutName(tag)
+            node.SetName(tag)
+            node = self._scene.AddNode(node)
+        return node
+
+    def showAnatomy(self, anatomy: Any) -> None:
+        """Show a volume in the slice views, alone."""
+        if anatomy is not None:
+            slicer.util.setSliceViewerLayers(background=anatomy, foreground=None, label=None, fit=True)
+
+    def show(self, nodes: dict[str, Any], segmentation: Any, anatomy: Any) -> None:
+        """Show all of a result: map over anatomy with outlines and legend, curves, and the table of the vertebrae."""
+        manager = slicer.app.layoutManager()
+        if manager is not None:
+            layout = manager.layoutLogic().GetLayoutNode()
+            if not layout.IsLayoutDescription(LAYOUT_ID):
+                layout.AddLayoutDescription(LAYOUT_ID, _LAYOUT)
+            manager.setLayout(LAYOUT_ID)
+        first = next(role for role in nodes if role.startswith("map."))
+        self.showMap(nodes.get("map.ktrans", nodes[first]), anatomy, fit=True)
+        display = segmentation.GetDisplayNode()
+        if display is not None:
+            display.SetVisibility2DFill(False)
+        self.viewNode("vtkMRMLPlotViewNode", CURVES_VIEW).SetPlotChartNodeID(nodes["chart.tissue"].GetID())
+        self.showTable(nodes["table.vertebrae"])
+
+    def showMap(self, node: Any, anatomy: Any, fit: bool = False) -> None:
+        """Put a map over the anatomy, with its legend; the legends of other maps go out."""
+        if node is None:
+            return
+        slicer.util.setSliceViewerLayers(
+            background=anatomy if anatomy is not None else "keep-current",
+            foreground=node,
+            label=None,
+            foregroundOpacity=1.0,
+            fit=fit,
+        )
+        for n in range(self._scene.GetNumberOfNodesByClass("vtkMRMLColorLegendDisplayNode")):
+            legend = self._scene.GetNthNodeByClass(n, "vtkMRMLColorLegendDisplayNode")
+            shown = legend.GetDisplayableNode()
+            if shown is not None and (shown.GetAttribute(ATTRIBUTE + "role") or "").startswith("map."):
+                legend.SetVisibility(shown is node)
+        legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(node)
+        quantity = BY_NAME[node.GetAttribute(ATTRIBUTE + "quantity")]
+        legend.SetTitleText(f"{quantity.symbol} ({quantity.unit})" if quantity.unit else quantity.symbol)
+        if quantity is not STATUS:
+            legend.SetLabelFormat("%.2f")
+        legend.SetVisibility(True)
+
+    def showTable(self, node: Any) -> None:
+        """Show a table in the layout."""
+        if node is not None:
+            self.viewNode("vtkMRMLTableViewNode", TABLE_VIEW).SetTableNodeID(node.GetID())
+
+    def jumpTo(self, segmentation: Any, name: str) -> None:
+        """Center the slice views on a segment."""
+        segment_id = segmentation.GetSegmentation().GetSegmentIdBySegmentName(name)
+        if segment_id:
+            right, anterior, superior = segmentation.GetSegmentCenterRAS(segment_id)
+            slicer.vtkMRMLSliceNode.JumpAllSlices(
+                self._scene, right, anterior, superior, slicer.vtkMRMLSliceNode.CenteredJumpSlice
+            )
+
+
+class HoverCurve:
+    """The curve of the voxel under the mouse pointer, and its fit, in a chart; off until it is started.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene of the application.
+    """
+
+    def __init__(self, scene: Any) -> None:
+        self._scene = scene
+        self._observed: tuple[Any, int] | None = None
+        self._nodes: list[Any] = []
+        self._chart: Any = None
+        self._curves: VoxelCurves | None = None
+
+    def start(self, chart: Any, curves: VoxelCurves) -> None:
+        """Follow the mouse pointer; the curves go into `chart`."""
+        self.stop()
+        self._chart, self._curves = chart, curves
+        table = self._scene.AddNewNodeByClass("vtkMRMLTableNode", "Curve under the mouse pointer")
+        for name in ("time_s", "measured_mM", "fitted_mM"):
+            column = vtk.vtkDoubleArray()
+            column.SetName(name)
+            column.SetNumberOfValues(len(curves.times_s))
+            column.Fill(float("nan"))
+            table.AddColumn(column)
+        for n, time_s in enumerate(curves.times_s):
+            table.GetTable().SetValue(n, 0, vtk.vtkVariant(float(time_s)))
+        self._nodes = [table]
+        for title, column_name in (("Voxel measured", "measured_mM"), ("Voxel fitted", "fitted_mM")):
+            plot = self._scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", title)
+            plot.SetAndObserveTableNodeID(table.GetID())
+            plot.SetXColumnName("time_s")
+            plot.SetYColumnName(column_name)
+            plot.SetPlotType(plot.PlotTypeScatter)
+            plot.SetColor(0.1, 0.1, 0.1)
+            measured = column_name == "measured_mM"
+            plot.SetMarkerStyle(plot.MarkerStyleSquare if measured else plot.MarkerStyleNone)
+            plot.SetLineStyle(plot.LineStyleNone if measured else plot.LineStyleDash)
+            chart.AddAndObservePlotSeriesNodeID(plot.GetID())
+            self._nodes.append(plot)
+        for node in self._nodes:
+            node.SetSaveWithScene(False)
+            node.SetHideFromEditors(True)
+        crosshair = self._scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+        if crosshair is not None:
+            tag = crosshair.AddObserver(slicer.vtkMRMLCrosshairNode.CursorPositionModifiedEvent, self._moved)
+            self._observed = (crosshair, tag)
+
+    def stop(self) -> None:
+        """Follow no more, and take the curves out of the chart and the scene."""
+        if self._observed is not None:
+            crosshair, tag = self._observed
+            crosshair.RemoveObserver(tag)
+        for node in self._nodes[1:]:
+            if self._chart.GetScene() is not None:
+                self._chart.RemovePlotSeriesNodeID(node.GetID())
+        for node in reversed(self._nodes):
+            if node.GetScene() is not None:
+                self._scene.RemoveNode(node)
+        self._observed, self._nodes, self._chart, self._curves = None, [], None, None
+
+    def _moved(self, crosshair: Any, event: Any) -> None:
+        ras = [0.0, 0.0, 0.0]
+        if self._curves is None or not self._nodes or not crosshair.GetCursorPositionRAS(ras):
+            return
+        found = self._curves.at(ras)
+        if found is None:
+            return
+        table = self._nodes[0]
+        for column, values in zip(("measured_mM", "fitted_mM"), found, strict=True):
+            array = table.GetTable().GetColumnByName(column)
+            for n, value in enumerate(values):
+                array.SetValue(n, float(value))
+            array.Modified()
+        table.GetTable().Modified()
+        table.Modified()

@@ -1,0 +1,145 @@
+"""What the panel and scripts ask of a scene beside the analysis: sample data, tables, results that are there, files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import slicer
+import vtk
+
+from .densitometry.dxa import table_cells
+from .errors import InputError
+from .export import check_output_folder, provenance, staged
+from .phantom import LumbarPhantom
+from .result import StudyResult
+from .scene import (
+    ATTRIBUTE,
+    SEGMENTATION_REFERENCE,
+    SERIES_REFERENCE,
+    masks_on_grid,
+    segmentation_from_masks,
+    volume_from_array,
+    write_file,
+    write_series,
+)
+from .series import DynamicSeries
+from .settings import Settings
+
+ROLE = ATTRIBUTE + "role"
+
+
+def write_phantom(
+    scene: Any, phantom: LumbarPhantom, frames: Sequence[npt.NDArray[np.generic]], name: str
+) -> dict[str, Any]:
+    """Put the phantom into a scene as a user would load it.
+
+    Parameters
+    ----------
+    frames : of `phantom.series()`, made before, since that takes a while.
+    name : of the sequence.
+
+    Returns
+    -------
+    The nodes `series`, `segmentation` and `dxa`.
+    """
+    series = dataclasses.replace(phantom.series(), frames=frames)
+    sequence = write_series(scene, series, name)
+    segmentation = segmentation_from_masks(scene, f"{name} segmentation", phantom.segments, phantom.ijk_to_ras)
+    segmentation.CreateDefaultDisplayNodes()
+    cells = [line.split(",") for line in phantom.dxa_csv("PHANTOM").splitlines()]
+    return {"series": sequence, "segmentation": segmentation, "dxa": _add_table(scene, f"{name} DXA", cells)}
+
+
+def read_table_file(scene: Any, path: Path) -> Any:
+    """Add a table from a comma, semicolon or tab separated file to a scene, every cell as text.
+
+    Raises
+    ------
+    InputError
+        when the file cannot be read or is empty.
+    """
+    cells = table_cells(path, "the table")
+    if not cells or not cells[0]:
+        raise InputError(f"the table {path.name} is empty")
+    width = len(cells[0])
+    for number, row in enumerate(cells, start=1):
+        if row and len(row) != width:
+            raise InputError(f"{path.name} row {number} has {len(row)} cells, the heading has {width}")
+    return _add_table(scene, path.stem, [row for row in cells if row])
+
+
+def _add_table(scene: Any, name: str, cells: Sequence[Sequence[str]]) -> Any:
+    node = scene.AddNewNodeByClass("vtkMRMLTableNode", name)
+    for n, heading in enumerate(cells[0]):
+        column = vtk.vtkStringArray()
+        column.SetName(heading)
+        for row in cells[1:]:
+            column.InsertNextValue(row[n])
+        node.AddColumn(column)
+    return node
+
+
+def voxel_counts(segmentation: Any, series: DynamicSeries) -> dict[str, int]:
+    """How many voxels of the series each segment has."""
+    return {name: int(np.count_nonzero(mask)) for name, mask in masks_on_grid(segmentation, series).items()}
+
+
+def result_nodes(scene: Any, sequence: Any, segmentation: Any) -> dict[str, Any]:
+    """The nodes of the result of a pair, by role; empty where there is none."""
+    found = {}
+    for n in range(scene.GetNumberOfNodes()):
+        node = scene.GetNthNode(n)
+        role = node.GetAttribute(ROLE)
+        if (
+            role
+            and node.GetNodeReferenceID(SERIES_REFERENCE) == sequence.GetID()
+            and node.GetNodeReferenceID(SEGMENTATION_REFERENCE) == segmentation.GetID()
+        ):
+            found[role] = node
+    return found
+
+
+def anatomy_of(scene: Any, sequence: Any) -> Any:
+    """The volume on which the anatomy of a series is seen: its mean enhancement, else its current frame, else itself.
+
+    None where a sequence has neither.
+    """
+    if not sequence.IsA("vtkMRMLSequenceNode"):
+        return sequence
+    for n in range(scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")):
+        node = scene.GetNthNodeByClass(n, "vtkMRMLScalarVolumeNode")
+        if node.GetAttribute(ROLE) == "enhancement" and node.GetNodeReferenceID(SERIES_REFERENCE) == sequence.GetID():
+            return node
+    for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode")):
+        shown = scene.GetNthNodeByClass(n, "vtkMRMLSequenceBrowserNode").GetProxyNode(sequence)
+        if shown is not None:
+            return shown
+    return None
+
+
+def export_result(folder: Path, series: DynamicSeries, result: StudyResult, settings: Settings) -> None:
+    """Write maps (NRRD), tables (CSV) and provenance of a result into a folder; all of them, or none.
+
+    Raises
+    ------
+    InputError
+        when the folder cannot be written to.
+    """
+    check_output_folder(folder)
+    history = provenance(series, settings, result, {}, {})
+    with staged(folder) as stage:
+        (stage / "maps").mkdir()
+        for parameter_map in result.maps.values():
+            volume = volume_from_array(parameter_map.values, series.ijk_to_ras)
+            path = stage / "maps" / f"{parameter_map.quantity}.nrrd"
+            write_file(volume, slicer.vtkMRMLVolumeArchetypeStorageNode(), path)
+        for table in result.tables():
+            (stage / f"{table.name}.csv").write_text(table.to_csv(), encoding="utf-8", newline="")
+        text = json.dumps(history, indent=2, ensure_ascii=False, allow_nan=False)
+        (stage / "provenance.json").write_text(text + "\n", encoding="utf-8")
