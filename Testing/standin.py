@@ -159,7 +159,8 @@ class Application:
         slicer.modules = types.SimpleNamespace(
             **{name: types.SimpleNamespace(logic=lambda made=made: made) for name, made in logics.items()}
         )
-        self._layouts = Layouts(scene)
+        slicer.modules.dceperfusionbmd = types.SimpleNamespace(widgetRepresentation=lambda: None)
+        self._layouts = Layouts(scene, application)
         for class_name in ("vtkMRMLCrosshairNode", "vtkMRMLLayoutNode"):
             if not scene.GetNumberOfNodesByClass(class_name):
                 node = scene.CreateNodeByClass(class_name)
@@ -249,9 +250,17 @@ class Application:
 class Layouts:
     """Stands in for the layout manager: it makes the view nodes of a layout."""
 
-    def __init__(self, scene: Any) -> None:
+    def __init__(self, scene: Any, application: Any) -> None:
         self._logic = slicer.vtkMRMLLayoutLogic()
         self._logic.SetMRMLScene(scene)
+        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
+        self._slices = []
+        for name in ("Red", "Yellow"):
+            logic = slicer.vtkMRMLSliceLogic()
+            logic.SetMRMLApplicationLogic(application)
+            logic.SetMRMLScene(scene)
+            logic.AddSliceNode(name)
+            self._slices.append(logic)
         self.current = 0
 
     def layoutLogic(self) -> Any:
@@ -262,7 +271,10 @@ class Layouts:
         self._logic.GetLayoutNode().SetViewArrangement(number)
 
     def mrmlSliceLogics(self) -> Any:
-        return vtk.vtkCollection()
+        logics = vtk.vtkCollection()
+        for logic in self._slices:
+            logics.AddItem(logic)
+        return logics
 
 
 def widgets() -> dict[str, Any]:

@@ -1,0 +1,516 @@
+"""The panel, driven as a user drives it, over a stand-in for the desktop; the scene is real."""
+
+from __future__ import annotations
+
+import doctest
+import functools
+import gc
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+import numpy as np
+import standin
+
+PHANTOM = {"rows": 96, "columns": 72, "slices": 6, "duration_s": 150.0}
+
+
+def resident_mib() -> float:
+    """Memory of this process; NaN where the system does not say."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return float("nan")
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:"))
+
+
+class Desktop(unittest.TestCase):
+    """A fresh scene with the panel open; a small phantom takes the place of the usual one."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.app = standin.start()
+        cls.app.as_pythonqt(__name__)
+        from DCEPerfusionBMDLib import phantom
+
+        cls.usual, cls.small = phantom.LumbarPhantom, functools.partial(phantom.LumbarPhantom, **PHANTOM)
+
+    def setUp(self) -> None:
+        from DCEPerfusionBMDLib import phantom
+
+        phantom.LumbarPhantom = self.small
+        self.app.on_pump, self.app.pumped = None, 0
+        self.app.errors.clear()
+        self.app.statuses.clear()
+        self.app.dialogs.clear()
+        self.scene = self.app.host.scene
+        self.panel = self.app.widget()
+        self.ui = self.panel.ui
+
+    def tearDown(self) -> None:
+        from DCEPerfusionBMDLib import phantom
+
+        phantom.LumbarPhantom = self.usual
+        self.panel.cleanup()
+        self.panel.parent.deleteLater()
+        self.app.close_scene()
+
+    def load(self) -> None:
+        self.ui.phantomButton.click()
+        self.assertEqual(self.app.errors, [])
+
+    def apply(self) -> dict[str, object]:
+        self.assertTrue(self.ui.applyButton.enabled, self.ui.applyButton.toolTip)
+        self.ui.applyButton.click()
+        self.assertEqual(self.app.errors, [])
+        return self.nodes()
+
+    def nodes(self) -> dict[str, object]:
+        parameters = self.panel.logic.getParameterNode()
+        return self.panel.logic.resultNodes(parameters.series, parameters.segmentation)
+
+    def state(self) -> dict[str, int]:
+        """Node IDs with their modified times."""
+        nodes = [self.scene.GetNthNode(n) for n in range(self.scene.GetNumberOfNodes())]
+        return {node.GetID(): node.GetMTime() for node in nodes}
+
+
+class Inputs(Desktop):
+    def test_the_tooltip_says_what_is_missing(self) -> None:
+        self.assertFalse(self.ui.applyButton.enabled)
+        self.assertEqual(self.ui.applyButton.toolTip, "Choose a dynamic series.")
+        self.load()
+        parameters = self.panel.logic.getParameterNode()
+        segmentation = parameters.segmentation
+        parameters.segmentation = None
+        self.assertFalse(self.ui.applyButton.enabled)
+        self.assertIn("segmentation", self.ui.applyButton.toolTip)
+        parameters.segmentation = segmentation
+        box = self.ui.regionsTable.cellWidget(5, 1)
+        box.currentIndex = box.findText("no level")
+        box.activated.emit(box.currentIndex)
+        self.assertFalse(self.ui.applyButton.enabled)
+        self.assertIn("no segment is taken for the artery", self.ui.applyButton.toolTip)
+        parameters.frameTimes = "soon"
+        self.assertFalse(self.ui.applyButton.enabled)
+
+    def test_what_was_understood(self) -> None:
+        self.load()
+        self.assertRegex(self.ui.studyLabel.text, r"^50 frames of 72x96x6 voxels, 3 s apart .*TR 3.5 ms.*flip angle 30")
+        self.assertEqual(self.ui.repetitionTimeMs.value, 3.5)
+        self.assertFalse(self.ui.repetitionTimeMs.enabled)
+        self.ui.repetitionTimeMsFromData.checked = False
+        self.assertTrue(self.ui.repetitionTimeMs.enabled)
+        self.ui.repetitionTimeMs.value = 4.0
+        chosen = self.app.module().settingsOf(self.panel.logic.getParameterNode())
+        self.assertEqual(chosen.acquisition.repetition_time_ms, 4.0)
+        self.assertEqual(chosen.given, {"acquisition.repetition_time_ms"})
+
+    def test_segments_and_their_roles(self) -> None:
+        self.load()
+        table = self.ui.regionsTable
+        self.assertEqual([table.item(n, 0).text() for n in range(6)], ["L1", "L2", "L3", "L4", "L5", "aorta"])
+        self.assertEqual(table.cellWidget(0, 1).currentText, "L1")
+        self.assertEqual(table.cellWidget(5, 1).currentText, "artery")
+        self.assertGreater(int(table.item(0, 2).text()), 100)
+        box = table.cellWidget(4, 1)
+        box.currentIndex = box.findText("L6")
+        box.activated.emit(box.currentIndex)
+        parameters = self.panel.logic.getParameterNode()
+        self.assertEqual(parameters.regions.levels, "L5=L6")
+        self.apply()
+        self.assertEqual(list(self.panel.logic.result.vertebrae["level"]), ["L1", "L2", "L3", "L4", "L6"])
+
+    def test_only_series_are_offered(self) -> None:
+        self.load()
+        nodes = self.apply()
+        self.app.qt_application.processEvents()
+        self.assertIn(nodes["map.ktrans"].GetID(), self.ui.seriesSelector.hidden)
+        anatomy = self.panel.logic.anatomyOf(self.panel.logic.getParameterNode().series)
+        self.assertIn(anatomy.GetID(), self.ui.seriesSelector.hidden)
+
+    def test_every_parameter_reaches_the_settings(self) -> None:
+        """Each editor, changed, changes the setting of its name, and none other."""
+        from DCEPerfusionBMDLib import settings
+
+        module, parameters = self.app.module(), self.panel.logic.getParameterNode()
+        partners = {"model.delay_s": ("model", "delay", "given"), "densitometry.site": ("densitometry", "mode", "site")}
+        for parameter in settings.all_parameters():
+            dotted = f"{parameter.group}.{parameter.name}"
+            if dotted == "densitometry.mode":
+                continue
+            with self.subTest(parameter=dotted):
+                given = {dotted}
+                if dotted in partners:
+                    group, name, value = partners[dotted]
+                    box = getattr(self.ui, name)
+                    before = box.currentIndex
+                    choice = type(getattr(getattr(parameters, group), name))(value)
+                    setattr(getattr(parameters, group), name, choice)
+                    given.add(f"{group}.{name}")
+                if dotted == "densitometry.site":
+                    self.ui.site.text = "femoral neck"
+                editor = getattr(self.ui, module.widgetName(parameter.name))
+                flag = getattr(self.ui, module.widgetName(parameter.name) + "FromData", None)
+                old = self.change(editor, flag, parameter)
+                chosen = module.settingsOf(parameters)
+                self.assertEqual(chosen.given, given)
+                value = getattr(getattr(chosen, parameter.group), parameter.name)
+                self.assertNotEqual(value, parameter.default)
+                self.restore(editor, flag, old)
+                if dotted in partners:
+                    box.currentIndex = before
+                self.assertEqual(module.settingsOf(parameters).given, frozenset())
+
+    def change(self, editor, flag, parameter):
+        if flag is not None:
+            flag.checked = False
+        if hasattr(editor, "currentIndex"):
+            old, editor.currentIndex = editor.currentIndex, (editor.currentIndex + 1) % editor.count
+        elif hasattr(editor, "checked"):
+            old, editor.checked = editor.checked, not editor.checked
+        elif hasattr(editor, "value"):
+            old = editor.value
+            editor.value = old + editor.singleStep if old < editor.maximum else old - editor.singleStep
+        else:
+            texts = {"exclude": "plexus", "levels": "A=L1", "exclude_vertebrae": "L2", "site": "femoral neck"}
+            old, editor.text = editor.text, texts.get(parameter.name, "something")
+            if parameter.name == "site":
+                old = ""
+        return old
+
+    def restore(self, editor, flag, old):
+        for name in ("currentIndex", "checked", "value", "text"):
+            if hasattr(editor, name):
+                setattr(editor, name, old)
+                break
+        if flag is not None:
+            flag.checked = True
+
+    def test_dxa_table_with_semicolons(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "dxa.csv"
+            path.write_text("subject;site;bmd;t_score\nA;L1-L4;0,778;-1,6\n", encoding="utf-8")
+            node = self.panel.logic.loadDxaTable(path)
+        from DCEPerfusionBMDLib import scene
+
+        self.assertEqual(node.GetCellText(0, 1), "L1-L4")
+        self.assertEqual(scene.read_dxa_node(node).measurements[0].bmd_g_cm2, 0.778)
+
+
+class Applied(Desktop):
+    def test_what_apply_gives(self) -> None:
+        from DCEPerfusionBMDLib.desktop import CURVES_VIEW, LAYOUT_ID, TABLE_VIEW
+        from DCEPerfusionBMDLib.phantom import LEVELS
+
+        self.load()
+        nodes = self.apply()
+        table = nodes["table.vertebrae"].GetTable()
+        for n, bone in enumerate(LEVELS.values()):
+            found = table.GetColumnByName("ktrans_per_min").GetValue(n)
+            self.assertLess(abs(found / bone.ktrans_per_min - 1.0), 0.1)
+        self.assertEqual(self.app.layoutManager().current, LAYOUT_ID)
+        view = self.scene.GetSingletonNode(CURVES_VIEW, "vtkMRMLPlotViewNode")
+        self.assertEqual(view.GetPlotChartNodeID(), nodes["chart.tissue"].GetID())
+        view = self.scene.GetSingletonNode(TABLE_VIEW, "vtkMRMLTableViewNode")
+        self.assertEqual(view.GetTableNodeID(), nodes["table.vertebrae"].GetID())
+        composite = self.scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+        self.assertEqual(composite.GetForegroundVolumeID(), nodes["map.ktrans"].GetID())
+        legend = self.scene.GetFirstNodeByClass("vtkMRMLColorLegendDisplayNode")
+        self.assertEqual((legend.GetTitleText(), legend.GetVisibility()), ("Ktrans (/min)", 1))
+        self.assertEqual(self.ui.mapSelector.itemText(0), "Ktrans (/min)")
+        self.assertEqual([self.ui.regionSelector.itemText(n) for n in range(5)], list(LEVELS))
+        self.assertRegex(self.ui.warningsButton.text, r"Warnings: \d+")
+        self.assertNotIn("--", self.ui.warningsText.plainText)
+        self.assertIn("T-score", self.ui.boneLabel.text)
+        self.assertTrue(self.dialogs_are_modal())
+
+    def dialogs_are_modal(self) -> bool:
+        from PySide6 import QtCore
+
+        modal = QtCore.Qt.WindowModality.ApplicationModal
+        return bool(self.app.dialogs) and all(dialog.windowModality == modal for dialog in self.app.dialogs)
+
+    def test_statistics_over_the_analyzed_segments(self) -> None:
+        import slicer
+
+        self.load()
+        nodes = self.apply()
+        values = slicer.util.arrayFromVolume(nodes["map.ktrans"])
+        table = nodes["table.vertebrae"].GetTable()
+        segmentation = nodes["analyzed"]
+        for n, level in enumerate(("L1", "L2", "L3", "L4", "L5")):
+            mask = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, level, nodes["map.ktrans"]) > 0
+            inside = values[mask].astype(float)
+            self.assertTrue(np.isfinite(inside).all())
+            median = table.GetColumnByName("ktrans_median_per_min").GetValue(n)
+            self.assertAlmostEqual(float(np.median(inside)) / median, 1.0, delta=1e-5)
+
+    def test_maps_jumps_and_exclusions(self) -> None:
+        import slicer
+
+        self.load()
+        nodes = self.apply()
+        self.ui.mapSelector.currentIndex = 1
+        self.ui.mapSelector.activated.emit(1)
+        composite = self.scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+        self.assertEqual(composite.GetForegroundVolumeID(), nodes["map.kep"].GetID())
+        legends = slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")
+        shown = [legend.GetTitleText() for legend in legends if legend.GetVisibility()]
+        self.assertEqual(shown, ["kep (/min)"])
+        self.ui.tableSelector.currentIndex = 1
+        self.ui.tableSelector.activated.emit(1)
+        self.ui.regionSelector.currentIndex = 4
+        self.ui.regionSelector.activated.emit(4)
+        center = nodes["analyzed"].GetSegmentCenterRAS("L5")
+        matrix = self.scene.GetFirstNodeByClass("vtkMRMLSliceNode").GetSliceToRAS()
+        offset = [matrix.GetElement(n, 3) for n in range(3)]
+        np.testing.assert_allclose(offset, center, atol=1e-6)
+        self.ui.showExcludedButton.checked = True
+        self.assertTrue(nodes["excluded"].GetDisplayNode().GetVisibility())
+        self.ui.warningsButton.checked = True
+        self.assertFalse(self.ui.warningsText.isHidden())
+
+    def test_cancel_changes_nothing(self) -> None:
+        self.load()
+        self.apply()
+        for fraction in (1, 5):
+            before, pumped = self.state(), self.app.pumped
+
+            def cancel(limit: int = pumped + fraction) -> None:
+                if self.app.pumped >= limit:
+                    self.app.dialogs[-1].cancel()
+
+            self.app.on_pump = cancel
+            self.ui.applyButton.click()
+            self.app.on_pump = None
+            self.assertEqual(self.state(), before)
+            self.assertEqual(self.app.statuses[-1], "Canceled; nothing was changed.")
+            self.assertTrue(self.ui.applyButton.enabled)
+
+    def test_cancel_of_the_first_run(self) -> None:
+        self.load()
+        before = self.state()
+        self.app.on_pump = lambda: self.app.dialogs[-1].cancel()
+        self.ui.applyButton.click()
+        self.assertEqual(self.state(), before)
+        self.assertEqual(self.nodes(), {})
+
+    def test_one_run_at_a_time(self) -> None:
+        self.load()
+        self.app.on_pump = self.panel.onApply
+        self.apply()
+        self.assertEqual(len(self.app.dialogs), 2)  # the phantom and one analysis
+
+    def test_an_error_is_shown_once(self) -> None:
+        self.load()
+        parameters = self.panel.logic.getParameterNode()
+        parameters.regions.margin_mm = 40.0
+        before = self.scene.GetNumberOfNodes()
+        self.ui.applyButton.click()
+        self.assertEqual(len(self.app.errors), 1)
+        self.assertIn("'margin mm'", self.app.errors[0])
+        self.assertEqual(self.scene.GetNumberOfNodes(), before)
+
+    def test_two_studies_do_not_mix(self) -> None:
+        self.load()
+        first = self.apply()
+        times = {role: node.GetMTime() for role, node in first.items()}
+        self.load()
+        second = self.apply()
+        self.assertFalse({node.GetID() for node in first.values()} & {node.GetID() for node in second.values()})
+        for role in ("map.ktrans", "table.vertebrae", "analyzed"):
+            self.assertEqual(first[role].GetMTime(), times[role])
+        hierarchy = self.scene.GetSubjectHierarchyNode()
+        folders = {
+            hierarchy.GetItemParent(hierarchy.GetItemByDataNode(nodes["map.ktrans"])) for nodes in (first, second)
+        }
+        self.assertEqual(len(folders), 2)
+
+    def test_export(self) -> None:
+        self.load()
+        self.apply()
+        with tempfile.TemporaryDirectory() as folder:
+            self.panel.logic.exportResult(folder)
+            names = {path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file()}
+        self.assertLessEqual({"maps/ktrans.nrrd", "vertebrae.csv", "curves.csv", "provenance.json"}, names)
+
+    def test_a_hundred_runs(self) -> None:
+        """Nodes stay, and memory does not grow."""
+        self.load()
+        counts, memory = [], []
+        for _ in range(100):
+            self.apply()
+            gc.collect()
+            counts.append(self.scene.GetNumberOfNodes())
+            memory.append(resident_mib())
+        self.assertEqual(set(counts[1:]), {counts[1]})
+        grown = np.mean(memory[-10:]) - np.mean(memory[5:15])
+        print(f"\n100 runs: {counts[1]} nodes throughout, memory {memory[5]:.0f} to {memory[-1]:.0f} MiB")
+        if np.isfinite(grown):
+            self.assertLess(grown, 20.0)
+
+
+class Live(Desktop):
+    def wait(self, seconds: float = 3.0) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and (self.panel._liveTimer.active or self.panel._running):
+            self.app.qt_application.processEvents()
+
+    def test_a_change_leads_to_a_result_without_events(self) -> None:
+        self.load()
+        nodes = self.apply()
+        table = nodes["table.vertebrae"].GetTable()
+        before = table.GetColumnByName("ktrans_per_min").GetValue(0)
+        self.ui.autoUpdateCheckBox.checked = True
+        self.wait()
+        pumped = self.app.pumped
+        for value in (0.40, 0.35, 0.30):  # one run for all three
+            self.ui.hematocrit.value = value
+        self.wait()
+        self.assertEqual(self.app.pumped, pumped)
+        after = nodes["table.vertebrae"].GetTable().GetColumnByName("ktrans_per_min").GetValue(0)
+        self.assertAlmostEqual(after / before, 0.70 / 0.58, delta=0.1)
+        self.assertEqual(self.panel.logic.result.used["hematocrit"].value, 0.30)
+
+    def test_an_error_becomes_a_warning(self) -> None:
+        self.load()
+        self.apply()
+        self.ui.autoUpdateCheckBox.checked = True
+        self.ui.marginMm.value = 40.0
+        self.wait()
+        self.assertEqual(self.app.errors, [])
+        self.assertIn("margin", self.ui.warningsText.plainText)
+
+    def test_hover(self) -> None:
+        import slicer
+
+        self.load()
+        nodes = self.apply()
+        count = self.scene.GetNumberOfNodes()
+        self.assertFalse(self.ui.hoverCheckBox.checked)
+        self.ui.hoverCheckBox.checked = True
+        chart = nodes["chart.tissue"]
+        self.assertEqual(chart.GetNumberOfPlotSeriesNodes(), 12)
+        crosshair = self.scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+        center = nodes["analyzed"].GetSegmentCenterRAS("L1")
+        crosshair.SetCursorPositionRAS(list(center))
+        table = slicer.util.getNodesByClass("vtkMRMLTableNode")[-1].GetTable()
+        measured, fitted = (
+            np.array([table.GetColumnByName(name).GetValue(n) for n in range(50)])
+            for name in ("measured_mM", "fitted_mM")
+        )
+        self.assertTrue(np.isfinite(measured).all())
+        self.assertLess(np.sqrt(np.mean((measured - fitted) ** 2)), 0.2 * measured.max())
+        self.ui.hoverCheckBox.checked = False
+        self.assertEqual(self.scene.GetNumberOfNodes(), count)
+        self.assertEqual(chart.GetNumberOfPlotSeriesNodes(), 10)
+        crosshair.SetCursorPositionRAS([0.0, 0.0, 0.0])
+
+
+class LifeCycle(Desktop):
+    def test_close_the_scene_and_start_again(self) -> None:
+        self.load()
+        self.apply()
+        self.ui.hoverCheckBox.checked = True
+        self.app.close_scene()
+        self.assertIsNone(self.panel.logic.result)
+        self.assertFalse(self.ui.applyButton.enabled)
+        self.assertEqual(self.ui.mapSelector.count, 0)
+        self.load()
+        self.apply()
+
+    def test_exit_and_enter(self) -> None:
+        self.load()
+        self.panel.exit()
+        self.panel.logic.getParameterNode().regions.margin_mm = 2.0
+        self.panel.enter()
+        self.assertEqual(self.ui.marginMm.value, 2.0)
+
+    def test_cleanup_leaves_no_observer(self) -> None:
+        self.load()
+        self.panel.cleanup()
+        self.assertEqual(list(self.panel.Observations), [])
+        self.panel.setup()
+
+    def test_reload(self) -> None:
+        import slicer
+
+        self.load()
+        self.apply()
+        self.panel.logic.getParameterNode().regions.margin_mm = 2.0
+        old = self.panel
+        slicer.modules.DCEPerfusionBMDWidget = old
+        slicer.modules.dceperfusionbmd.widgetRepresentation = lambda: old.parent
+        reloaded = []
+        original, slicer.util.reloadScriptedModule = slicer.util.reloadScriptedModule, reloaded.append
+        import sys
+
+        library = {name: module for name, module in sys.modules.items() if name.startswith("DCEPerfusionBMDLib")}
+        try:
+            old.onReload()
+            left = [name for name in sys.modules if name.startswith("DCEPerfusionBMDLib")]
+        finally:
+            slicer.util.reloadScriptedModule = original
+            sys.modules.update(library)
+        self.assertEqual((reloaded, left), (["DCEPerfusionBMD"], []))
+        old.cleanup()
+        self.assertEqual(list(old.Observations), [])
+        self.panel = self.app.widget()
+        self.ui = self.panel.ui
+        self.assertEqual(self.ui.marginMm.value, 2.0)
+        self.assertEqual(self.ui.mapSelector.count, 8)
+        self.apply()
+
+    def test_save_and_read(self) -> None:
+        self.load()
+        parameters = self.panel.logic.getParameterNode()
+        parameters.conversion.hematocrit = 0.38
+        parameters.acquisition.flip_angle_deg_from_data = False
+        parameters.acquisition.flip_angle_deg = 28.0
+        self.ui.model.currentIndex = self.ui.model.findText("extended Tofts")
+        before = self.app.module().settingsOf(parameters)
+        self.apply()
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "scene.mrb"
+            self.app.host.save(path)
+            self.app.close_scene()
+            self.assertEqual(self.app.module().settingsOf(self.panel.logic.getParameterNode()).given, frozenset())
+            self.app.host.load(path)
+        self.panel.enter()
+        self.assertEqual(self.app.module().settingsOf(self.panel.logic.getParameterNode()), before)
+        self.assertEqual(self.ui.hematocrit.value, 0.38)
+        self.assertIn("map.vp", self.nodes())
+        self.assertEqual(self.ui.mapSelector.count, 9)
+        self.apply()
+
+
+class Scripting(Desktop):
+    def test_the_example_of_analyze_runs(self) -> None:
+        module = self.app.module()
+        found = doctest.DocTestFinder().find(module.DCEPerfusionBMDLogic, globs=vars(module))
+        example = next(test for test in found if test.examples)
+        self.assertEqual(doctest.DocTestRunner().run(example).failed, 0)
+
+    def test_another_library_is_refused(self) -> None:
+        import DCEPerfusionBMDLib
+
+        beside, DCEPerfusionBMDLib.__file__ = DCEPerfusionBMDLib.__file__, "/elsewhere/DCEPerfusionBMDLib/__init__.py"
+        try:
+            with self.assertRaisesRegex(RuntimeError, "another one in /elsewhere/DCEPerfusionBMDLib"):
+                self.app.module().DCEPerfusionBMDLogic()
+        finally:
+            DCEPerfusionBMDLib.__file__ = beside
+
+    def test_the_volume_that_shows_a_series(self) -> None:
+        logic = self.panel.logic
+        inputs = logic.loadPhantom()
+        browser = self.scene.GetFirstNodeByClass("vtkMRMLSequenceBrowserNode")
+        nodes = logic.analyze(browser.GetProxyNode(inputs["series"]), inputs["segmentation"])
+        again = logic.analyze(inputs["series"], inputs["segmentation"])
+        self.assertEqual({n.GetID() for n in nodes.values()}, {n.GetID() for n in again.values()})
+
+
+if __name__ == "__main__":
+    unittest.main()
