@@ -507,24 +507,31 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 (5, row.evaluable),
             ):
                 table.setItem(n, column, qt.QTableWidgetItem(cell))
-            combo = qt.QComboBox()
+            combo = table.cellWidget(n, 1) or self.roleCombo(n)
             combo.toolTip = _("What the segment is taken for: {reason}").format(reason=row.reason or row.source)
-            for role in (panel.DETECTED, *panel.ROLES):
-                label = {panel.DETECTED: row.detected or _("nothing"), panel.ARTERY: _("artery")}.get(role, role)
-                label = {panel.MUSCLE: _("muscle"), panel.NOTHING: _("no level")}.get(role, label)
-                combo.addItem(label)
+            combo.setItemText(0, row.detected or _("nothing"))
             combo.currentIndex = (panel.DETECTED, *panel.ROLES).index(row.role)
-            combo.activated.connect(
-                lambda value, name=row.name, combo=combo: self.onRoleChosen(name, combo.currentIndex)
-            )
-            table.setCellWidget(n, 1, combo)
 
-    def onRoleChosen(self, name, index):
+    def roleCombo(self, row):
+        """A list of what a segment can be taken for, in a row of the table; made once."""
+        from DCEPerfusionBMDLib import panel
+
+        names = {panel.ARTERY: _("artery"), panel.MUSCLE: _("muscle"), panel.NOTHING: _("no level")}
+        combo = qt.QComboBox()
+        combo.addItem("")
+        for role in panel.ROLES:
+            combo.addItem(names.get(role, role))
+        combo.activated.connect(lambda value: self.onRoleChosen(row))
+        self.ui.regionsTable.setCellWidget(row, 1, combo)
+        return combo
+
+    def onRoleChosen(self, row):
         """The user says what a segment is."""
         from DCEPerfusionBMDLib import panel
 
-        node = self._parameterNode
-        role = (panel.DETECTED, *panel.ROLES)[index]
+        node, table = self._parameterNode, self.ui.regionsTable
+        name = table.item(row, 0).text()
+        role = (panel.DETECTED, *panel.ROLES)[table.cellWidget(row, 1).currentIndex]
         chosen = panel.Roles(node.regions.levels, node.arterial_input.aif_segment, node.model.reference_segment)
         chosen = chosen.with_role(name, role)
         with slicer.util.NodeModify(node):
@@ -667,6 +674,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         chart = nodes.get("chart.input")
         self._views.viewNode("vtkMRMLPlotViewNode", "DCEPerfusionBMDInput").SetPlotChartNodeID(chart and chart.GetID())
         result = self.logic.result if nodes else None
+        ui.inputPlotFrame.visible = chart is not None
         ui.showExcludedButton.enabled = "excluded" in nodes
         ui.exportButton.enabled = result is not None
         explained = _("Write maps (NRRD), tables (CSV) and provenance into a folder.")
@@ -945,7 +953,8 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         """A result in a list: its quantity with the unit, or its title."""
         from DCEPerfusionBMDLib import panel
 
-        return panel.title_of(node.GetAttribute("DCEPerfusionBMD.role"), node.GetName())
+        name = node.GetName().removeprefix(node.GetNodeReference("DCEPerfusionBMD.series").GetName()).strip()
+        return panel.title_of(node.GetAttribute("DCEPerfusionBMD.role"), name[:1].upper() + name[1:])
 
     def segmentNames(self, segmentationNode):
         """Names of the segments of a node; none of None."""

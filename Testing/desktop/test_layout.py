@@ -1,0 +1,92 @@
+"""The panel fits: drawn at 400 pixels, light and dark, with groups open and closed.
+
+`python Testing/desktop/test_layout.py FOLDER` writes the drawings, to be looked at. They show stand-ins for the widgets
+of CTK and MRML; they are no screenshots of Slicer.
+"""
+
+from __future__ import annotations
+
+import sys
+import unittest
+from pathlib import Path
+
+import standin
+
+WIDTH = 400
+
+
+def draw(app: standin.Application, dark: bool, open_all: bool, folder: Path | None = None) -> object:
+    """The panel at 400 pixels, laid out; written as PNG where a folder is given."""
+    from PySide6 import QtGui, QtWidgets
+
+    application = app.qt_application
+    application.setStyle("Fusion")
+    palette = QtGui.QPalette()
+    if dark:
+        roles, color = QtGui.QPalette.ColorRole, QtGui.QColor
+        palette.setColor(roles.PlaceholderText, color(130, 130, 130))
+        for role in (roles.Window, roles.Base, roles.AlternateBase, roles.Button, roles.ToolTipBase):
+            palette.setColor(role, color(50, 50, 50))
+        for role in (roles.WindowText, roles.Text, roles.ButtonText, roles.ToolTipText):
+            palette.setColor(role, color(230, 230, 230))
+        for role in (roles.WindowText, roles.Text, roles.ButtonText):
+            palette.setColor(QtGui.QPalette.ColorGroup.Disabled, role, color(130, 130, 130))
+    application.setPalette(palette)
+    panel = app.widget()
+    inside = panel.parent.findChild(QtWidgets.QWidget, "DCEPerfusionBMD")
+    for group in inside.findChildren(app.widget_classes["ctkCollapsibleButton"]):
+        if open_all:
+            group.collapsed = False
+    panel.parent.layout().contentsMargins = type(panel.parent.layout().contentsMargins)(0, 0, 0, 0)
+    panel.parent.resize(WIDTH, 10)
+    panel.parent.show()
+    for _ in range(5):
+        application.processEvents()
+    panel.parent.resize(WIDTH, max(panel.parent.sizeHint.height(), inside.heightForWidth(WIDTH)))
+    for _ in range(5):
+        application.processEvents()
+    if folder is not None:
+        name = f"panel-{'dark' if dark else 'light'}-{'open' if open_all else 'initial'}.png"
+        panel.parent.grab().save(str(folder / name))
+    return panel
+
+
+class Layout(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.app = standin.start()
+        cls.app.as_pythonqt(__name__)
+
+    def test_nothing_is_clipped(self) -> None:
+        from PySide6 import QtCore, QtWidgets
+
+        for open_all in (False, True):
+            with self.subTest(open_all=open_all):
+                panel = draw(self.app, False, open_all)
+                self.addCleanup(panel.parent.deleteLater)
+                self.addCleanup(panel.cleanup)
+                self.assertEqual(panel.parent.width, WIDTH, "the panel asks for more width")
+                for widget in panel.parent.findChildren(QtWidgets.QWidget):
+                    if not widget.visible or not widget.objectName or isinstance(widget, QtWidgets.QScrollBar):
+                        continue
+                    name = widget.objectName
+                    if name.startswith("qt_"):
+                        continue
+                    right = widget.mapTo(panel.parent, QtCore.QPoint(widget.width, 0)).x()
+                    self.assertLessEqual(right, WIDTH, f"{name} sticks out")
+                    if isinstance(widget, (QtWidgets.QLabel, QtWidgets.QPushButton, QtWidgets.QCheckBox)):
+                        needed = widget.minimumSizeHint.width()
+                        self.assertGreaterEqual(widget.width, needed, f"{name} is clipped")
+                    if isinstance(widget, QtWidgets.QLabel) and not widget.wordWrap:
+                        self.assertGreaterEqual(widget.width, widget.sizeHint.width(), f"{name} is clipped")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        started = standin.start()
+        started.as_pythonqt("__main__")
+        for in_the_dark in (False, True):
+            for everything in (False, True):
+                draw(started, in_the_dark, everything, Path(sys.argv[1]))
+    else:
+        unittest.main()
