@@ -645,7 +645,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         self._running = True
         try:
-            self.logic.analyzeParameters(self._parameterNode, None)
+            self.logic.analyzeParameters(self._parameterNode, None, live=True)
         except (settings.InputError, RuntimeError, OSError, Cancelled) as error:
             self.showWarnings([str(error)])
         else:
@@ -787,6 +787,8 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         self._series = None
         self._pair = (None, None)
         self._read = {}
+        self._memory = {}
+        self._remembered = None
 
     def getParameterNode(self):
         """The parameter node of the module, as an object with a member per parameter."""
@@ -888,6 +890,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         frameTimes="",
         skipFrames=0,
         densitometry=None,
+        live=False,
     ):
         """Analyze one series and put maps, tables, charts and segmentations into the scene.
 
@@ -901,6 +904,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         frameTimes : times that go before those of the data, in s: a step, or one per frame separated by commas.
         skipFrames : leading frames to leave out.
         densitometry : measurements that are used where there is no table.
+        live : whether the voxels of the series are as they were in the last run, whose work is then taken up.
 
         Returns
         -------
@@ -908,17 +912,21 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         """
         from DCEPerfusionBMDLib import scene, study
 
-        self._read = {}
+        if not live:
+            self._read = {}
         series = self.readSeries(seriesNode, frameTimes, skipFrames)
         masks, labels = scene.masks_on_grid(segmentationNode, series), scene.segment_labels(segmentationNode)
+        if self._remembered is None or not study.same_inputs(self._remembered, (series, masks, labels)):
+            self._memory = {}
+        self._remembered = (series, masks, labels)
         bone = scene.read_dxa_node(dxaTableNode) if dxaTableNode is not None else densitometry
-        result = study.analyze(series, masks, settings, bone, progress=progress, labels=labels)
+        result = study.analyze(series, masks, settings, bone, progress=progress, labels=labels, memory=self._memory)
         owner = ownerOf(seriesNode)
         nodes = scene.ResultWriter(slicer.mrmlScene, owner, segmentationNode).write(series, result)
         self.result, self._settings, self._series, self._pair = result, settings, series, (owner, segmentationNode)
         return nodes
 
-    def analyzeParameters(self, parameterNode, progress=None):
+    def analyzeParameters(self, parameterNode, progress=None, live=False):
         """Analyze what a parameter node describes."""
         return self.analyze(
             parameterNode.series,
@@ -929,6 +937,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
             parameterNode.frameTimes,
             parameterNode.skipFrames,
             self.singleMeasurement(parameterNode),
+            live,
         )
 
     def singleMeasurement(self, parameterNode):

@@ -430,6 +430,8 @@ class ResultWriter:
             display.ApplyThresholdOn()  # NaN fails the threshold, so the anatomy shows through
 
     def _parameter_colors(self) -> Any:
+        if "colors.parameters" in self._written:
+            return self._written["colors.parameters"]
         node = self._node("vtkMRMLColorTableNode", "colors.parameters", f"{self._sequence.GetName()} parameter colors")
         count = 256
         node.SetTypeToUser()
@@ -643,7 +645,11 @@ def _set_segment(node: Any, name: str, mask: BoolArray, ijk_to_ras: npt.NDArray[
         code = f"{LEVEL_CODES[level]}^{level} vertebra" if level in LEVEL_CODES else "51282000^Vertebra"
         segment.SetTag(segment.GetTerminologyEntryTagName(), _TERMINOLOGY.format(code))
     logic = slicer.vtkSlicerSegmentationsModuleLogic
-    image = _oriented_image(mask.astype(np.uint8), ijk_to_ras)
+    box = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+    first, last = ([int(each[end]) if each.size else 0 for each in box] for end in (0, -1))
+    part = mask[tuple(slice(low, high + 1) for low, high in zip(first, last, strict=True))]
+    image = _oriented_image(part.astype(np.uint8), ijk_to_ras)
+    image.SetExtent(*(n for axis in (2, 1, 0) for n in (first[axis], last[axis])))
     logic.SetBinaryLabelmapToSegment(image, node, segment_id, logic.MODE_REPLACE)
 
 

@@ -75,6 +75,7 @@ def analyze(
     labels: Mapping[str, SegmentLabel] | None = None,
     references: Sequence[Reference] | None = None,
     cohort: Sequence[PerfusionGroup] = (),
+    memory: dict[str, Any] | None = None,
 ) -> StudyResult:
     """Kinetic parameters of every region of one study.
 
@@ -94,6 +95,8 @@ def analyze(
     labels : what each segment is; told by the names alone when None.
     references : rows that the reference set of BMD is chosen from; the shipped ones when None.
     cohort : groups for the comparison of perfusion with a cohort.
+    memory : a dict that the caller keeps between runs over the same series, masks, labels and maps, and empties when
+        one of them changes; what the settings have left as it was is then taken from it.
 
     Raises
     ------
@@ -110,21 +113,39 @@ def analyze(
     used = resolve_constants(series, settings, maps)
     bone = _assessed(series, settings, densitometry, references, used)
     groups = perfusion_groups(settings.densitometry.perfusion_comparison, cohort)
-    rois = build_rois(masks, series.spacing_mm, settings, labels, series.ijk_to_ras)
-
-    voxels = np.flatnonzero(_union(rois, lambda region: region.body))
+    by_reference = settings.model.model == "reference-region"
+    drawn = (settings.regions, settings.arterial_input.aif_segment, settings.model.reference_segment, by_reference)
+    rois = _kept(
+        memory,
+        "regions",
+        drawn,
+        lambda: build_rois(masks, series.spacing_mm, settings, labels, series.ijk_to_ras),
+    )
+    voxels = _kept(memory, "voxels", drawn, lambda: np.flatnonzero(_union(rois, lambda region: region.body)))
     motion = None
     if settings.motion.motion != "none":
         motion = _motion(series, rois, settings, _part(report, 0.0, 0.8))
         report = _part(report, 0.8, 1.0)
-    body_signal, input_signal = _gather(series, voxels, np.flatnonzero(rois.input), report, motion)
+    body_signal, input_signal = _kept(
+        memory if motion is None else None,
+        "signal",
+        drawn,
+        lambda: _gather(series, voxels, np.flatnonzero(rois.input), report, motion),
+    )
     rois, input_signal = _finite_input(rois, input_signal, motion is not None)
     input_voxels, input_signal = _input_voxels(times_s, input_signal, rois, settings)
 
     baseline_frames, used["baseline_frames"] = _baseline(input_signal.mean(axis=0, dtype=float), settings)
     conversion = Conversion.of(used, settings.conversion, maps, baseline_frames)
     bolus = _bolus(times_s, input_signal, baseline_frames, settings)
-    rois, at_margins = _exclude(rois, series, voxels, body_signal, bolus, conversion, settings)
+    marrow = _kept(
+        memory if motion is None else None,
+        "marrow",
+        (drawn, baseline_frames, settings.arterial_input.aif_pick),
+        functools.partial(_marrow, rois, series, voxels, body_signal, bolus, settings),
+    )
+    rois = dataclasses.replace(rois, regions=tuple(each.region for each in marrow))
+    at_margins = [each.at_margins(conversion, voxels) for each in marrow]
     analyzed = _union(rois, lambda region: region.analyzed)
     if not analyzed.any():
         raise InputError(
@@ -239,6 +260,21 @@ def analyze(
     )
 
 
+Inputs = tuple[DynamicSeries, Mapping[str, npt.NDArray[np.bool_]], Mapping[str, SegmentLabel]]
+"""A series, its masks and their labels."""
+
+
+def same_inputs(before: Inputs, now: Inputs) -> bool:
+    """Whether what `analyze` remembers of some inputs holds for others: the same series, and equal masks and labels."""
+    masks, others = before[1], now[1]
+    return (
+        before[0] is now[0]
+        and list(masks) == list(others)
+        and before[2] == now[2]
+        and all(np.array_equal(masks[name], others[name]) for name in masks)
+    )
+
+
 def _union(rois: VertebralRois, of: Callable[[Region], npt.NDArray[np.bool_]]) -> npt.NDArray[np.bool_]:
     """Voxels of any region."""
     union = np.zeros(rois.input.shape, dtype=bool)
@@ -274,32 +310,70 @@ class _AtMargins:
     concentration_mM: FloatArray
 
 
-def _exclude(
+@dataclass(frozen=True)
+class _Marrow:
+    """What of a region is marrow, and its mean signal at several margins; before any conversion.
+
+    Attributes
+    ----------
+    region : without what is not marrow.
+    body : (n_voxels,) which of the voxels that were read are of its body.
+    chosen : (n_margins, n) which voxels of the body are marrow beyond each margin.
+    signal : (n_margins, n_frames) their mean, NaN where there is no voxel.
+    """
+
+    region: Region
+    body: npt.NDArray[np.bool_]
+    chosen: npt.NDArray[np.bool_]
+    signal: FloatArray
+
+    @classmethod
+    def of(
+        cls,
+        region: Region,
+        series: DynamicSeries,
+        voxels: npt.NDArray[np.intp],
+        signal: npt.NDArray[np.float32],
+        bolus: Bolus,
+        settings: Settings,
+    ) -> _Marrow:
+        body = region.body.ravel()[voxels]
+        of_body = signal[body]
+        region, marrow = region.without_other_tissue(of_body, series.ijk_to_ras, bolus, settings.regions)
+        marrow &= np.isfinite(of_body).all(axis=1)
+        chosen = marrow & (region.depth_mm > np.array(_MARGINS_MM)[:, np.newaxis])
+        nowhere = np.full(signal.shape[1], np.nan)
+        means = [of_body[each].mean(axis=0, dtype=float) if each.any() else nowhere for each in chosen]
+        return cls(region, body, chosen, np.array(means))
+
+    def at_margins(self, conversion: Conversion, voxels: npt.NDArray[np.intp]) -> _AtMargins:
+        """The mean curve at each margin."""
+        tissue = conversion.of_voxels(voxels[self.body])
+        curves = [
+            _usable(conversion.tissue(mean, tissue[each].median()))
+            for mean, each in zip(self.signal, self.chosen, strict=True)
+        ]
+        return _AtMargins(np.array(_MARGINS_MM), np.count_nonzero(self.chosen, axis=1), np.array(curves))
+
+
+def _marrow(
     rois: VertebralRois,
     series: DynamicSeries,
     voxels: npt.NDArray[np.intp],
     signal: npt.NDArray[np.float32],
     bolus: Bolus,
-    conversion: Conversion,
     settings: Settings,
-) -> tuple[VertebralRois, list[_AtMargins]]:
-    """The regions without what is not marrow, and the mean curve of each at other margins."""
-    regions, at_margins = [], []
-    for region in rois.regions:
-        body = region.body.ravel()[voxels]
-        of_body = signal[body]
-        region, marrow = region.without_other_tissue(of_body, series.ijk_to_ras, bolus, settings.regions)
-        marrow &= np.isfinite(of_body).all(axis=1)
-        tissue = conversion.of_voxels(voxels[body])
-        count, curves = [], []
-        for margin_mm in _MARGINS_MM:
-            chosen = marrow & (region.depth_mm > margin_mm)
-            count.append(np.count_nonzero(chosen))
-            mean = of_body[chosen].mean(axis=0, dtype=float) if count[-1] else np.full(signal.shape[1], np.nan)
-            curves.append(_usable(conversion.tissue(mean, tissue[chosen].median())))
-        regions.append(region)
-        at_margins.append(_AtMargins(np.array(_MARGINS_MM), np.array(count), np.array(curves)))
-    return dataclasses.replace(rois, regions=tuple(regions)), at_margins
+) -> list[_Marrow]:
+    return [_Marrow.of(region, series, voxels, signal, bolus, settings) for region in rois.regions]
+
+
+def _kept(memory: dict[str, Any] | None, step: str, key: Any, make: Callable[[], Any]) -> Any:
+    """The result of a step, from memory where what it depends on is as it was."""
+    if memory is None:
+        return make()
+    if step not in memory or memory[step][0] != key:
+        memory[step] = (key, make())
+    return memory[step][1]
 
 
 def _margin_rows(

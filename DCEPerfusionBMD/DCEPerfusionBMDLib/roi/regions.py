@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -41,33 +42,37 @@ class Region:
     depth_mm: npt.NDArray[np.float32]
     level_source: str = ""
 
-    @property
+    @cached_property
     def drawn(self) -> BoolArray:
         """Voxels of the segment."""
         return np.not_equal(self.fate, Fate.NOT_DRAWN)
 
-    @property
+    @cached_property
     def analyzed(self) -> BoolArray:
         """Voxels that enter the analysis."""
         return np.equal(self.fate, Fate.ANALYZED)
 
-    @property
+    @cached_property
     def body(self) -> BoolArray:
         """Voxels of the segment that the margin is measured in."""
         return (self.fate != Fate.NOT_DRAWN) & (self.fate != Fate.ARCH)
 
-    @property
+    @cached_property
     def excluded_share(self) -> float:
         """Share of the voxels inside the margin that are excluded; NaN where there are none."""
-        counts = np.bincount(self.fate.ravel(), minlength=len(Fate))
+        counts = self._voxels
         excluded = sum(int(counts[fate]) for fate in BY_CURVE)
         inside = excluded + int(counts[Fate.ANALYZED])
         return excluded / inside if inside else float("nan")
 
+    @cached_property
+    def _voxels(self) -> npt.NDArray[np.intp]:
+        """Number of voxels of each fate."""
+        return np.bincount(self.fate[self.drawn], minlength=len(Fate))
+
     def counts(self) -> dict[Fate, int]:
         """Voxels by fate, those that are not drawn apart."""
-        counts = np.bincount(self.fate.ravel(), minlength=len(Fate))
-        return {fate: int(counts[fate]) for fate in Fate if fate != Fate.NOT_DRAWN and counts[fate]}
+        return {fate: int(self._voxels[fate]) for fate in Fate if fate != Fate.NOT_DRAWN and self._voxels[fate]}
 
     def why_not_evaluable(self, settings: RegionSettings) -> str:
         """Why the region is not evaluable; empty where it is."""
