@@ -107,13 +107,6 @@ def main() -> None:
     display.SetVisibility2DFill(False)
     display.SetVisibility2DOutline(True)
     display.SetSliceIntersectionThickness(3)
-    legend = colors.AddDefaultColorLegendDisplayNode(nodes["map.ktrans"])
-    legend.SetTitleText("Ktrans (/min)")
-    legend.SetLabelFormat("%.2f")
-    legend.SetVisibility(True)
-    legend.SetVisibility2D(True)
-    legend.SetSize(0.12, 0.5)
-    legend.GetTitleTextProperty().SetFontSize(16)
 
     def draw(logic: Any) -> None:
         composite = logic.GetSliceCompositeNode()
@@ -125,7 +118,11 @@ def main() -> None:
         field = node.GetFieldOfView()
         node.SetFieldOfView(field[0] * 0.72, field[1] * 0.72, field[2])
         logic.SetSliceOffset(2.5)
-        legend.Modified()
+        legend = colors.AddDefaultColorLegendDisplayNode(nodes["map.ktrans"])  # now that the view can notice it
+        legend.SetTitleText("Ktrans (/min)")
+        legend.SetLabelFormat("%.2f")
+        legend.SetSize(0.14, 0.5)
+        legend.SetPosition(0.97, 0.5)
 
     picture = slice_view(host, (700, 760), draw)
     save(picture, RESULT)

@@ -32,6 +32,15 @@ from .series import DynamicSeries
 from .settings import Settings
 
 ROLE = ATTRIBUTE + "role"
+_SEGMENT_COLORS = (
+    (0.95, 0.85, 0.55),
+    (0.85, 0.70, 0.45),
+    (0.95, 0.75, 0.65),
+    (0.80, 0.80, 0.60),
+    (0.90, 0.65, 0.50),
+    (0.85, 0.20, 0.20),
+)
+"""Of the phantom's vertebrae and its aorta."""
 
 
 def write_phantom(
@@ -51,6 +60,9 @@ def write_phantom(
     series = dataclasses.replace(phantom.series(), frames=frames)
     sequence = write_series(scene, series, name)
     segmentation = segmentation_from_masks(scene, f"{name} segmentation", phantom.segments, phantom.ijk_to_ras)
+    segments = segmentation.GetSegmentation()
+    for n, color in enumerate(_SEGMENT_COLORS):
+        segments.GetNthSegment(n).SetColor(*color)
     segmentation.CreateDefaultDisplayNodes()
     cells = [line.split(",") for line in phantom.dxa_csv("PHANTOM").splitlines()]
     return {"series": sequence, "segmentation": segmentation, "dxa": _add_table(scene, f"{name} DXA", cells)}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import unittest
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import standin
@@ -79,6 +80,33 @@ class Layout(unittest.TestCase):
                         self.assertGreaterEqual(widget.width, needed, f"{name} is clipped")
                     if isinstance(widget, QtWidgets.QLabel) and not widget.wordWrap:
                         self.assertGreaterEqual(widget.width, widget.sizeHint.width(), f"{name} is clipped")
+
+
+class Chinese(unittest.TestCase):
+    """The compiled translation is that of the source, and the panel is built with it."""
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.app = standin.start()
+        cls.app.as_pythonqt(__name__)
+
+    def test_panel(self) -> None:
+        from PySide6 import QtCore
+
+        folder = standin.MODULE / "Resources" / "Translations"
+        translator = QtCore.QTranslator()
+        self.assertTrue(translator.load(str(folder / "DCEPerfusionBMD_zh_CN.qm")))
+        for item in ElementTree.parse(folder / "DCEPerfusionBMD_zh_CN.ts").getroot().iter("message"):
+            found = translator.translate("DCEPerfusionBMD", item.findtext("source"))
+            self.assertEqual(found, item.findtext("translation"), "run pyside6-lrelease on the .ts file")
+        QtCore.QCoreApplication.installTranslator(translator)
+        self.addCleanup(QtCore.QCoreApplication.removeTranslator, translator)
+        panel = self.app.widget()
+        self.addCleanup(panel.parent.deleteLater)
+        self.addCleanup(panel.cleanup)
+        self.assertEqual(panel.ui.applyButton.text, "应用")
+        self.assertEqual(panel.ui.applyButton.toolTip, "请选择动态序列。")
+        self.assertEqual(panel.ui.vertebraPart.itemText(1), "椎体")
 
 
 if __name__ == "__main__":

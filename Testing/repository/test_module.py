@@ -159,6 +159,30 @@ class Panel(unittest.TestCase):
         self.assertEqual(self.properties(self.widgets["applyButton"])["enabled"], "false")
 
 
+class Translations(unittest.TestCase):
+    """Every text of the panel has its Chinese, with the same places for values."""
+
+    def test_complete(self) -> None:
+        tree = ElementTree.parse(MODULE / "Resources" / "Translations" / "DCEPerfusionBMD_zh_CN.ts").getroot()
+        context = tree.find("context")
+        self.assertEqual(context.findtext("name"), "DCEPerfusionBMD")
+        translated = {item.findtext("source"): item.find("translation") for item in context.findall("message")}
+        texts = {
+            item.text
+            for item in ElementTree.parse(UI).getroot().iter("string")
+            if item.get("notr") != "true" and item.text and not item.text.startswith("vtkMRML")
+        }
+        for node in ast.walk(ast.parse(FILES[0].read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "_":
+                texts.add(ast.literal_eval(node.args[0]))
+        self.assertEqual(sorted(texts - set(translated)), [], "not in the .ts file")
+        self.assertEqual(sorted(set(translated) - texts), [], "in the .ts file, but no longer used")
+        for source, target in translated.items():
+            self.assertIsNone(target.get("type"), source)
+            self.assertTrue(target.text, source)
+            self.assertEqual(set(re.findall(r"{\w+}", source)), set(re.findall(r"{\w+}", target.text)), source)
+
+
 IMPORT = """
 import sys, types, importlib.abc
 sys.path.insert(0, sys.argv[1])
