@@ -1033,6 +1033,8 @@ def checkLibrary():
 class DCEPerfusionBMDTest(ScriptedLoadableModuleTest):
     """The module's self test, run inside Slicer."""
 
+    tolerance = 0.05
+
     def setUp(self):
         slicer.mrmlScene.Clear()
 
@@ -1075,7 +1077,7 @@ class DCEPerfusionBMDTest(ScriptedLoadableModuleTest):
         self.checkPhantom(widget.logic.resultNodes(parameterNode.series, parameterNode.segmentation))
 
     def checkPhantom(self, nodes):
-        """Five levels within 5 % of the truth of the phantom."""
+        """Five levels, each near the truth of the phantom."""
         from DCEPerfusionBMDLib.phantom import LEVELS
 
         table = nodes["table.vertebrae"].GetTable()
@@ -1083,7 +1085,7 @@ class DCEPerfusionBMDTest(ScriptedLoadableModuleTest):
         for n in range(table.GetNumberOfRows()):
             truth = LEVELS[table.GetColumnByName("level").GetValue(n)].ktrans_per_min
             found = table.GetColumnByName("ktrans_per_min").GetValue(n)
-            self.assertLess(abs(found / truth - 1.0), 0.05)
+            self.assertLess(abs(found / truth - 1.0), self.tolerance)
         self.assertEqual(nodes["map.ktrans"].GetVoxelValueUnits().GetCodeValue(), "/min")
         self.assertEqual(nodes["chart.tissue"].GetNumberOfPlotSeriesNodes(), 2 * len(LEVELS))
 

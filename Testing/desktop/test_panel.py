@@ -5,8 +5,10 @@ from __future__ import annotations
 import doctest
 import functools
 import gc
+import sys
 import tempfile
 import time
+import types
 import unittest
 from pathlib import Path
 
@@ -445,8 +447,6 @@ class LifeCycle(Desktop):
         slicer.modules.dceperfusionbmd.widgetRepresentation = lambda: old.parent
         reloaded = []
         original, slicer.util.reloadScriptedModule = slicer.util.reloadScriptedModule, reloaded.append
-        import sys
-
         library = {name: module for name, module in sys.modules.items() if name.startswith("DCEPerfusionBMDLib")}
         try:
             old.onReload()
@@ -510,6 +510,51 @@ class Scripting(Desktop):
         nodes = logic.analyze(browser.GetProxyNode(inputs["series"]), inputs["segmentation"])
         again = logic.analyze(inputs["series"], inputs["segmentation"])
         self.assertEqual({n.GetID() for n in nodes.values()}, {n.GetID() for n in again.values()})
+
+
+class SelfTest(Desktop):
+    """The module's own test, which Slicer runs, runs here too."""
+
+    def test_all(self) -> None:
+        import slicer
+
+        registered = {}
+
+        class SampleDataLogic:
+            @staticmethod
+            def registerCustomSampleDataCategory(category, title):
+                registered[category] = title
+
+            @staticmethod
+            def registerCustomSampleDataSource(category, **described):
+                slicer.modules.sampleDataSources = {category: [types.SimpleNamespace(**described)]}
+
+        sys.modules["SampleData"] = types.ModuleType("SampleData")
+        sys.modules["SampleData"].SampleDataLogic = SampleDataLogic
+        slicer.modules.dceperfusionbmd.widgetRepresentation = lambda: types.SimpleNamespace(self=lambda: self.panel)
+        slicer.util.saveScene = lambda path: self.app.host.save(Path(path)) is None
+        slicer.util.loadScene = lambda path: self.app.host.load(Path(path))
+        test = self.app.module().DCEPerfusionBMDTest()
+        self.app.module().DCEPerfusionBMDTest.tolerance = 0.1  # the small phantom is coarser
+        test.runTest()
+        self.assertEqual(registered, {"DCEPerfusionBMD": "DCE Perfusion BMD"})
+        source = slicer.modules.sampleDataSources["DCEPerfusionBMD"][0]
+        self.assertTrue(Path(source.thumbnailFileName).is_file())
+        self.assertEqual(source.sampleName, "Lumbar DCE-MRI (phantom)")
+
+    def test_without_categories(self) -> None:
+        """Slicer 5.10 has no categories of sample data."""
+        import slicer
+
+        sources = []
+        logic = type("Logic", (), {"registerCustomSampleDataSource": staticmethod(lambda **each: sources.append(each))})
+        sys.modules["SampleData"] = types.SimpleNamespace(SampleDataLogic=logic)
+        self.app.module().registerSampleData()
+        self.assertEqual(len(sources), 1)
+        self.assertIsInstance(sources[0]["uris"], str)
+        nodes = sources[0]["customDownloader"](None)
+        self.assertEqual(nodes["series"].GetNumberOfDataNodes(), 50)
+        self.assertIs(nodes["series"].GetScene(), slicer.mrmlScene)
 
 
 if __name__ == "__main__":
