@@ -339,23 +339,23 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAdded(self, caller, event, node):
-        """Keep our own maps out of the choice of series."""
-        if node is not None and node.IsA("vtkMRMLVolumeNode"):
+        """Keep our own results out of the choice of inputs."""
+        if node is not None and any(node.IsA(f"vtkMRML{kind}Node") for kind in ("Volume", "Segmentation", "Table")):
             self._shownInputs = None
             qt.QTimer.singleShot(0, self.hideResults)
 
     def hideResults(self):
-        """List as series only what can be one."""
-        from DCEPerfusionBMDLib.sceneinput import is_dynamic_candidate
-
+        """List as inputs only what can be one."""
         if self._parameterNode is None:
             return
-        nodes = [
-            slicer.mrmlScene.GetNthNodeByClass(n, "vtkMRMLVolumeNode")
-            for n in range(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLVolumeNode"))
-        ]
-        hidden = [node.GetID() for node in nodes if not is_dynamic_candidate(node, slicer.mrmlScene)]
-        self.ui.seriesSelector.sortFilterProxyModel().setHiddenNodeIDs(hidden)
+        for selector, className in (
+            (self.ui.seriesSelector, "vtkMRMLVolumeNode"),
+            (self.ui.segmentationSelector, "vtkMRMLSegmentationNode"),
+            (self.ui.dxaSelector, "vtkMRMLTableNode"),
+        ):
+            kept = self.logic.inputCandidates(className)
+            nodes = slicer.util.getNodesByClass(className)
+            selector.sortFilterProxyModel().hiddenNodeIDs = [node.GetID() for node in nodes if node not in kept]
 
     def onReload(self):
         """Reload the module together with its library, which Python would otherwise keep as it was."""
@@ -450,6 +450,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             node.series and (node.series.GetID(), node.frameTimes, node.skipFrames),
             node.segmentation and (node.segmentation.GetID(), node.segmentation.GetSegmentation().GetMTime()),
             (node.regions.levels, node.arterial_input.aif_segment, node.model.reference_segment),
+            [getattr(getattr(node, each.group), each.name + FROM_DATA, None) for each in settings.all_parameters()],
             self.logic.result is not None and id(self.logic.result),
         )
         if shown == self._shownInputs:
@@ -541,11 +542,22 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onLoadDicom(self):
         """Read the dynamic series of a folder."""
+        title = _("Reading DICOM")
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder with the dynamic series"))
-        if folder:
-            node = self.runWithProgress(_("Reading DICOM"), lambda report: self.logic.loadDicom(folder, report))
-            if node is not None:
-                self._parameterNode.series = node
+        found = self.runWithProgress(title, lambda report: self.logic.dynamicSeries(folder, report)) if folder else None
+        if found is None:
+            return
+        number = None
+        if len(found) > 1:
+            items = [_("none of them"), *found]
+            chosen = qt.QInputDialog.getItem(slicer.util.mainWindow(), title, _("Dynamic series:"), items, 0, False)
+            if chosen not in found:
+                return
+            number = found[chosen]
+        node = self.runWithProgress(title, lambda report: self.logic.loadDicom(folder, report, number))
+        if node is not None:
+            self._parameterNode.series = node
+            self._views.showAnatomy(self.logic.anatomyOf(node))
 
     def onLoadPhantom(self):
         """Make the phantom and choose it."""
@@ -684,7 +696,20 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.findingsLabel.text = inWords("\n".join(self.logic.findings())) if nodes else ""
         ui.boneLabel.text = inWords("\n".join(self.logic.boneSentences())) if nodes else ""
         self.showWarnings(result.warnings if result is not None else [])
+        if result is not None:
+            self.showUsed(result)
         self.showInputs()
+
+    def showUsed(self, result):
+        """Put the constants that the analysis found into the editors that are not the user's."""
+        for parameter in settings.all_parameters():
+            pack, used = getattr(self._parameterNode, parameter.group), result.used.get(parameter.name)
+            if used is not None and getattr(pack, parameter.name + FROM_DATA, False):
+                source = getattr(self.ui, widgetName(parameter.name) + "FromData")
+                source.toolTip = used.source
+                editor = getattr(self.ui, widgetName(parameter.name))
+                if editor.minimum <= used.value <= editor.maximum:
+                    setattr(pack, parameter.name, parameter.type(used.value))
 
     def showWarnings(self, warnings):
         """A line that says how many warnings there are; it opens the list."""
@@ -815,8 +840,20 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         name = slicer.mrmlScene.GenerateUniqueName("Lumbar DCE-MRI (phantom)")
         return scenestudy.write_phantom(slicer.mrmlScene, made, frames, name)
 
+    def dynamicSeries(self, folder, progress=None):
+        """What a folder of DICOM files holds of dynamic series: a line about each, and its instance UID."""
+        from DCEPerfusionBMDLib.dicomio import inspect_folder
+
+        found = [each for each in inspect_folder(Path(folder), progress).series if each.kind == "dynamic"]
+        return {f"{each.number}: {each.description} ({each.why}; {each.times})": each.uid for each in found}
+
     def loadDicom(self, folder, progress=None, seriesNumber=None):
-        """Read the dynamic series of a folder of DICOM files into the scene; returns the sequence node."""
+        """Read the dynamic series of a folder of DICOM files into the scene; returns the sequence node.
+
+        Parameters
+        ----------
+        seriesNumber : number or instance UID, needed where the folder holds several dynamic series.
+        """
         from DCEPerfusionBMDLib import scene
         from DCEPerfusionBMDLib.dicomio import read_series
 
@@ -834,7 +871,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         from DCEPerfusionBMDLib.sceneinput import is_dynamic_candidate
 
         nodes = slicer.util.getNodesByClass(className)
-        if className == "vtkMRMLSequenceNode":
+        if className in ("vtkMRMLSequenceNode", "vtkMRMLVolumeNode"):
             return [node for node in nodes if is_dynamic_candidate(node, slicer.mrmlScene)]
         return [node for node in nodes if not node.GetAttribute("DCEPerfusionBMD.role")]
 

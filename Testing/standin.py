@@ -335,7 +335,7 @@ def widgets() -> dict[str, Any]:
             super().__init__(parent)
             self.scene: Any = None
             self.nodeTypes: typing.Sequence[str] = ()
-            self.hidden: list[str] = []
+            self._model = types.SimpleNamespace(hiddenNodeIDs=[])
             self._node: Any = None
 
         def setMRMLScene(self, scene: Any) -> None:
@@ -354,7 +354,7 @@ def widgets() -> dict[str, Any]:
                 self.currentNodeChanged.emit(node)
 
         def sortFilterProxyModel(self) -> Any:
-            return types.SimpleNamespace(setHiddenNodeIDs=lambda ids: setattr(self, "hidden", list(ids)))
+            return self._model
 
     class qMRMLPlotWidget(QtWidgets.QFrame):  # noqa: N801
         def setMRMLScene(self, scene: Any) -> None:

@@ -128,9 +128,48 @@ class Inputs(Desktop):
         self.load()
         nodes = self.apply()
         self.app.qt_application.processEvents()
-        self.assertIn(nodes["map.ktrans"].GetID(), self.ui.seriesSelector.hidden)
-        anatomy = self.panel.logic.anatomyOf(self.panel.logic.getParameterNode().series)
-        self.assertIn(anatomy.GetID(), self.ui.seriesSelector.hidden)
+        parameters = self.panel.logic.getParameterNode()
+        anatomy = self.panel.logic.anatomyOf(parameters.series)
+        for selector, hidden, offered in (
+            (self.ui.seriesSelector, (nodes["map.ktrans"], nodes["map.status"], anatomy), parameters.series),
+            (self.ui.segmentationSelector, (nodes["analyzed"], nodes["excluded"]), parameters.segmentation),
+            (self.ui.dxaSelector, (nodes["table.vertebrae"],), parameters.dxaTable),
+        ):
+            found = selector.sortFilterProxyModel().hiddenNodeIDs
+            for node in hidden:
+                self.assertIn(node.GetID(), found)
+            self.assertNotIn(offered.GetID(), found)
+
+    def test_dicom(self) -> None:
+        """A folder with one dynamic series is read; of two, the user chooses."""
+        import qt
+        from DCEPerfusionBMDLib.dicomio import write_series
+
+        phantom = self.small(duration_s=30.0, slices=3)
+        asked = []
+
+        def choose(parent, title, label, items, current, editable):
+            asked.append(items)
+            return items[-1]
+
+        usual = qt.QFileDialog, qt.QInputDialog
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                qt.QFileDialog = types.SimpleNamespace(getExistingDirectory=lambda parent, title: folder)
+                qt.QInputDialog = types.SimpleNamespace(getItem=choose)
+                write_series(phantom.series(), Path(folder) / "one")
+                self.ui.loadDicomButton.click()
+                self.assertEqual((self.app.errors, asked), ([], []))
+                self.assertEqual(self.panel.logic.getParameterNode().series.GetNumberOfDataNodes(), 10)
+                self.assertIn("TR 3.5 ms", self.ui.studyLabel.text)
+                second = self.small(duration_s=36.0, slices=4, repetition_time_ms=4.0).series()
+                write_series(second, Path(folder) / "two", description="other")
+                self.ui.loadDicomButton.click()
+                self.assertEqual(self.app.errors, [])
+                self.assertEqual(len(asked[0]), 3)
+                self.assertIn("TR 4 ms", self.ui.studyLabel.text)
+        finally:
+            qt.QFileDialog, qt.QInputDialog = usual
 
     def test_every_parameter_reaches_the_settings(self) -> None:
         """Each editor, changed, changes the setting of its name, and none other."""

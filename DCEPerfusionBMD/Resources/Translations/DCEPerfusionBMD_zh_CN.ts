@@ -814,6 +814,10 @@ vertebral perfusion and bone mineral density (BMD) in postmenopausal women. Adv 
         <translation>尚未选择序列。</translation>
     </message>
     <message>
+        <source>Reading DICOM</source>
+        <translation>正在读取 DICOM</translation>
+    </message>
+    <message>
         <source>Compute maps, curves and tables.</source>
         <translation>计算参数图、曲线和表格。</translation>
     </message>
@@ -1042,8 +1046,8 @@ vertebral perfusion and bone mineral density (BMD) in postmenopausal women. Adv 
         <translation>场景已关闭。</translation>
     </message>
     <message>
-        <source>Reading DICOM</source>
-        <translation>正在读取 DICOM</translation>
+        <source>none of them</source>
+        <translation>都不是</translation>
     </message>
     <message>
         <source>TotalSegmentator failed.</source>
