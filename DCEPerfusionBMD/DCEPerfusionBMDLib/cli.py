@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from . import __version__
 from .conversion import t1_on_grid_of
-from .densitometry import read_dxa_table
+from .densitometry import Densitometry, measurements_from_values, read_cohort, read_dxa_table, read_references
 from .dicomio import inspect_folder, read_flip_angles, read_map, read_series, write_series
 from .errors import Cancelled, InputError
 from .export import check_output_folder, provenance, sha256_of, staged
@@ -35,6 +35,12 @@ from .tables import Table, one_line
 
 _BAD_INPUT, _INTERRUPTED = 2, 130
 _MAPS = {"t1": "T1 (ms)", "b1": "B1 (actual over nominal flip angle)", "fat-fraction": "the fat fraction (0 to 1)"}
+_BONE_VALUES = {
+    "bmd": ("bmd_g_cm2", "BMD (g/cm2)"),
+    "t-score": ("t_score", "T-scores"),
+    "z-score": ("z_score", "Z-scores"),
+    "qct": ("qct_mg_cm3", "QCT density (mg/cm3)"),
+}
 _BETWEEN = {"t1": (1.0, 20000.0), "b1": (0.1, 3.0), "fat-fraction": (0.0, 1.0)}
 
 
@@ -108,7 +114,26 @@ def _parser() -> argparse.ArgumentParser:
         "--segments", type=_label_names, metavar="NAME=VALUE,...", help="names of the labels of a labelmap"
     )
     files.add_argument("--output", type=Path, required=True, metavar="OUT", help="folder for the results")
-    files.add_argument("--dxa", type=Path, metavar="FILE.csv", help="table with subject, site, BMD (g/cm2), T-score")
+    files.add_argument(
+        "--dxa",
+        type=Path,
+        metavar="FILE.csv",
+        help="table with subject, site, and BMD (g/cm2), T- and Z-score, BMC (g), area (cm2), QCT (mg/cm3), assessable",
+    )
+    for name, (_, title) in _BONE_VALUES.items():
+        files.add_argument(f"--{name}", metavar="SITE=VALUE,...", help=f"{title} without a table, e.g. L1-L4=...")
+    files.add_argument(
+        "--dxa-references",
+        type=Path,
+        metavar="FILE.json",
+        help="reference sets of your own, beside those that are known",
+    )
+    files.add_argument(
+        "--perfusion-cohort",
+        type=Path,
+        metavar="FILE.csv",
+        help="cohort with ktrans_per_min, kep_per_min, ve, class, age; for --perfusion-comparison cohort",
+    )
     for name, title in _MAPS.items():
         files.add_argument(
             f"--{name}-map",
@@ -150,13 +175,18 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
             groups[parameter.group] = command.add_argument_group(parameter.group.replace("_", " "))
         unit = f" ({parameter.unit})" if parameter.unit else ""
         default = "" if parameter.default is None else f"; default {parameter.default}"
+        value: dict[str, Any] = {
+            "type": parameter.type,
+            "choices": parameter.choices or None,
+            "metavar": None if parameter.choices else parameter.type.__name__.upper(),
+        }
+        if parameter.type is bool:
+            value = {"action": "store_const", "const": not parameter.default}
         groups[parameter.group].add_argument(
             f"--{parameter.option}",
             dest=_destination(parameter),
-            type=parameter.type,
-            choices=parameter.choices or None,
-            metavar=None if parameter.choices else parameter.type.__name__.upper(),
             help=f"{parameter.help}{unit}{default}".replace("%", "%%"),
+            **value,
         )
 
 
@@ -202,7 +232,9 @@ def _analyze(options: argparse.Namespace, progress: _Terminal) -> None:
         output=options.output,
         is_dicom=options.dicom is not None,
         settings=_settings(options),
-        dxa=options.dxa,
+        dxa=_bone_values(options) or options.dxa,
+        references=options.dxa_references,
+        cohort=options.perfusion_cohort,
         subject=options.subject,
         series_id=options.series,
         label_names=options.segments,
@@ -219,13 +251,22 @@ def _analyze(options: argparse.Namespace, progress: _Terminal) -> None:
     _print(f"Results are in {options.output}. {RESEARCH_USE}")
 
 
+def _bone_values(options: argparse.Namespace) -> dict[str, str]:
+    """The single values of bone by column."""
+    given = {name: getattr(options, name.replace("-", "_")) for name in _BONE_VALUES}
+    values = {_BONE_VALUES[name][0]: text for name, text in given.items() if text is not None}
+    if values and options.dxa is not None:
+        raise InputError("--dxa goes without --bmd, --t-score, --z-score and --qct: put the values into the table")
+    return values
+
+
 def analyze_folder(
     source: Path,
     segmentation: Path,
     output: Path,
     is_dicom: bool = True,
     settings: Settings | None = None,
-    dxa: Path | None = None,
+    dxa: Path | dict[str, str] | None = None,
     subject: str | None = None,
     series_id: str | None = None,
     label_names: dict[str, int] | None = None,
@@ -235,6 +276,8 @@ def analyze_folder(
     progress: Progress | None = None,
     times: str | None = None,
     skip_frames: int = 0,
+    references: Path | None = None,
+    cohort: Path | None = None,
 ) -> StudyResult:
     """Analyze one study from files and write all results into a folder.
 
@@ -246,7 +289,8 @@ def analyze_folder(
     output : folder; its files appear when all of them are complete.
     is_dicom : which of the two the source is.
     settings : the defaults when None.
-    dxa : table of densitometry; `subject` picks the rows.
+    dxa : table of densitometry, of which `subject` picks the rows; or single values as
+        `densitometry.measurements_from_values` takes them.
     subject : pseudonym that names the results.
     maps : files, or numbers of DICOM series, of maps of the tissue before contrast, by `t1`, `b1` and `fat-fraction`.
     flip_angles : numbers of the DICOM series from which T1 is mapped, separated by commas, or `auto`.
@@ -254,6 +298,8 @@ def analyze_folder(
     progress : called with the fraction done and what is being done; a return of False cancels.
     times, skip_frames : frame times that go before those of the files, and how many of the first frames to drop
         (`dicomio.read_series`).
+    references : reference sets of BMD of the user's own (`densitometry.read_references`).
+    cohort : table of a cohort to compare perfusion with (`densitometry.read_cohort`).
 
     Raises
     ------
@@ -268,7 +314,14 @@ def analyze_folder(
     report = progress or (lambda fraction, message: True)
     check_output_folder(output)
     subject = one_line(subject) if subject is not None else None
-    densitometry = read_dxa_table(dxa, subject) if dxa is not None else None
+    densitometry: Densitometry | None = None
+    if dxa is not None:
+        if isinstance(dxa, dict):
+            densitometry = measurements_from_values(dxa, subject or "")
+        else:
+            densitometry = read_dxa_table(dxa, subject)
+    own_references = read_references(references) if references is not None else None
+    groups = read_cohort(cohort) if cohort is not None else ()
     host = HeadlessSlicer()
     segmentation_node = scene.read_segmentation(host.scene, segmentation, label_names)
     if is_dicom:
@@ -279,8 +332,9 @@ def analyze_folder(
         raise Cancelled
     masks, labels = scene.masks_on_grid(segmentation_node, series), scene.segment_labels(segmentation_node)
     hashes = {"segmentation": sha256_of(segmentation)}
-    if dxa is not None:
-        hashes["dxa"] = sha256_of(dxa)
+    for name, path in (("dxa", dxa), ("dxa-references", references), ("perfusion-cohort", cohort)):
+        if isinstance(path, Path):
+            hashes[name] = sha256_of(path)
     grids: dict[str, Any] = {}
     for name, field in zip(_MAPS, dataclasses.fields(TissueMaps), strict=True):
         if given := (maps or {}).get(name):
@@ -294,16 +348,22 @@ def analyze_folder(
         hashes["flip-angles"] = angles.source_hash
         series = dataclasses.replace(series, warnings=(*series.warnings, *angles.warnings))
     part = _part(report, 0.4, 0.6)
-    result = analyze(series, masks, settings, densitometry, subject or "", part, TissueMaps(**grids), labels)
+    tissue_maps = TissueMaps(**grids)
+    result = analyze(
+        series, masks, settings, densitometry, subject or "", part, tissue_maps, labels, own_references, groups
+    )
     choices = {
         "series": series_id,
         "segments": label_names,
         "skip_frames": skip_frames,
         "maps": {name: given for name, given in (maps or {}).items() if given.isdecimal()},
         "flip_angles": flip_angles,
+        "bone": dxa if isinstance(dxa, dict) else None,
     }
     history = provenance(series, settings, result, hashes, choices, keep_identifiers)
-    with staged(output, stale=("densitometry.csv", "motion.csv")) as stage:
+    with staged(
+        output, stale=("bmd_classification.csv", "densitometry.csv", "motion.csv", "perfusion_comparison.csv")
+    ) as stage:
         _write_results(stage, host, series, segmentation_node, result, history, _part(report, 0.6, 1.0))
     return result
 
@@ -381,9 +441,11 @@ def _summary(result: StudyResult) -> str:
         lines.append(f"{region!s:<{width}} {table['voxels_analyzed'][n]:7d}{values}")
     if result.densitometry is not None:
         lines.append("")
-        bone = result.densitometry.table()
-        for site, sentence in zip(bone["site"], bone["explanation"], strict=True):
-            lines.append(f"{site}: {sentence}")
+        lines += [
+            f"{site.site}: {site.classification.sentence}{f' ({site.note})' if site.note else ''}"
+            for site in result.densitometry.sites
+        ]
+        lines.append(f"subject: {result.densitometry.classification.sentence}")
     return "\n".join(lines)
 
 

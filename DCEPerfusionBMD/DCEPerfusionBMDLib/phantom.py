@@ -71,6 +71,7 @@ TISSUES = {
 }
 """In the order of the label values 0, 1, ..."""
 
+_DXA_AREA_CM2 = 15.0
 _LEVEL_SPACING_MM = 36.0
 _BODY_HALF_MM = (23.0, 16.5, 13.5)  # left-right, front-back, up-down
 _SHELL_MM = 1.5
@@ -209,14 +210,27 @@ class LumbarPhantom:
                 "agent": Sourced("gadobenate", "phantom"),
             },
             time_source="phantom",
+            patient={
+                "sex": Sourced("female", "phantom"),
+                "age_years": Sourced(65.0, "phantom"),
+                "weight_kg": Sourced(60.0, "phantom"),
+            },
         )
 
     @staticmethod
     def dxa_csv(subject: str) -> str:
-        """A DXA table for the phantom: each vertebra at the mean of its class, as CSV text."""
-        rows = [f"{subject},{level},{c.bmd_g_cm2},{c.t_score}" for level, c in LEVELS.items() if level != "L5"]
-        rows += [f"{subject},L1-L4,{BONE_LOSS.bmd_g_cm2},{BONE_LOSS.t_score}"]
-        return "\n".join(["subject,site,bmd_g_cm2,t_score", *rows, ""])
+        """A DXA table for the phantom: each vertebra at the mean of its class, all of one area, as CSV text."""
+        measured = {level: c for level, c in LEVELS.items() if level != "L5"}
+        rows = [
+            f"{subject},{level},{c.bmd_g_cm2},{c.t_score},{c.bmd_g_cm2 * _DXA_AREA_CM2:.3f},{_DXA_AREA_CM2}"
+            for level, c in measured.items()
+        ]
+        count = len(measured)
+        bmd, score = sum(c.bmd_g_cm2 for c in measured.values()), sum(c.t_score for c in measured.values())
+        rows += [
+            f"{subject},L1-L4,{bmd / count:.3f},{score / count:.3f},{bmd * _DXA_AREA_CM2:.3f},{count * _DXA_AREA_CM2}"
+        ]
+        return "\n".join(["subject,site,bmd_g_cm2,t_score,bmc_g,area_cm2", *rows, ""])
 
 
 class _PhantomFrames(Sequence[npt.NDArray[np.generic]]):

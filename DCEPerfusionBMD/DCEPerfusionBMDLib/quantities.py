@@ -291,6 +291,50 @@ STATUS = Quantity(
     display_range=(0.0, 6.0),
     description="What became of the voxel: 0 not analyzed, 1 fitted, others say why there is no plain estimate.",
 )
+BMD = Quantity(
+    name="bmd",
+    symbol="BMD",
+    column="bmd_g_cm2",
+    unit="g/cm2",
+    ucum=Code("g/cm2", "UCUM", "g/cm2"),
+    dicom=None,
+    caplex="",
+    display_range=(0.4, 1.4),
+    description="Areal bone mineral density by DXA.",
+)
+QCT_DENSITY = Quantity(
+    name="qct_density",
+    symbol="QCT density",
+    column="qct_mg_cm3",
+    unit="mg/cm3",
+    ucum=Code("mg/cm3", "UCUM", "mg/cm3"),
+    dicom=None,
+    caplex="",
+    display_range=(0.0, 200.0),
+    description="Trabecular bone mineral density by quantitative CT.",
+)
+T_SCORE = Quantity(
+    name="t_score",
+    symbol="T-score",
+    column="t_score",
+    unit="",
+    ucum=NO_UNIT,
+    dicom=None,
+    caplex="",
+    display_range=(-4.0, 2.0),
+    description="Standard deviations from the mean of young women.",
+)
+Z_SCORE = Quantity(
+    name="z_score",
+    symbol="Z-score",
+    column="z_score",
+    unit="",
+    ucum=NO_UNIT,
+    dicom=Code("121416", "DCM", "Z-Score of measurement"),
+    caplex="",
+    display_range=(-4.0, 4.0),
+    description="Standard deviations from the mean of people of the same age and sex.",
+)
 
 PARAMETERS = (KTRANS, KEP, VE, VP, FP, PS, RELATIVE_KTRANS)
 """What the kinetic models estimate."""
@@ -300,4 +344,6 @@ MORE_DESCRIPTIVE = (ESLOPE, WASH_IN, WASH_OUT, IAUC90, IAUC180, IAUGC60, SER)
 """What else is read off the curves, as maps when all are asked for."""
 QUALITY = (R_SQUARED, RMSE)
 """How well the model fits, as maps when all are asked for."""
-BY_NAME = {q.name: q for q in (*PARAMETERS, DELAY, *DESCRIPTIVE, *MORE_DESCRIPTIVE, *QUALITY, STATUS)}
+BONE = (BMD, QCT_DENSITY, T_SCORE, Z_SCORE)
+"""What densitometry measures, in tables only."""
+BY_NAME = {q.name: q for q in (*PARAMETERS, DELAY, *DESCRIPTIVE, *MORE_DESCRIPTIVE, *QUALITY, STATUS, *BONE)}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .densitometry import Densitometry
+from .densitometry import Assessment, PerfusionGroup, classification_table, comparison_table
 from .kinetics import Finding, Model, ReferenceRegion
 from .quantities import DELAY, EMAX, IAUC60, KTRANS, MAX_SLOPE, PARAMETERS, TIME_TO_PEAK, VE, Quantity
 from .roi import VertebralRois
@@ -62,7 +62,8 @@ class StudyResult:
     curves : one per region.
     rois : the regions that were analyzed.
     by_reference : whether a reference tissue takes the place of the artery.
-    densitometry : as given, None when there was none.
+    densitometry : bone mineral density with its categories, None when none was given.
+    groups : whose perfusion that of the subject is compared with; usually none.
     used : every constant of the analysis with its value and source.
     findings : what was checked of protocol and arterial input, graded.
     warnings : sentences for the user.
@@ -83,15 +84,20 @@ class StudyResult:
     curves: tuple[Curve, ...]
     rois: VertebralRois
     by_reference: bool
-    densitometry: Densitometry | None
+    densitometry: Assessment | None
     used: dict[str, Sourced]
     findings: tuple[Finding, ...]
     warnings: tuple[str, ...]
     motion: Table | None = None
+    groups: tuple[PerfusionGroup, ...] = ()
 
     def tables(self) -> list[Table]:
         """Every table there is."""
-        optional = [self.densitometry.table()] if self.densitometry is not None else []
+        optional = []
+        if self.densitometry is not None:
+            optional.append(classification_table(self.subject, self.densitometry, self.vertebrae))
+        if self.groups:
+            optional.append(comparison_table(self.subject, self.vertebrae, self.groups))
         optional += [self.motion] if self.motion is not None else []
         return [self.vertebrae, self.descriptive, self.margins, self.curves_table(), *optional]
 

@@ -17,6 +17,7 @@ import vtk
 from vtk.util import numpy_support
 
 from . import __version__
+from .densitometry import Densitometry, measurements_from_rows
 from .errors import InputError
 from .frames import mean_enhancement
 from .kinetics import FitStatus
@@ -224,6 +225,32 @@ def read_map(path: Path, series: DynamicSeries, between: tuple[float, float]) ->
         low, high = between
         raise InputError(f"the map {path.name} has no value between {low:g} and {high:g} inside the series")
     return values
+
+
+def read_dxa_node(table: Any, subject: str | None = None) -> Densitometry:
+    """Measurements of one subject from a table node, with the columns of `densitometry.read_dxa_table`.
+
+    Parameters
+    ----------
+    table : vtkMRMLTableNode.
+    subject : which subject to take; may be left out when the table holds one only.
+
+    Raises
+    ------
+    InputError
+        naming table, row and column of what cannot be read, or the subjects when the choice is open.
+    """
+    heading = [table.GetColumnName(n) for n in range(table.GetNumberOfColumns())]
+    arrays = [table.GetTable().GetColumn(n) for n in range(table.GetNumberOfColumns())]
+    rows = [[_text_of(array, row) for array in arrays] for row in range(table.GetNumberOfRows())]
+    return measurements_from_rows(heading, rows, table.GetName(), subject)
+
+
+def _text_of(array: Any, row: int) -> str:
+    """A cell of a table with all its digits; numbers of single precision with the seven that they have."""
+    if isinstance(array, vtk.vtkFloatArray):
+        return f"{array.GetValue(row):.7g}"
+    return str(array.GetValue(row))
 
 
 # ---- series and results out

@@ -43,6 +43,8 @@ class DynamicSeries:
     warnings : sentences for the user.
     source_hash : SHA-256 over the source files; empty when there were none.
     identifiers : whom the source files are of; leaves this object only when asked for.
+    patient : what the source files say of `sex` (female, male), `age_years` and `weight_kg`; what is not known is
+        absent.
     source_files : how many there were.
     slice_offsets_s : (K,) how much later than the first each slice is acquired; None where all are at once or it is
         not known.
@@ -59,6 +61,7 @@ class DynamicSeries:
     source_files: int = 0
     slice_offsets_s: FloatArray | None = None
     identifiers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    patient: Mapping[str, Sourced] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -287,6 +287,82 @@ class MotionSettings(_Checked):
 
 
 @dataclass(frozen=True)
+class DensitometrySettings(_Checked):
+    """How BMD is classified, and what is known of the subject for it."""
+
+    mode: str = _parameter(
+        "iscd",
+        "site that decides: iscd the lowest of lumbar spine, total hip and femoral neck; paper the lumbar T-score "
+        "alone; site the one named",
+        choices=("iscd", "paper", "site"),
+        option="bmd-mode",
+    )
+    site: str | None = _parameter(None, "site that decides in the mode site, e.g. femoral neck", option="bmd-site")
+    t_score_rounding: str = _parameter(
+        "exact",
+        "classify scores as they are, or as reported with one decimal",
+        choices=("exact", "reported"),
+    )
+    reference: str | None = _parameter(
+        None,
+        "reference set for scores the table does not give, e.g. Hologic; none are computed when absent",
+        option="dxa-reference",
+    )
+    device: str | None = _parameter(
+        None,
+        "densitometer, where the table has no column for it",
+        choices=("GE Lunar", "Hologic", "Norland"),
+        option="dxa-device",
+    )
+    exclude_vertebrae: str | None = _parameter(
+        None, "vertebrae that do not count, e.g. L2,L3, or none; proposed, but never excluded, when absent"
+    )
+    sex: str | None = _parameter(
+        None, "sex of the subject; from the DICOM header when absent", choices=("female", "male")
+    )
+    age_years: float | None = _parameter(
+        None, "age of the subject; from the DICOM header when absent", "years", 0.0, 120.0, option="age"
+    )
+    menopause: str | None = _parameter(
+        None, "menopausal status: before, in transition, or after", choices=("pre", "transition", "post")
+    )
+    fragility_fracture: bool = _parameter(False, "there was a fragility fracture, with which osteoporosis is severe")
+    perfusion_comparison: str = _parameter(
+        "none",
+        "reference that the perfusion of the subject is compared with: the paper's classes or age groups, whose scale "
+        "does not carry over, or a cohort of your own",
+        choices=("none", "paper-classes", "paper-ages", "cohort"),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.site is not None) != (self.mode == "site"):
+            raise InputError(
+                f"the mode of classification is {self.mode!r} and the site {self.site or 'not given'!r}; a site goes "
+                "with the mode 'site', and the mode with a site"
+            )
+        self.excluded()
+
+    def excluded(self) -> tuple[str, ...] | None:
+        """The vertebrae that the user excludes; None where nothing was said.
+
+        Raises
+        ------
+        InputError
+            for anything but vertebrae from L1 to L4, or `none`.
+        """
+        if self.exclude_vertebrae is None:
+            return None
+        names = tuple(name.strip().upper() for name in self.exclude_vertebrae.split(","))
+        if names == ("NONE",):
+            return ()
+        for name in names:
+            if name not in ("L1", "L2", "L3", "L4"):
+                raise InputError(f"exclude_vertebrae {self.exclude_vertebrae!r}: {name!r} is none of L1, L2, L3, L4")
+        return names
+
+
+@dataclass(frozen=True)
 class OutputSettings(_Checked):
     """What is put out."""
 
@@ -307,6 +383,7 @@ class Settings:
     model: ModelSettings = field(default_factory=ModelSettings)
     regions: RegionSettings = field(default_factory=RegionSettings)
     motion: MotionSettings = field(default_factory=MotionSettings)
+    densitometry: DensitometrySettings = field(default_factory=DensitometrySettings)
     output: OutputSettings = field(default_factory=OutputSettings)
     given: frozenset[str] = field(default=frozenset(), compare=False)
 
@@ -376,6 +453,12 @@ _UNREAD: tuple[tuple[Callable[[Settings], bool], str, str, tuple[str, ...]], ...
         "the linear conversion does not read it",
         "conversion",
         ("b1", "r2star_per_s_mM"),
+    ),
+    (
+        lambda s: s.densitometry.reference is None,
+        "no reference set is chosen",
+        "densitometry",
+        ("device",),
     ),
 )
 """When, why, and of which group parameters are not read."""

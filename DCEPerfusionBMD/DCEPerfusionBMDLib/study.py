@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .conversion import Conversion, Tissue, constant_warnings, resolve_constants, sources_of
-from .densitometry import Densitometry
+from .densitometry import Assessment, Densitometry, PerfusionGroup, Reference, Subject, assess, perfusion_groups
 from .errors import Cancelled, InputError
 from .kinetics import (
     CurveType,
@@ -72,6 +73,8 @@ def analyze(
     progress: Progress | None = None,
     maps: TissueMaps | None = None,
     labels: Mapping[str, SegmentLabel] | None = None,
+    references: Sequence[Reference] | None = None,
+    cohort: Sequence[PerfusionGroup] = (),
 ) -> StudyResult:
     """Kinetic parameters of every region of one study.
 
@@ -84,11 +87,13 @@ def analyze(
     masks : segment name to (K, J, I) mask on the grid of the series; one of them is the artery, or the reference
         tissue where the model is the reference region.
     settings : the defaults when None.
-    densitometry : carried into the result.
+    densitometry : measurements of bone, classified in the result.
     subject : pseudonym that names the result.
     progress : called with the fraction done and what is being done; a return of False cancels.
     maps : what was mapped of the tissue before contrast; goes before the numbers in the settings.
     labels : what each segment is; told by the names alone when None.
+    references : rows that the reference set of BMD is chosen from; the shipped ones when None.
+    cohort : groups for the comparison of perfusion with a cohort.
 
     Raises
     ------
@@ -103,6 +108,8 @@ def analyze(
     times_s = _checked_times(series)
     _check_grids(series, masks, maps)
     used = resolve_constants(series, settings, maps)
+    bone = _assessed(series, settings, densitometry, references, used)
+    groups = perfusion_groups(settings.densitometry.perfusion_comparison, cohort)
     rois = build_rois(masks, series.spacing_mm, settings, labels, series.ijk_to_ras)
 
     voxels = np.flatnonzero(_union(rois, lambda region: region.body))
@@ -212,7 +219,7 @@ def analyze(
         ),
         rois=rois,
         by_reference=settings.model.model == "reference-region",
-        densitometry=densitometry,
+        densitometry=bone,
         used=used,
         findings=findings,
         warnings=(
@@ -225,8 +232,10 @@ def analyze(
             *lost,
             *_exclusion_warnings(rois, settings),
             *_fit_warnings(rows, times_s.size),
+            *(bone.warnings if bone is not None else _unread_of_bone(settings)),
         ),
         motion=motion.table() if motion is not None else None,
+        groups=groups,
     )
 
 
@@ -339,6 +348,39 @@ def _step(report: Progress, fraction: float, message: str) -> None:
 
 def _part(report: Progress, start: float, end: float) -> Progress:
     return lambda fraction, message: report(start + fraction * (end - start), message)
+
+
+def _assessed(
+    series: DynamicSeries,
+    settings: Settings,
+    densitometry: Densitometry | None,
+    references: Sequence[Reference] | None,
+    used: dict[str, Sourced],
+) -> Assessment | None:
+    """The measurements of bone with their categories; enters what was used of the subject into `used`."""
+    if densitometry is None:
+        return None
+    chosen = settings.densitometry
+    known = dict(series.patient)
+    for name in ("sex", "age_years", "menopause"):
+        value = getattr(chosen, name)
+        if value is not None:
+            known[name] = Sourced(value, "user")
+    used |= known
+    person = Subject(
+        sex=str(known["sex"].value) if "sex" in known else "",
+        age_years=float(known["age_years"].value) if "age_years" in known else math.nan,
+        menopause=chosen.menopause or "",
+        fracture=chosen.fragility_fracture,
+    )
+    return assess(densitometry, person, chosen, references)
+
+
+def _unread_of_bone(settings: Settings) -> list[str]:
+    """A sentence where settings of densitometry are given, but no measurement is."""
+    given = sorted(name for name in settings.given if name.startswith("densitometry."))
+    names = [name.partition(".")[2] for name in given if name != "densitometry.perfusion_comparison"]
+    return [f"{', '.join(names)}: no effect without a DXA table or values"] if names else []
 
 
 def _checked_times(series: DynamicSeries) -> FloatArray:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import unittest
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +152,52 @@ class RoundTrip(Folder):
             write_series(self.series, self.folder, progress=lambda fraction, message: fraction < 0.3)
         with self.assertRaises(Cancelled):
             read_series(self.folder, progress=lambda fraction, message: False)
+
+
+class Patient(Folder):
+    """Sex, age and weight of the patient module (DICOM PS3.3 C.7.1.1, C.7.2.2); nothing where it cannot be read."""
+
+    def read(self, **tags):
+        def edit(dataset, path):
+            for keyword in ("PatientSex", "PatientAge", "PatientWeight", "PatientBirthDate"):
+                if keyword in dataset:
+                    del dataset[keyword]
+            dataset.StudyDate = "20230917"
+            for keyword, value in tags.items():
+                setattr(dataset, keyword, value)
+
+        self.change(edit)
+        return {name: entry.value for name, entry in read_series(self.folder).patient.items()}
+
+    def test_values(self):
+        write_series(self.series, self.folder)
+        written = read_series(self.folder).patient
+        self.assertEqual(
+            {name: (entry.value, entry.source) for name, entry in written.items()},
+            {
+                "sex": ("female", "DICOM PatientSex (0010,0040)"),
+                "age_years": (65.0, "DICOM PatientAge (0010,1010)"),
+                "weight_kg": (60.0, "DICOM PatientWeight (0010,1030)"),
+            },
+        )
+        for tags, expected in (
+            ({}, {}),
+            ({"PatientSex": "M", "PatientAge": "063Y"}, {"sex": "male", "age_years": 63.0}),
+            ({"PatientSex": "O", "PatientAge": "000Y", "PatientWeight": "0"}, {}),
+            ({"PatientAge": "024M"}, {"age_years": 2.0}),
+            ({"PatientAge": "012M"}, {"age_years": 1.0}),
+            ({"PatientAge": "999Y"}, {}),
+            ({"PatientAge": "103Y"}, {"age_years": 90.0}),  # ages above 89 tell who someone is
+            ({"PatientBirthDate": "19530917"}, {"age_years": 70.0}),
+            ({"PatientBirthDate": "19530918"}, {"age_years": 69.0}),
+            ({"PatientBirthDate": "19530917", "PatientAge": "063Y"}, {"age_years": 63.0}),
+            ({"PatientBirthDate": "20240101"}, {}),
+            ({"PatientBirthDate": "1953"}, {}),
+            ({"PatientWeight": "71.5"}, {"weight_kg": 71.5}),
+        ):
+            with self.subTest(**tags), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self.assertEqual(self.read(**tags), expected)
 
 
 class Refusals(Folder):

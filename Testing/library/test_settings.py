@@ -95,6 +95,8 @@ class Checks(unittest.TestCase):
             ({"arterial_input": {"aif_scale": "tail"}}, ["aif_scale"]),
             ({"arterial_input": {"aif_scale": "tail", "aif": "parker"}}, []),
             ({"conversion": {"conversion": "linear", "b1": 0.9}}, ["b1"]),
+            ({"densitometry": {"device": "Hologic"}}, ["device"]),
+            ({"densitometry": {"device": "Hologic", "reference": "Hologic"}}, []),
             ({"conversion": {"b1": 0.9, "t10_reference_ms": 800.0}}, ["t10_reference_ms"]),
             ({"model": region, "arterial_input": {"aif": "parker", "aif_pick": "best"}}, ["aif", "aif_pick"]),
             ({"regions": {"margin_mm": 0.0, "margin_plane": "in-plane"}}, ["margin_plane"]),

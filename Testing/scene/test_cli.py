@@ -33,8 +33,8 @@ from DCEPerfusionBMDLib.study import analyze
 from support import reference_data, small_phantom
 
 FILES = [
+    "bmd_classification.csv",
     "curves.csv",
-    "densitometry.csv",
     "descriptive.csv",
     "figure.png",
     "margins.csv",
@@ -118,8 +118,18 @@ class Analyze(Study):
             np.testing.assert_array_equal(read_volume(self.output / "maps" / f"{name}.nrrd"), parameter_map.values)
         curves = read_csv(self.output / "curves.csv")
         self.assertEqual([float(row["time_s"]) for row in curves], list(series.times_s))
-        bone = read_csv(self.output / "densitometry.csv")
-        self.assertEqual([row["site"] for row in bone], ["L1", "L2", "L3", "L4", "L1-L4"])
+        bone = read_csv(self.output / "bmd_classification.csv")
+        self.assertEqual([row["site"] for row in bone], ["L1-L4", "L1", "L2", "L3", "L4", "L1-L4", "L5"])
+        by_level = {row["site"]: row for row in bone if row["scope"] == "vertebra"}
+        levels = ("L1", "L2", "L3", "L4")
+        for n, level in enumerate(expected.vertebrae["level"]):
+            self.assertEqual(float(by_level[level]["ktrans_per_min"]), expected.vertebrae["ktrans_per_min"][n])
+            self.assertEqual(float(by_level[level]["ve_se"]), expected.vertebrae["ve_se"][n])
+        kep = [float(by_level[level]["kep_per_min"]) for level in levels]
+        self.assertAlmostEqual(float(bone[0]["kep_per_min"]), sum(kep) / 4, places=12)
+        self.assertAlmostEqual(float(bone[0]["kep_se_per_min"]), np.std(kep, ddof=1) / 2, places=12)
+        self.assertEqual((bone[0]["scope"], bone[0]["category"]), ("subject", "low bone mass"))
+        self.assertIn("vertebrae proposed for exclusion: L1 and L2 differ by 2 T", err)
         self.assertGreater((self.output / "figure.png").stat().st_size, 20000)
 
     def test_t1_from_several_flip_angles_beside_the_dynamic(self):
@@ -281,11 +291,30 @@ class Analyze(Study):
             if parameter.unit:
                 self.assertIn(f"({parameter.unit})", flat)
 
+    def test_bone_without_a_table(self):
+        """Single values, a subject who is known to the command line, and the paper's classes beside."""
+        given = {"t_score": "L1-L4=-1.6,neck=-2.6", "bmd": "L1-L4=0.778", "sex": "male", "age": 71}
+        status, out, err = run(*self.arguments(**given, perfusion_comparison="paper-classes"), "--fragility-fracture")
+        self.assertEqual(status, 0, err)
+        self.assertIn("subject: T-score -2.6 of femoral neck, the lowest of L1-L4 -1.6, femoral neck -2.6,", out)
+        bone = read_csv(self.output / "bmd_classification.csv")
+        self.assertEqual((bone[0]["category"], bone[1]["bmd_g_cm2"]), ("severe osteoporosis", "0.778"))
+        compared = read_csv(self.output / "perfusion_comparison.csv")
+        self.assertEqual(len(compared), 9)
+        self.assertEqual(float(compared[0]["value"]), float(bone[0]["ktrans_per_min"]))
+        history = json.loads((self.output / "provenance.json").read_text(encoding="utf-8"))
+        self.assertEqual(history["choices"]["bone"]["t_score"], "L1-L4=-1.6,neck=-2.6")
+        self.assertEqual(history["used"]["age_years"], {"value": 71, "source": "user"})
+        self.assertEqual(history["used"]["weight_kg"]["source"], "DICOM PatientWeight (0010,1030)")
+        status, _, err = run(*self.arguments(menopause="post"))
+        self.assertIn("menopause: no effect without a DXA table or values", err)
+        self.assertFalse((self.output / "perfusion_comparison.csv").exists())
+
     def test_a_rerun_without_dxa_leaves_no_densitometry_of_before(self):
         self.assertEqual(run(*self.arguments(dxa=self.study / "dxa.csv"))[0], 0)
-        self.assertTrue((self.output / "densitometry.csv").exists())
+        self.assertTrue((self.output / "bmd_classification.csv").exists())
         self.assertEqual(run(*self.arguments())[0], 0)
-        self.assertFalse((self.output / "densitometry.csv").exists())
+        self.assertFalse((self.output / "bmd_classification.csv").exists())
 
     @unittest.skipUnless(importlib.util.find_spec("SimpleITK"), "SimpleITK is absent")
     def test_motion(self):
@@ -394,6 +423,29 @@ class BadInput(Study):
         path = self.folder / "dxa.csv"
         path.write_text("subject,site,bmd_g_cm2,t_score\nA,L1-L4,0.7,low\n")
         self.refuse("dxa.csv row 2 .subject A, L1-L4.: t_score 'low' is not a number", dxa=path)
+
+    def test_bone_that_cannot_be(self):
+        dxa = self.study / "dxa.csv"
+        self.refuse("age_years is 700 years; the largest value accepted is 120", dxa=dxa, age=700)
+        self.refuse("invalid choice: 'w'", dxa=dxa, sex="w")
+        self.refuse("reference set 'Toaster' is not known; known are GE Lunar", dxa=dxa, dxa_reference="Toaster")
+        self.refuse("the subject is male, but the menopausal status is 'post'", dxa=dxa, sex="male", menopause="post")
+        self.refuse("--dxa goes without --bmd", dxa=dxa, bmd="L1-L4=0.8")
+        self.refuse("'0.8' of bmd_g_cm2 is not SITE=VALUE", bmd="0.8")
+        self.refuse("a T-score of 25 is not possible; a decimal point may be missing", t_score="L1-L4=25")
+        self.refuse("give --perfusion-cohort", perfusion_comparison="cohort")
+        broken = self.folder / "references.json"
+        broken.write_text('{"references": [{"name": "Ours"}]}')
+        self.refuse("references.json row 1 has no 'device'", dxa=dxa, dxa_references=broken)
+        table = self.folder / "dxa.csv"
+        for text, words in (
+            ("A,L1-L4,778,-1,,\n", "BMD 778 cannot be in g/cm2"),
+            ("A,wrist,0.7,-1,,\n", "the site 'wrist' is not known"),
+            ("A,L1,0.7,-1,,\nA,L1,0.7,-1,,\n", "subject 'A' has site 'L1' 2 times"),
+            ("A,L1,0.9,-1,12.0,15.0\n", "BMC over area is 0.8000 g/cm2, but the BMD is 0.9"),
+        ):
+            table.write_text("subject,site,bmd_g_cm2,t_score,bmc_g,area_cm2\n" + text)
+            self.refuse(words, dxa=table)
 
     def test_several_subjects_without_a_choice(self):
         path = self.folder / "dxa.csv"

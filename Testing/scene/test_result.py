@@ -15,6 +15,7 @@ import vtk
 from DCEPerfusionBMDLib import scene
 from DCEPerfusionBMDLib.densitometry import Densitometry, DxaMeasurement
 from DCEPerfusionBMDLib.dicomio import write_series
+from DCEPerfusionBMDLib.errors import InputError
 from DCEPerfusionBMDLib.figures import study_figure
 from DCEPerfusionBMDLib.headless import HeadlessSlicer
 from DCEPerfusionBMDLib.quantities import BY_NAME
@@ -160,7 +161,7 @@ class Reopened(Scene):
             self.result.descriptive,
             self.result.margins,
             self.result.curves_table(),
-            self.densitometry.table(),
+            next(table for table in self.result.tables() if table.name == "bmd_classification"),
         )
         self.assertEqual(len(found["tables"]), len(tables))
         for table in tables:
@@ -198,6 +199,38 @@ class Reopened(Scene):
         for kind, count in (("ScalarVolume", 9), ("LabelMapVolume", 1), ("PlotSeries", 12), ("Segmentation", 3)):
             listed = [node for node in found["path"] if node.startswith(f"vtkMRML{kind}Node:")]
             self.assertEqual(len(listed), count, kind)
+
+
+class DxaNode(unittest.TestCase):
+    """A table in the scene holds the same as a file: texts, or numbers of any kind with all their digits."""
+
+    def setUp(self):
+        self.node = HeadlessSlicer().scene.AddNewNodeByClass("vtkMRMLTableNode", "DXA")
+
+    def column(self, name, array, values):
+        array.SetName(name)
+        for value in values:
+            array.InsertNextValue(value)
+        self.node.AddColumn(array)
+
+    def test_numbers_and_texts(self):
+        self.column("subject", vtk.vtkIntArray(), [7, 7])
+        self.column("site", vtk.vtkStringArray(), ["L1-L4", "Left femur neck"])
+        self.column("BMD (g/cm2)", vtk.vtkDoubleArray(), [0.7781234567, float("nan")])
+        self.column("T-score", vtk.vtkFloatArray(), [-1.6, -2.45])
+        found = scene.read_dxa_node(self.node)
+        self.assertEqual(found.subject, "7")
+        first, second = found.measurements
+        self.assertEqual((first.site, first.bmd_g_cm2, first.t_score), ("L1-L4", 0.7781234567, -1.6))
+        self.assertEqual((second.site, second.t_score), ("femoral neck left", -2.45))
+        self.assertTrue(np.isnan(second.bmd_g_cm2))
+
+    def test_refusal(self):
+        self.column("subject", vtk.vtkStringArray(), ["A"])
+        self.column("site", vtk.vtkStringArray(), ["L1"])
+        self.column("bmd", vtk.vtkStringArray(), ["778"])
+        with self.assertRaisesRegex(InputError, "^DXA row 2 .subject A, L1.: BMD 778 cannot be in g/cm2"):
+            scene.read_dxa_node(self.node)
 
 
 class OddNames(unittest.TestCase):
@@ -286,7 +319,7 @@ class Rerun(Scene):
         nodes = self.writer.write(self.series, fewer)
         self.assertNotIn("plot.4.measured", nodes)
         self.assertIsNone(self.host.scene.GetFirstNodeByName("L5 measured"))
-        self.assertNotIn("table.densitometry", nodes)
+        self.assertNotIn("table.bmd_classification", nodes)
         self.assertEqual(nodes["analyzed"].GetSegmentation().GetNumberOfSegments(), 4)
 
     def test_another_pair_gets_its_own_nodes_and_folder(self):

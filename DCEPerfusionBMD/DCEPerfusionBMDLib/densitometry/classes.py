@@ -1,50 +1,148 @@
-"""T-score categories of the World Health Organization."""
+"""Categories of T-scores, Z-scores and QCT densities, each with the sentence that explains it."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 from enum import Enum
 
 
-class TScoreCategory(Enum):
-    """Category by T-score; the paper calls the middle one "bone loss"."""
+class Category(Enum):
+    """What a score or a density is called; the paper calls low bone mass "bone loss"."""
 
     NORMAL = "normal"
     LOW_BONE_MASS = "low bone mass"
     OSTEOPOROSIS = "osteoporosis"
+    SEVERE_OSTEOPOROSIS = "severe osteoporosis"
+    WITHIN_EXPECTED = "within the expected range for age"
+    BELOW_EXPECTED = "below the expected range for age"
     NOT_CLASSIFIED = "not classified"
 
 
-def t_score_category(t_score: float) -> TScoreCategory:
-    """Category of a T-score: normal T >= -1.0; low bone mass -2.5 < T < -1.0; osteoporosis T <= -2.5.
+@dataclass(frozen=True)
+class Classification:
+    """A category and the sentence that explains it."""
 
-    The score is rounded to 1e-6 first, so that (0.88 - 1.18) / 0.12 counts as the -2.5 that it is and not as the
-    -2.4999999999999996 of floating point.
+    category: Category
+    sentence: str
+
+
+def not_classified(sentence: str) -> Classification:
+    """No category, and why."""
+    return Classification(Category.NOT_CLASSIFIED, sentence)
+
+
+def settled(value: float) -> float:
+    """A value rounded to 1e-6, so that (0.88 - 1.18) / 0.12 is the -2.5 that it is and not -2.4999999999999996."""
+    return round(value, 6)
+
+
+def reported_score(score: float) -> float:
+    """A score with one decimal, as reports print it: half is rounded away from zero, so -2.45 gives -2.5.
+
+    Parameters
+    ----------
+    score : finite.
+    """
+    return float(Decimal(repr(settled(score))).quantize(Decimal("0.1"), rounding=ROUND_HALF_UP))
+
+
+def t_score_category(t_score: float, rounding: str = "exact", fracture: bool = False) -> Category:
+    """Category of a T-score: normal T >= -1.0; low bone mass -2.5 < T < -1.0; osteoporosis T <= -2.5.
 
     Parameters
     ----------
     t_score : NaN for an unknown score.
+    rounding : `exact` compares the score itself, settled to 1e-6; `reported` rounds it to one decimal first.
+    fracture : whether there was a fragility fracture, with which osteoporosis is severe.
 
     References
     ----------
     WHO Technical Report Series 843, 1994; Huang Z et al. 2019, DXA inspection.
     """
     if math.isnan(t_score):
-        return TScoreCategory.NOT_CLASSIFIED
-    rounded = round(t_score, 6)
-    if rounded >= -1.0:
-        return TScoreCategory.NORMAL
-    return TScoreCategory.OSTEOPOROSIS if rounded <= -2.5 else TScoreCategory.LOW_BONE_MASS
+        return Category.NOT_CLASSIFIED
+    score = _rounded(t_score, rounding)
+    if score >= -1.0:
+        return Category.NORMAL
+    if score > -2.5:
+        return Category.LOW_BONE_MASS
+    return Category.SEVERE_OSTEOPOROSIS if fracture else Category.OSTEOPOROSIS
 
 
-def category_sentence(t_score: float) -> str:
-    """The category with the rule that gave it, as one sentence."""
-    category = t_score_category(t_score)
-    if category is TScoreCategory.NOT_CLASSIFIED:
-        return "No T-score is given, so the measurement is not classified."
+def z_score_category(z_score: float, rounding: str = "exact") -> Category:
+    """Category of a Z-score: below the expected range for age where Z <= -2.0.
+
+    References
+    ----------
+    ISCD Official Positions, Adult, 2019.
+    """
+    if math.isnan(z_score):
+        return Category.NOT_CLASSIFIED
+    return Category.BELOW_EXPECTED if _rounded(z_score, rounding) <= -2.0 else Category.WITHIN_EXPECTED
+
+
+def qct_category(density_mg_cm3: float, fracture: bool = False) -> Category:
+    """Category of trabecular QCT density: normal > 120; low bone mass 80 to 120; osteoporosis < 80 mg/cm3.
+
+    References
+    ----------
+    ACR-SPR-SSR Practice Parameter for Quantitative Computed Tomography; Chinese expert consensus (PMC7495321).
+    """
+    if math.isnan(density_mg_cm3):
+        return Category.NOT_CLASSIFIED
+    density = settled(density_mg_cm3)
+    if density > 120.0:
+        return Category.NORMAL
+    if density >= 80.0:
+        return Category.LOW_BONE_MASS
+    return Category.SEVERE_OSTEOPOROSIS if fracture else Category.OSTEOPOROSIS
+
+
+def classify_t_score(t_score: float, what: str, rounding: str = "exact", fracture: bool = False) -> Classification:
+    """Category of a T-score by `t_score_category`; `what` says of which site it is."""
+    category = t_score_category(t_score, rounding, fracture)
+    if category is Category.NOT_CLASSIFIED:
+        return not_classified(f"There is no T-score of {what}, so it is not classified.")
     rule = {
-        TScoreCategory.NORMAL: "is at or above -1.0",
-        TScoreCategory.LOW_BONE_MASS: "lies between -2.5 and -1.0",
-        TScoreCategory.OSTEOPOROSIS: "is at or below -2.5",
+        Category.NORMAL: "is at or above -1.0",
+        Category.LOW_BONE_MASS: "lies between -2.5 and -1.0",
+        Category.OSTEOPOROSIS: "is at or below -2.5",
+        Category.SEVERE_OSTEOPOROSIS: "is at or below -2.5, with a fragility fracture",
     }[category]
-    return f"T-score {t_score:g} {rule}: T-score category {category.value} (WHO 1994)."
+    score = _printed(t_score, rounding)
+    return Classification(category, f"T-score {score} of {what} {rule}: T-score category {category.value} (WHO 1994).")
+
+
+def classify_z_score(z_score: float, what: str, rounding: str = "exact") -> Classification:
+    """Category of a Z-score by `z_score_category`; `what` says of which site it is."""
+    category = z_score_category(z_score, rounding)
+    if category is Category.NOT_CLASSIFIED:
+        return not_classified(f"There is no Z-score of {what}, so it is not classified.")
+    rule = "is at or below -2.0" if category is Category.BELOW_EXPECTED else "is above -2.0"
+    return Classification(category, f"Z-score {_printed(z_score, rounding)} of {what} {rule}: {category.value} (ISCD).")
+
+
+def classify_qct(density_mg_cm3: float, what: str, fracture: bool = False) -> Classification:
+    """Category of a QCT density by `qct_category`; `what` says of which vertebrae it is."""
+    category = qct_category(density_mg_cm3, fracture)
+    if category is Category.NOT_CLASSIFIED:
+        return not_classified(f"There is no QCT density of {what}, so it is not classified.")
+    rule = {
+        Category.NORMAL: "is above 120",
+        Category.LOW_BONE_MASS: "lies between 80 and 120",
+        Category.OSTEOPOROSIS: "is below 80",
+        Category.SEVERE_OSTEOPOROSIS: "is below 80, with a fragility fracture",
+    }[category]
+    density = f"{settled(density_mg_cm3):.6g} mg/cm3"
+    return Classification(category, f"QCT density {density} of {what} {rule}: QCT category {category.value} (ACR).")
+
+
+def _rounded(score: float, rounding: str) -> float:
+    return reported_score(score) if rounding == "reported" else settled(score)
+
+
+def _printed(score: float, rounding: str) -> str:
+    """The score with the digits that decided: -1.00001 must not read -1 beside "lies between"."""
+    return f"{_rounded(score, rounding):.1f}" if rounding == "reported" else f"{settled(score):.9g}"

@@ -1,64 +1,81 @@
-"""DXA measurements of one subject, from a CSV table."""
+"""DXA and QCT measurements of one subject, from a table or from single values."""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from ..tables import Column, Table, one_line
-from .classes import category_sentence, t_score_category
+from ..tables import one_line
+from .references import DEVICES
+from .sites import site_name
 
 _COLUMNS = {
     "subject": ("subject", "subject_id", "id"),
     "site": ("site", "region"),
     "bmd_g_cm2": ("bmd_g_cm2", "bmd"),
-    "t_score": ("t_score", "t-score", "t score", "t"),
+    "t_score": ("t_score", "t"),
+    "z_score": ("z_score", "z"),
+    "bmc_g": ("bmc_g", "bmc"),
+    "area_cm2": ("area_cm2", "area"),
+    "qct_mg_cm3": ("qct_mg_cm3", "qct", "qct_mg_ml", "bmd_mg_cm3", "vbmd_mg_cm3", "vbmd"),
+    "assessable": ("assessable",),
+    "device": ("device", "densitometer"),
 }
-_LARGEST_T_SCORE = 12.0
+_VALUES = ("bmd_g_cm2", "t_score", "z_score", "bmc_g", "area_cm2", "qct_mg_cm3")
+_LARGEST_SCORE = 12.0
+_LARGEST = {"bmc_g": 500.0, "area_cm2": 500.0, "qct_mg_cm3": 800.0}
+_LEAST_QCT = 5.0
+_ROUNDED_BMD = 1e-3  # g/cm2; the usual last digit
 _MISSING = ("", "na", "n/a", "nan", "-", "\N{EN DASH}")
+_WITH_UNIT = re.compile(r"(v?bmd|qct|bmc|area)_(mg|g|kg|mm2|cm2|m2)(_(mm|cm|m)[23]|_ml|_cc)?")
+_YES_NO = {"yes": True, "no": False, "true": True, "false": False, "1": True, "0": False, "": True}
 
 
 @dataclass(frozen=True)
 class DxaMeasurement:
-    """Bone mineral density of one site; NaN for a value that is not given."""
+    """What was measured at one site; NaN for a value that is not given.
+
+    Attributes
+    ----------
+    site : as `sites.site_name` gives it.
+    bmd_g_cm2, bmc_g, area_cm2 : areal density, content and area; the density is content over area where it is not
+        given.
+    t_score, z_score : as the device gives them.
+    qct_mg_cm3 : trabecular density by QCT.
+    assessable : False for a vertebra that is fractured, operated or otherwise not to be assessed.
+    device : densitometer; empty where it is not known.
+    """
 
     site: str
-    bmd_g_cm2: float
-    t_score: float
+    bmd_g_cm2: float = math.nan
+    t_score: float = math.nan
+    z_score: float = math.nan
+    bmc_g: float = math.nan
+    area_cm2: float = math.nan
+    qct_mg_cm3: float = math.nan
+    assessable: bool = True
+    device: str = ""
 
 
 @dataclass(frozen=True)
 class Densitometry:
-    """All DXA measurements of one subject."""
+    """All measurements of one subject."""
 
     subject: str
     measurements: tuple[DxaMeasurement, ...]
 
-    def table(self) -> Table:
-        """One row per site: BMD, T-score, category and the sentence that explains it."""
-        scores = [measurement.t_score for measurement in self.measurements]
-        return Table(
-            "densitometry",
-            "Bone mineral density",
-            (
-                Column("subject", [self.subject] * len(scores), "Subject"),
-                Column("site", [measurement.site for measurement in self.measurements], "Site"),
-                Column(
-                    "bmd_g_cm2", [m.bmd_g_cm2 for m in self.measurements], "BMD", "g/cm2", "Areal bone mineral density."
-                ),
-                Column("t_score", scores, "T-score", "", "Standard deviations from the young adult mean."),
-                Column("t_score_category", [t_score_category(t).value for t in scores], "T-score category"),
-                Column("explanation", [category_sentence(t) for t in scores], "Explanation"),
-            ),
-        )
-
 
 def read_dxa_table(path: Path, subject: str | None = None) -> Densitometry:
-    """Measurements of one subject from a CSV table with the columns subject, site, BMD (g/cm2) and T-score.
+    """Measurements of one subject from a CSV table with one row per site.
+
+    Its columns are subject, site, and any of BMD (g/cm2), T-score, Z-score, BMC (g), area (cm2), QCT (mg/cm3),
+    assessable (yes, no) and device.
 
     Parameters
     ----------
@@ -70,83 +87,206 @@ def read_dxa_table(path: Path, subject: str | None = None) -> Densitometry:
     InputError
         naming file, row and column of what cannot be read, or the subjects when the choice is open.
     """
-    rows = _read_rows(path)
-    measured = [
-        (row["subject"], DxaMeasurement(row["site"], _number(path, row, "bmd_g_cm2"), _number(path, row, "t_score")))
-        for row in rows
-    ]
-    subjects = list(dict.fromkeys(row["subject"] for row in rows))
+    table = table_cells(path, "the DXA table")
+    return measurements_from_rows(table[0] if table else [], table[1:], path.name, subject)
+
+
+def table_cells(path: Path, what: str) -> list[list[str]]:
+    """The cells of a comma, semicolon or tab separated file; `what` names it where it cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        delimiter = max(",;\t", key=text.split("\n", 1)[0].count)
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"cannot read {what} {path.name}: {error}") from error
+
+
+def measurements_from_rows(
+    heading: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    source: str,
+    subject: str | None = None,
+) -> Densitometry:
+    """Measurements of one subject from the texts of a table, whatever it is stored in.
+
+    Parameters
+    ----------
+    heading : names of the columns, as for `read_dxa_table`.
+    rows : cells below the heading; the first is row 2.
+    source : what to call the table in messages.
+    subject : which subject to take; may be left out when the table holds one only.
+
+    Raises
+    ------
+    InputError
+        naming source, row and column of what cannot be read, or the subjects when the choice is open.
+    """
+    position = _positions(heading, source)
+    measured: list[tuple[str, DxaMeasurement]] = []
+    for number, cells in enumerate(rows, start=2):
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(heading):
+            raise InputError(f"{source} row {number} has {len(cells)} cells, the heading has {len(heading)}")
+        row = {wanted: one_line(cells[index]) for wanted, index in position.items()}
+        for wanted in ("subject", "site"):
+            if not row[wanted]:
+                raise InputError(f"{source} row {number} has no {wanted}")
+        where = f"{source} row {number} (subject {row['subject']}, {row['site']})"
+        measured.append((row["subject"], _measurement(row, where)))
+    if not measured:
+        raise InputError(f"{source} has no measurement")
+    return _of_subject(measured, source, subject)
+
+
+def measurements_from_values(values: Mapping[str, str], subject: str = "") -> Densitometry:
+    """Measurements from single values, as they are given on the command line.
+
+    Parameters
+    ----------
+    values : column name (`bmd_g_cm2`, `t_score`, `z_score`, `qct_mg_cm3`) to "SITE=VALUE,...", with decimal points.
+
+    Raises
+    ------
+    InputError
+        naming what cannot be read.
+    """
+    by_site: dict[str, dict[str, str]] = {}
+    for column, text in values.items():
+        for part in text.split(","):
+            site, equals, value = part.rpartition("=")
+            if not (equals and site.strip() and value.strip()):
+                raise InputError(f"{part.strip()!r} of {column} is not SITE=VALUE")
+            row = by_site.setdefault(site_name(site.strip()), {})
+            if column in row:
+                raise InputError(f"{column} of the site {site.strip()!r} is given twice; keep one")
+            row[column] = value.strip()
+    return Densitometry(
+        subject,
+        tuple(_measurement({**row, "site": site}, f"the value of {site}") for site, row in by_site.items()),
+    )
+
+
+def _positions(heading: Sequence[str], source: str) -> dict[str, int]:
+    """Where each column is."""
+    names = [one_line(cell) for cell in heading]
+    plain = [_plain(name) for name in names]
+    position: dict[str, int] = {}
+    for wanted, spellings in _COLUMNS.items():
+        found = [index for index, name in enumerate(plain) if name in spellings]
+        if len(found) > 1:
+            raise InputError(
+                f"{source} has the column {wanted!r} twice: {', '.join(names[n] for n in found)}; keep one"
+            )
+        if found:
+            position[wanted] = found[0]
+    for index, name in enumerate(plain):
+        if _WITH_UNIT.fullmatch(name) and index not in position.values():
+            raise InputError(
+                f"{source}: the column {names[index]!r} has a unit that is not read; BMD is in g/cm2, BMC in g, "
+                "area in cm2, QCT in mg/cm3"
+            )
+    missing = [wanted for wanted in ("subject", "site") if wanted not in position]
+    if not missing and not any(wanted in position for wanted in _VALUES):
+        missing = ["bmd_g_cm2"]
+    if missing:
+        raise InputError(
+            f"{source} has no column {missing[0]!r} (also accepted: {', '.join(_COLUMNS[missing[0]][1:])}); "
+            f"its columns are {', '.join(names) or 'none'}"
+        )
+    return position
+
+
+def _plain(name: str) -> str:
+    """A heading without case, signs and superscripts: `BMD (g/cm2)` is `bmd_g_cm2`."""
+    superscripts = {"\N{SUPERSCRIPT TWO}": "2", "\N{SUPERSCRIPT THREE}": "3"}
+    plain = "".join(superscripts.get(letter, letter) for letter in name.lower())
+    return re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
+
+
+def _of_subject(measured: list[tuple[str, DxaMeasurement]], source: str, subject: str | None) -> Densitometry:
+    subjects = list(dict.fromkeys(owner for owner, _ in measured))
     if subject is None:
         if len(subjects) > 1:
             some = ", ".join(subjects[:5]) + (", ..." if len(subjects) > 5 else "")
-            raise InputError(f"{path.name} holds {len(subjects)} subjects ({some}); choose one with --subject")
+            raise InputError(f"{source} holds {len(subjects)} subjects ({some}); choose one with --subject")
         subject = subjects[0]
     elif subject not in subjects:
-        raise InputError(f"{path.name} has no subject {subject!r}")
+        raise InputError(f"{source} has no subject {subject!r}")
     measurements = tuple(measurement for owner, measurement in measured if owner == subject)
     sites = [measurement.site for measurement in measurements]
     for site in sites:
         if sites.count(site) > 1:
-            raise InputError(
-                f"{path.name}: subject {subject!r} has site {site!r} {sites.count(site)} times; keep one row"
-            )
+            raise InputError(f"{source}: subject {subject!r} has site {site!r} {sites.count(site)} times; keep one row")
     return Densitometry(subject, measurements)
 
 
-def _read_rows(path: Path) -> list[dict[str, str]]:
+def _measurement(row: Mapping[str, str], where: str) -> DxaMeasurement:
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read the DXA table {path.name}: {error}") from error
-    heading = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=heading.count)
-    try:
-        table = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
-    except csv.Error as error:
-        raise InputError(f"cannot read the DXA table {path.name}: {error}") from error
-    names = [cell.strip().lower() for cell in table[0]] if table else []
-    position = {}
-    for wanted, spellings in _COLUMNS.items():
-        found = [names.index(spelling) for spelling in spellings if spelling in names]
-        if not found:
+        site = site_name(row["site"])
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+    texts = {column: number_text(row.get(column, "")) for column in _VALUES}
+    numbers = {column: _number(row.get(column, ""), text, column, where) for column, text in texts.items()}
+    if not math.isnan(numbers["bmc_g"]) and not math.isnan(numbers["area_cm2"]):
+        ratio = numbers["bmc_g"] / numbers["area_cm2"]
+        if math.isnan(numbers["bmd_g_cm2"]):
+            if not ratio < 5.0:
+                raise InputError(f"{where}: BMC over area is {ratio:.3g}, which cannot be in g/cm2; give g and cm2")
+            numbers["bmd_g_cm2"] = ratio
+        elif abs(ratio - numbers["bmd_g_cm2"]) > max(_ROUNDED_BMD, _rounding(texts, numbers)):
             raise InputError(
-                f"{path.name} has no column {wanted!r} (also accepted: {', '.join(spellings[1:])}); "
-                f"its columns are {', '.join(names) or 'none'}"
+                f"{where}: BMC over area is {ratio:.4f} g/cm2, but the BMD is {numbers['bmd_g_cm2']:g}; "
+                "they differ by more than rounding, correct one of the three"
             )
-        position[wanted] = found[0]
-    rows = []
-    for number, cells in enumerate(table[1:], start=2):
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) != len(names):
-            raise InputError(f"{path.name} row {number} has {len(cells)} cells, the heading has {len(names)}")
-        row = {wanted: one_line(cells[index]) for wanted, index in position.items()}
-        for wanted in ("subject", "site"):
-            if not row[wanted]:
-                raise InputError(f"{path.name} row {number} has no {wanted}")
-        rows.append({**row, "row": str(number), "delimiter": delimiter})
-    if not rows:
-        raise InputError(f"{path.name} has no measurement")
-    return rows
+    assessable = row.get("assessable", "").lower()
+    if assessable not in _YES_NO:
+        raise InputError(f"{where}: assessable {row['assessable']!r} is neither yes nor no")
+    device = {name.lower(): name for name in (*DEVICES, "")}.get(row.get("device", "").lower())
+    if device is None:
+        raise InputError(
+            f"{where}: the device {row['device']!r} is not known; known are {', '.join(DEVICES)}, or empty"
+        )
+    return DxaMeasurement(site=site, assessable=_YES_NO[assessable], device=device, **numbers)
 
 
-def _number(path: Path, row: dict[str, str], column: str) -> float:
-    text = row[column].replace("\N{MINUS SIGN}", "-")
+def _rounding(texts: Mapping[str, str], numbers: Mapping[str, float]) -> float:
+    """How far BMC over area may be from the BMD when each is rounded to the digits it has."""
+    half = {column: 0.5 * 10.0 ** -len(texts[column].partition(".")[2]) for column in texts}
+    of_ratio = (half["bmc_g"] + numbers["bmd_g_cm2"] * half["area_cm2"]) / numbers["area_cm2"]
+    return half["bmd_g_cm2"] + of_ratio + 1e-9
+
+
+def number_text(text: str) -> str:
+    """The text with a plain minus and a decimal point; a comma among digits is the decimal one."""
+    text = text.strip().replace("\N{MINUS SIGN}", "-")
+    return text.replace(",", ".") if text.count(",") == 1 and "." not in text else text
+
+
+def _number(given: str, text: str, column: str, where: str) -> float:
     if text.lower() in _MISSING:
         return math.nan
-    if row["delimiter"] != ",":
-        text = text.replace(",", ".")
-    where = f"{path.name} row {row['row']} (subject {row['subject']}, {row['site']})"
     try:
         value = math.nan if "_" in text else float(text)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise InputError(f"{where}: {column} {row[column]!r} is not a number")
-    if column == "bmd_g_cm2" and not 0.0 < value < 5.0:
+        raise InputError(f"{where}: {column} {given!r} is not a number")
+    if column in ("t_score", "z_score"):
+        if abs(value) > _LARGEST_SCORE:
+            name = "T-score" if column == "t_score" else "Z-score"
+            raise InputError(f"{where}: a {name} of {given} is not possible; a decimal point may be missing")
+    elif column == "bmd_g_cm2":
+        if value <= 0.0:
+            raise InputError(f"{where}: a BMD of {given} is not possible; it may be a T-score in the wrong column")
+        if value >= 5.0:
+            raise InputError(
+                f"{where}: BMD {given} cannot be in g/cm2; values above 5 are mg/cm2 or a QCT density in mg/cm3"
+            )
+    elif column == "qct_mg_cm3" and value < _LEAST_QCT:
+        raise InputError(f"{where}: QCT {given} cannot be in mg/cm3; values below 5 are g/cm3 or a DXA BMD in g/cm2")
+    elif not 0.0 < value <= _LARGEST[column]:
         raise InputError(
-            f"{where}: BMD {row[column]} cannot be in g/cm2; values above 5 are mg/cm2 or a QCT density in mg/cm3"
+            f"{where}: {column} {given} is not possible; it must be above 0 and at most {_LARGEST[column]:g}"
         )
-    if column == "t_score" and abs(value) > _LARGEST_T_SCORE:
-        raise InputError(f"{where}: a T-score of {row[column]} is not possible; a decimal point may be missing")
     return value

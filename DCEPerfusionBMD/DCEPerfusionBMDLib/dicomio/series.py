@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import itertools
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from ..series import DynamicSeries, FlipAngleSeries, Progress
+from ..series import DynamicSeries, FlipAngleSeries, Progress, Sourced
 from ..tables import one_line
 from ..times import times_of_user
 from .clocks import arrange, protocol_warnings, time_axis
@@ -36,6 +38,42 @@ def _identifiers(values: Values) -> dict[str, str]:
     return {name: text for name in _IDENTIFIERS if (text := one_line(str(values.get(name, ""))))}
 
 
+def _patient(values: Values) -> dict[str, Sourced]:
+    """Sex, age and weight; what is missing or cannot be read is left out, since the user can give it."""
+    known = {}
+    sex = {"F": "female", "M": "male"}.get(str(values.get("PatientSex", "")).strip().upper())
+    if sex is not None:
+        known["sex"] = Sourced(sex, "DICOM PatientSex (0010,0040)")
+    age, source = _age_years(str(values.get("PatientAge", ""))), "DICOM PatientAge (0010,1010)"
+    if age is None:
+        age = _years_between(str(values.get("PatientBirthDate", "")), str(values.get("StudyDate", "")))
+        source = "DICOM PatientBirthDate (0010,0030) and StudyDate (0008,0020)"
+    if age is not None and 0 < age <= _OLDEST_YEARS:
+        shown = min(age, _SHOWN_YEARS)
+        known["age_years"] = Sourced(float(shown), source if age <= _SHOWN_YEARS else f"{source}; older, shown as 90")
+    weight = values.get("PatientWeight")
+    if isinstance(weight, tuple) and weight and 1.0 <= weight[0] <= 500.0:
+        known["weight_kg"] = Sourced(float(weight[0]), "DICOM PatientWeight (0010,1030)")
+    return known
+
+
+def _age_years(text: str) -> int | None:
+    """Whole years of an age string such as 063Y, 018M, 012W or 005D (DICOM PS3.5, AS)."""
+    match = re.fullmatch(r"(\d{3})([YMWD])", text.strip().upper())
+    return int(int(match[1]) / _PER_YEAR[match[2]]) if match else None
+
+
+def _years_between(born: str, studied: str) -> int | None:
+    """Whole years between two dates (DICOM PS3.5, DA); None where one of them is none."""
+    try:
+        birth, study = (datetime.datetime.strptime(text.strip().rjust(8, "x"), "%Y%m%d") for text in (born, studied))
+    except ValueError:
+        return None
+    return study.year - birth.year - ((study.month, study.day) < (birth.month, birth.day))
+
+
+_PER_YEAR = {"Y": 1.0, "M": 12.0, "W": 365.25 / 7.0, "D": 365.25}
+_OLDEST_YEARS, _SHOWN_YEARS = 120, 90  # ages above 89 tell who someone is
 _IDENTIFIERS = ("PatientName", "PatientID", "StudyDate", "AccessionNumber", "StudyInstanceUID", "SeriesInstanceUID")
 
 
@@ -96,6 +134,7 @@ def read_series(
         source_files=len(group.files),
         slice_offsets_s=axis.slice_offsets_s,
         identifiers=_identifiers(group.files[0].values[0]),
+        patient=_patient(group.files[0].values[0]),
     )
 
 

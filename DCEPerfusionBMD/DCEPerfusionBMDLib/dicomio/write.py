@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,9 @@ def _template(series: DynamicSeries, patient: str, description: str) -> Dataset:
         "StudyID",
     ):
         setattr(dataset, keyword, "")
+    for name, (keyword, form) in _PATIENT_TAGS.items():
+        if name in series.patient:
+            setattr(dataset, keyword, form(series.patient[name].value))
     for name, (keyword, _) in ACQUISITION_TAGS.items():
         if name in series.acquisition:
             value: Any = series.acquisition[name].value
@@ -122,6 +125,13 @@ def _template(series: DynamicSeries, patient: str, description: str) -> Dataset:
     dataset.BitsAllocated = dataset.BitsStored = 16
     dataset.HighBit = 15
     return dataset
+
+
+_PATIENT_TAGS: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "sex": ("PatientSex", lambda sex: sex[0].upper()),
+    "age_years": ("PatientAge", lambda years: f"{years:03.0f}Y"),
+    "weight_kg": ("PatientWeight", lambda weight: _decimals((weight,))[0]),
+}
 
 
 def _decimals(values: Sequence[float] | FloatArray) -> list[str]:
