@@ -312,7 +312,7 @@ def _pixdim_candidate(units: int, step: float, count: int) -> Candidate:
 
 
 def _nifti_matrix(path: Path, header: bytes, order: str, pixdim: Sequence[float]) -> tuple[FloatArray, tuple[str, ...]]:
-    """Voxel index to RAS: the sform where there is one, else the qform; and a warning where the two differ."""
+    """Voxel index to RAS by the sform or the qform, as ITK and so Slicer choose; and a warning where the two differ."""
     qform, sform = struct.unpack(order + "2h", header[252:256])
     b, c, d, *offset = struct.unpack(order + "6f", header[256:280])
     rows = np.array(struct.unpack(order + "12f", header[280:328])).reshape(3, 4)
@@ -334,10 +334,12 @@ def _nifti_matrix(path: Path, header: bytes, order: str, pixdim: Sequence[float]
             f"{path.name} does not say how it lies in the patient (qform and sform are 0); load it in Slicer, place "
             "it, and save it as .seq.nrrd"
         )
-    chosen = _checked_matrix(path, to_mm @ (by_sform if sform > 0 else by_qform))
+    use_sform = sform > 0 and (sform == 1 or qform <= 0)
+    chosen = _checked_matrix(path, to_mm @ (by_sform if use_sform else by_qform))
     warnings = []
-    if sform > 0 and qform > 0 and not same_grid(chosen, to_mm @ by_qform):
-        warnings.append(f"sform and qform of {path.name} differ; the sform is used, Slicer may use the qform")
-    elif sform > 0 and not np.allclose(np.linalg.norm(by_sform[:3, :3], axis=0), pixdim[1:4], rtol=1e-3):
-        warnings.append(f"sform and pixdim of {path.name} differ in voxel size; the sform is used, Slicer uses pixdim")
+    if sform > 0 and qform > 0 and not same_grid(chosen, to_mm @ (by_qform if use_sform else by_sform)):
+        used = "sform" if use_sform else "qform"
+        warnings.append(f"sform and qform of the file differ; the {used} is used, as in Slicer")
+    elif use_sform and not np.allclose(np.linalg.norm(by_sform[:3, :3], axis=0), pixdim[1:4], rtol=1e-3):
+        warnings.append("sform and pixdim of the file differ in voxel size; the sform is used, Slicer uses pixdim")
     return chosen, tuple(warnings)

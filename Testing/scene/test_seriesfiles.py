@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import itertools
 import json
 import math
 import struct
@@ -11,12 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import slicer
+import vtk
 from DCEPerfusionBMDLib import scene
 from DCEPerfusionBMDLib.errors import InputError
 from DCEPerfusionBMDLib.headless import HeadlessSlicer
 from DCEPerfusionBMDLib.sceneinput import read_node
 from DCEPerfusionBMDLib.series import DynamicSeries, Sourced
 from DCEPerfusionBMDLib.seriesfiles import read_file
+from DCEPerfusionBMDLib.stacks import read_stack
 from support import reference_data
 
 SHAPE = (3, 4, 5)
@@ -314,6 +317,28 @@ class AgainstSlicer(Files):
             path = nifti(self.folder / "x.nii.gz", **fields)
             self.check_same(read_file(path), read_node(self.by_slicer(path), self.host.scene))
 
+    def test_sform_and_qform_of_every_code(self):
+        """The same header lands in the same place as the reader of Slicer puts it, also where its forms differ."""
+        sform = np.diag([1.0, 1.0, 1.0, 1.0])
+        sform[:3, 3] = (50.0, 60.0, 70.0)
+        for q, s in itertools.product(range(5), repeat=2):
+            with self.subTest(q=q, s=s):
+                path = nifti(self.folder / "x.nii", VALUES[0], codes=(q, s), sform=sform, pixdim=(1, 1, 1, 1))
+                if not q and not s:
+                    with self.assertRaisesRegex(InputError, "does not say how it lies"):
+                        read_stack(path)
+                    continue
+                node, storage = slicer.vtkMRMLScalarVolumeNode(), slicer.vtkMRMLVolumeArchetypeStorageNode()
+                storage.SetFileName(str(path))
+                self.assertTrue(storage.ReadData(node))
+                matrix = vtk.vtkMatrix4x4()
+                node.GetIJKToRASMatrix(matrix)
+                stack = read_stack(path)
+                np.testing.assert_allclose(stack.ijk_to_ras, slicer.util.arrayFromVTKMatrix(matrix), atol=1e-5)
+                used = "sform" if np.isclose(matrix.GetElement(0, 3), 50.0) else "qform"
+                told = f"sform and qform of the file differ; the {used} is used, as in Slicer"
+                self.assertEqual(stack.warnings, (told,) if q and s else ())
+
     def test_step_that_slicer_makes_up(self):
         node = self.by_slicer(nifti(self.folder / "x.nii", step=1.0, units=2))
         with self.assertRaisesRegex(InputError, "counts 0, 1, 2|has no unit"):
@@ -374,9 +399,9 @@ class Nifti(Files):
         path = nifti(self.folder / "x.nii", codes=(1, 1), qform=(0.0, 0.0, 0.0, 7.0, -3.0, 11.0))
         series = read_file(path)
         self.check(series)
-        self.assertRegex(series.warnings[0], "sform and qform of x.nii differ; the sform is used")
+        self.assertRegex(series.warnings[0], "sform and qform of the file differ; the sform is used")
         series = read_file(nifti(self.folder / "x.nii", pixdim=(1, 2.0, 2.0, 5.0)))
-        self.assertRegex(series.warnings[0], "sform and pixdim of x.nii differ in voxel size")
+        self.assertRegex(series.warnings[0], "sform and pixdim of the file differ in voxel size")
         self.refuse("does not say how it lies", nifti(self.folder / "x.nii", codes=(0, 0)))
 
     def test_lengths_in_meters(self):
