@@ -195,7 +195,16 @@ def index_candidate(name: str, unit: str, values: Sequence[str], attributes: Map
         against = f"its unit {unit!r} is none of time" if unit.strip() else "it has no unit, so it is a count"
     elif name.strip().lower() in ("frame", "frames"):
         against = "it is called a count of the frames"
+    elif not against and factor == 1.0 and OWN + "timeSource" not in attributes:
+        against = against_count(seconds)
     return Candidate(source or f"index {name!r} in {unit!r}", seconds * (factor or 1.0), against)
+
+
+def against_count(seconds: FloatArray) -> str:
+    """The reason against times in s that go up by exactly 1, which Slicer and ITK write where a file has none."""
+    if seconds.size < 2 or (np.diff(seconds) != 1.0).any():
+        return ""
+    return "it goes up by exactly 1, as programs write where there are no times; give the step if that is what it is"
 
 
 def attribute_acquisition(attributes: Mapping[str, str]) -> dict[str, Sourced]:

@@ -183,7 +183,7 @@ def _read_sequence(
     values = [sequence.GetNthIndexValue(n) for n in range(len(nodes))]
     uids = [(node.GetAttribute(_UIDS) or "").split() for node in nodes]
     candidates = [
-        _index(sequence, values, attributes),
+        index_candidate(sequence.GetIndexName(), sequence.GetIndexUnit(), values, attributes),
         *_tag_candidates(tags, uids),
         *label_candidates(attributes),
     ]
@@ -196,16 +196,6 @@ def _read_sequence(
         skip_frames,
         name,
     )
-
-
-def _index(sequence: Any, values: Sequence[str], attributes: Mapping[str, str]) -> Candidate:
-    found = index_candidate(sequence.GetIndexName(), sequence.GetIndexUnit(), values, attributes)
-    counts = [str(number) for number in range(len(values))]
-    if not found.against and OWN + "timeSource" not in attributes and list(values) == counts:
-        # Slicer's readers do so where a file names a time axis without its values, as every NIfTI file it wrote does.
-        reason = "it counts 0, 1, 2, as Slicer does where a file has no times; give the step if that is what it is"
-        return Candidate(found.name, found.seconds, reason)
-    return found
 
 
 def _read_volume(

@@ -18,7 +18,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from .errors import InputError
-from .frames import TIME_UNITS, Frame, index_candidate, label_candidates, parsed, same_grid
+from .frames import TIME_UNITS, Frame, against_count, index_candidate, label_candidates, parsed, same_grid
 from .series import FloatArray, Sourced
 from .times import Candidate
 from .volumefiles import check_length, check_volume_file, nrrd_header, unzipped
@@ -187,9 +187,10 @@ def _spacing_candidate(header: Mapping[str, str], axis: int, unit: str, count: i
     step, against = parsed([spacings[axis]])
     if against or not step[0] > 0:
         return []
-    return [
-        Candidate(f"spacing of the time axis ({unit})", np.arange(float(count)) * step[0] * TIME_UNITS[unit.lower()])
-    ]
+    factor = TIME_UNITS[unit.lower()]
+    seconds = np.arange(float(count)) * step[0] * factor
+    against = against_count(seconds) if factor == 1.0 else ""
+    return [Candidate(f"spacing of the time axis ({unit})", seconds, against)]
 
 
 def _quoted(text: str, count: int) -> list[str]:
@@ -303,12 +304,13 @@ def _nifti(path: Path) -> Stack:
 
 def _pixdim_candidate(units: int, step: float, count: int) -> Candidate:
     factor = _NIFTI_TIMES_S.get(units & 0x38)
-    against = ""
+    seconds = np.arange(float(count)) * step * (factor or 1.0)
+    against = against_count(seconds) if factor == 1.0 else ""
     if factor is None:
         against = "xyzt_units does not say that it is a time"
     elif not 0.0 < step < math.inf:
         against = f"it is {step:g}"
-    return Candidate("NIfTI pixdim[4]", np.arange(float(count)) * step * (factor or 1.0), against)
+    return Candidate("NIfTI pixdim[4]", seconds, against)
 
 
 def _nifti_matrix(path: Path, header: bytes, order: str, pixdim: Sequence[float]) -> tuple[FloatArray, tuple[str, ...]]:

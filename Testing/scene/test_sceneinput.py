@@ -114,7 +114,9 @@ class Times(Nodes):
         counted = [str(n) for n in range(FRAMES)]
         for index, name, unit, words in (
             (counted, "", "", "has no unit"),
-            (counted, "time", "s", "counts 0, 1, 2, as Slicer does"),
+            (counted, "time", "s", "goes up by exactly 1, as programs write"),
+            ([str(n + 1) for n in range(FRAMES)], "time", "s", "goes up by exactly 1"),
+            ([f"{n}.0" for n in range(FRAMES)], "time", "s", "goes up by exactly 1"),
             (["0", "4.5", "9", "13.5", "18", "22.5"], "time", "", "has no unit"),
             (["0", "4.5", "9", "13.5", "18", "22.5"], "frame", "s", "a count of the frames"),
             (["0", "4.5", "9", "13.5", "18", "22.5"], "b-value", "s/mm2", "is none of time"),

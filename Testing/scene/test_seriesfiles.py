@@ -194,6 +194,8 @@ class Nrrd(Files):
                 units=f'"mm" "mm" "mm" "{unit}"',
             )
             self.check(read_file(path))
+        path = nrrd(self.folder / "x.nrrd", spacings="nan nan nan 1", units='"mm" "mm" "mm" "s"')
+        self.refuse("goes up by exactly 1", path)
 
     def test_spaces(self):
         """The same place said in LPS."""
@@ -340,9 +342,18 @@ class AgainstSlicer(Files):
                 self.assertEqual(stack.warnings, (told,) if q and s else ())
 
     def test_step_that_slicer_makes_up(self):
-        node = self.by_slicer(nifti(self.folder / "x.nii", step=1.0, units=2))
-        with self.assertRaisesRegex(InputError, "counts 0, 1, 2|has no unit"):
-            read_node(node, self.host.scene)
+        """It is no time, neither on the node nor in the file that Slicer saves of it."""
+        for step, units in ((1.0, 2), (1.0, 2 | 8), (0.0, 2 | 8)):
+            with self.subTest(step=step, units=units):
+                path = nifti(self.folder / "x.nii", step=step, units=units)
+                self.refuse("no usable frame times", path)
+                node = self.by_slicer(path)
+                words = "goes up by exactly 1|has no unit"
+                with self.assertRaisesRegex(InputError, words):
+                    read_node(node, self.host.scene)
+                scene.write_file(node, slicer.vtkMRMLVolumeSequenceStorageNode(), self.folder / "x.seq.nrrd")
+                self.refuse(words, self.folder / "x.seq.nrrd")
+                self.assertEqual(read_file(self.folder / "x.seq.nrrd", times="1").times_s[-1], FRAMES - 1)
 
     def check_same(self, one, other):
         """Slicer turns the slices around where a file is left-handed, so voxels are compared where they lie."""
@@ -377,6 +388,7 @@ class Nifti(Files):
             ("xyzt_units does not say that it is a time", {"units": 2}),
             (r"pixdim\[4\]: it is 0", {"step": 0.0}),
             ("it is nan", {"step": math.nan}),
+            ("goes up by exactly 1", {"step": 1.0}),
             ("0.0034 s is too short for a frame", {"step": 0.0034}),
         ):
             path = nifti(self.folder / "x.nii.gz", **fields)
