@@ -19,6 +19,7 @@ values, the JSON file goes before the header, since it is what a user can edit.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import re
@@ -34,7 +35,6 @@ from .series import DynamicSeries, Sourced
 from .stacks import SUFFIXES, Stack, read_stack
 from .tables import one_line
 from .times import Candidate
-from .volumefiles import nrrd_header
 
 _LONGEST_REPETITION_TIME_S = 0.2
 
@@ -99,9 +99,12 @@ def _folder(folder: Path) -> Stack:
     paths = [path for path in paths if not path.name.startswith(".")]
     if len(paths) < 2:
         raise InputError(f"{folder} holds {len(paths)} NRRD or NIfTI files; a series needs one per frame")
+    _check_names(folder, paths)
     first = read_stack(paths[0])
+    files: list[Path] = []
     for path in paths:
         volume = read_stack(path)
+        files += volume.files
         if volume.count > 1:
             raise InputError(
                 f"{path.name} in {folder.name} holds {volume.count} frames; give that file, not the folder"
@@ -110,6 +113,13 @@ def _folder(folder: Path) -> Stack:
             raise InputError(
                 f"{path.name} does not lie on the grid of {paths[0].name}; a series has one grid, so take out what "
                 "does not belong to it or resample it"
+            )
+        types = [np.issubdtype(of.read(0).dtype, np.floating) for of in (first, volume)]
+        if types[0] != types[1]:
+            kinds = ["fractions" if fractions else "whole numbers" for fractions in types]
+            raise InputError(
+                f"{path.name} holds {kinds[1]} and {paths[0].name} {kinds[0]}; a series is of one type, so take out "
+                "what does not belong to it or convert it"
             )
     cars = [_side_car(path) for path in paths]
     acquisitions = [_side_car_acquisition(car, single=True) for car in cars]
@@ -125,7 +135,7 @@ def _folder(folder: Path) -> Stack:
         lambda number: read_stack(paths[number]).read(0),
         first.shape,
         first.ijk_to_ras,
-        tuple(dict.fromkeys(file for path in paths for file in _volume_files(path))),
+        tuple(dict.fromkeys(files)),
         first.attributes,
         acquisitions[0],
         tuple(candidates),
@@ -134,9 +144,21 @@ def _folder(folder: Path) -> Stack:
     )
 
 
-def _volume_files(path: Path) -> tuple[Path, ...]:
-    detached = nrrd_header(path).get("data file")
-    return (path,) if detached is None else (path, path.parent / detached)
+def _check_names(folder: Path, paths: Sequence[Path]) -> None:
+    """Refuse names that differ in more than their numbers: maps and segmentations lie beside frames, on their grid."""
+    forms = [re.sub(r"\d+", "#", path.name.lower()) for path in paths]
+    usual = max(forms, key=forms.count)
+    odd = [path.name for path, form in zip(paths, forms, strict=True) if form != usual]
+    if odd:
+        like = paths[forms.index(usual)].name
+        more = f" and {len(odd) - 3} more" if len(odd) > 3 else ""
+        raise InputError(
+            f"{', '.join(odd[:3])}{more} in {folder.name} may be no frame beside {like}; the names of the frames of a "
+            "series may differ in their numbers only, so take out what does not belong to it or rename it"
+        )
+    for one, other in itertools.pairwise(paths):
+        if _natural(one) == _natural(other):
+            raise InputError(f"{one.name} and {other.name} in {folder.name} have the same number; rename one of them")
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

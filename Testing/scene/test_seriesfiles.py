@@ -526,6 +526,34 @@ class Folder(Files):
         (self.stack / "DCE_3.json").write_text(json.dumps({**content, "FlipAngle": 13}), encoding="utf-8")
         self.refuse("beside DCE_3.nii.gz and DCE_0.nii.gz give different acquisition values", self.stack)
 
+    def test_what_is_no_frame(self):
+        """Beside the frames lies what was made of them, on their grid."""
+        for n, values in enumerate(VALUES):
+            nrrd(self.stack / f"frame{n:02d}.nrrd", values)
+        for words, name, write, fields in (
+            ("segmentation.seg.nrrd in stack may be no frame beside frame00.nrrd", "segmentation.seg.nrrd", nrrd, {}),
+            ("frame00.seg.nrrd in stack may be no frame", "frame00.seg.nrrd", nrrd, {}),
+            ("t1map.nrrd in stack may be no frame", "t1map.nrrd", nrrd, {"dtype": "f4"}),
+            ("frame00.nii.gz in stack may be no frame", "frame00.nii.gz", nifti, {}),
+            ("frame00.nrrd and frame0.nrrd in stack have the same", "frame0.nrrd", nrrd, {}),
+            ("frame08.nrrd holds fractions and frame00.nrrd whole", "frame08.nrrd", nrrd, {"dtype": "f4"}),
+        ):
+            with self.subTest(name=name):
+                path = write(self.stack / name, VALUES[0], **fields)
+                self.refuse(words, self.stack, times="3")
+                path.unlink()
+        self.check(read_file(self.stack, times="4.5"))
+
+    def test_detached_data_is_in_the_hash(self):
+        for field in ("data file", "datafile"):
+            for n, values in enumerate(VALUES):
+                path = nrrd(self.stack / f"{n}.nhdr", values, data_file=f"{n}.raw")
+                path.write_bytes(path.read_bytes().replace(b"data file:", f"{field}:".encode()))
+            before = read_file(self.stack, times="4.5")
+            self.assertEqual(before.source_files, 2 * FRAMES)
+            (self.stack / "3.raw").write_bytes(VALUES[0].tobytes())
+            self.assertNotEqual(read_file(self.stack, times="4.5").source_hash, before.source_hash)
+
     def test_refusals(self):
         self.refuse("stack holds 0 NRRD or NIfTI files", self.stack)
         for n, values in enumerate(VALUES):
