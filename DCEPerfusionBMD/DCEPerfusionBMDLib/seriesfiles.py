@@ -12,7 +12,8 @@ order in which times are looked for:
 6. `RepetitionTime` of the JSON file, which BIDS defines as the time from one volume to the next,
 7. `pixdim[4]` of a NIfTI file, if `xyzt_units` says what it is.
 
-Programs write the repetition time of the sequence, some ms, into 6 and 7; such a step is refused. For acquisition
+Programs write the repetition time of the sequence, some ms, into 6 and 7; such a step is refused, and 6 wherever
+dcm2niix wrote it. For acquisition
 values, the JSON file goes before the header, since it is what a user can edit.
 """
 
@@ -37,6 +38,8 @@ from .tables import one_line
 from .times import Candidate
 
 _LONGEST_REPETITION_TIME_S = 0.2
+_TOO_LONG_S = {"RepetitionTime": 1.0, "RepetitionTimeExcitation": 1.0, "EchoTime": 0.2}
+"""For the sequence of a dynamic series; such a value is one in ms."""
 
 
 def read_file(path: Path, times: str | None = None, skip_frames: int = 0) -> DynamicSeries:
@@ -202,20 +205,30 @@ def _side_car_candidates(car: Mapping[str, Any], count: int) -> tuple[list[Candi
             seconds, against = parsed([str(item) for item in value])
             lists.append(Candidate(f"{key} of the JSON file", seconds, against))
     step = _json_number(car, "RepetitionTime")
-    steps = [] if step is None else [Candidate("RepetitionTime of the JSON file", np.arange(float(count)) * step)]
-    return lists, steps
+    if step is None:
+        return lists, []
+    name = "RepetitionTime of the JSON file"
+    note = f"the frame times come from {name}; check that it is the time from one volume to the next"
+    against = "dcm2niix writes that of the sequence there" if _by_dcm2niix(car) else ""
+    return lists, [Candidate(name, np.arange(float(count)) * step, against, note=note)]
+
+
+def _by_dcm2niix(car: Mapping[str, Any]) -> bool:
+    """Whether dcm2niix wrote the file, whose `RepetitionTime` is DICOM's (0018,0080), not that of BIDS."""
+    return "dcm2niix" in str(car.get("ConversionSoftware", "")).lower()
 
 
 def _side_car_acquisition(car: Mapping[str, Any], single: bool = False) -> dict[str, Sourced]:
     """Acquisition values; times are in s (BIDS 1.10, MRI common metadata fields).
 
     `RepetitionTime` of a series is the time from one volume to the next, except where it is too short for that: then,
-    and for a single volume, it is that of the sequence.
+    for a single volume, and where dcm2niix wrote it, it is that of the sequence.
     """
     found: dict[str, Sourced] = {}
     step = _json_number(car, "RepetitionTime")
     excitation = "RepetitionTimeExcitation"
-    if excitation not in car and step is not None and (single or step < _LONGEST_REPETITION_TIME_S):
+    of_sequence = single or _by_dcm2niix(car) or (step is not None and step < _LONGEST_REPETITION_TIME_S)
+    if excitation not in car and step is not None and of_sequence:
         excitation = "RepetitionTime"
     for name, key, factor in (
         ("repetition_time_ms", excitation, 1000.0),
@@ -224,6 +237,11 @@ def _side_car_acquisition(car: Mapping[str, Any], single: bool = False) -> dict[
         ("field_strength_T", "MagneticFieldStrength", 1.0),
     ):
         value = _json_number(car, key)
+        if value is not None and value >= _TOO_LONG_S.get(key, math.inf):
+            raise InputError(
+                f"{key} of the JSON file is {value:g}, too long for a dynamic series; BIDS gives it in s, so correct "
+                "it or take it out"
+            )
         if value is not None:
             found[name] = Sourced(value * factor, f"{key} of the JSON file")
     for name, key in (("agent", "ContrastBolusIngredient"), ("manufacturer", "Manufacturer")):

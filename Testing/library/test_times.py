@@ -44,6 +44,7 @@ class Choice(unittest.TestCase):
             ("absent in the first frame, and the others are not regular", uneven),
             ("step of 3.5 ms is the repetition time, not a frame time", np.arange(8) * 0.0035),
             ("step of 0.1 s is too short for a frame; the unit may be wrong", np.arange(8) * 0.1),
+            ("step of 4500 s is too long for a frame; the unit may be ms", np.arange(8) * 4500.0),
             ("slices of frame 1 are later than the start of frame 2", np.stack((REGULAR, REGULAR + 5.0))),
         ):
             with self.subTest(words=words), self.assertRaisesRegex(InputError, f"tag: .*{words}"):

@@ -210,6 +210,10 @@ class Nrrd(Files):
         self.refuse("no usable frame times.*--times", path)
         self.check(read_file(path, times="4.5"))
         self.refuse("none of time|has no unit", nrrd(self.folder / "x.nrrd", **INDEX))
+        milliseconds = {**INDEX, "axis 3 index values": " ".join(str(4500 * n) for n in range(FRAMES))}
+        path = nrrd(self.folder / "x.nrrd", **milliseconds, **AXIS)
+        self.refuse("4500 s is too long for a frame; the unit may be ms", path)
+        self.check(read_file(path, times="4500"), step=4500.0)
 
     def test_skipped_frames(self):
         series = read_file(nrrd(self.folder / "x.seq.nrrd", **INDEX, **AXIS), skip_frames=3)
@@ -389,6 +393,7 @@ class Nifti(Files):
             (r"pixdim\[4\]: it is 0", {"step": 0.0}),
             ("it is nan", {"step": math.nan}),
             ("goes up by exactly 1", {"step": 1.0}),
+            ("4500 s is too long for a frame; the unit may be ms", {"step": 4500.0}),
             ("0.0034 s is too short for a frame", {"step": 0.0034}),
         ):
             path = nifti(self.folder / "x.nii.gz", **fields)
@@ -454,6 +459,7 @@ class SideCar(Files):
         series = self.series(RepetitionTime=4.5, RepetitionTimeExcitation=0.0035)
         self.check(series)
         self.assertEqual(series.time_source, "RepetitionTime of the JSON file")
+        self.assertRegex(series.warnings[0], "come from RepetitionTime of the JSON file; check that")
         self.assertAlmostEqual(series.acquisition["repetition_time_ms"].value, 3.5)
 
     def test_repetition_time_of_the_sequence(self):
@@ -463,6 +469,21 @@ class SideCar(Files):
         self.assertEqual((series.time_source, series.warnings), ("NIfTI pixdim[4]", ()))
         self.assertRegex(series.times_rejected[0], "3.5 ms is the repetition time")
         self.assertAlmostEqual(series.acquisition["repetition_time_ms"].value, 3.5)
+
+    def test_repetition_time_of_the_sequence_that_is_long(self):
+        """Saturation recovery, say; dcm2niix takes it from DICOM (0018,0080)."""
+        series = self.series(ConversionSoftware="dcm2niix", RepetitionTime=0.5)
+        self.check(series, step=9.0)
+        self.assertRegex(series.times_rejected[0], "dcm2niix writes that of the sequence there")
+        self.assertAlmostEqual(series.acquisition["repetition_time_ms"].value, 500.0)
+
+    def test_seconds_that_are_milliseconds(self):
+        for content in ({"EchoTime": 1.5}, {"RepetitionTimeExcitation": 5.0}, {"RepetitionTimeExcitation": 3.5}):
+            with self.assertRaisesRegex(InputError, "of the JSON file is .* BIDS gives it in s"):
+                self.series(**content)
+        series = self.series(RepetitionTime=4500)
+        self.assertRegex(series.times_rejected[0], "4500 s is too long for a frame; the unit may be ms")
+        self.check(series, step=9.0)
 
     def test_acquisition(self):
         found = self.series(
