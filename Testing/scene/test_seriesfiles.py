@@ -7,6 +7,7 @@ import json
 import math
 import struct
 import tempfile
+import tracemalloc
 import unittest
 from pathlib import Path
 
@@ -183,7 +184,7 @@ class Nrrd(Files):
         self.check(series)
         self.assertEqual(series.source_files, 2)
         (self.folder / "x.raw.gz").unlink()
-        self.refuse("refers to the data file x.raw.gz, which is not there", path)
+        self.refuse("refers to the data file 'x.raw.gz', which is not there", path)
 
     def test_spacing_of_a_time_axis(self):
         for unit, spacing, kind in (("s", "4.5", "time"), ("ms", "4500", "list")):
@@ -205,6 +206,38 @@ class Nrrd(Files):
         path = nrrd(self.folder / "x.seq.nrrd", space="scanner-xyz", **INDEX, **AXIS)
         self.refuse("lies in the space 'scanner-xyz'", path)
 
+    def test_spaces_with_time(self):
+        """Directions of four numbers, that of the frames the step; the unit stands with those of the space."""
+        flip = np.diag([-1.0, -1.0, 1.0, 1.0])
+        for unit, step in (("s", "4.5"), ("ms", "4500")):
+            path = nrrd(
+                self.folder / "x.nrrd",
+                space="left-posterior-superior-time",
+                space_directions="(0,-1.5,0,0) (2,0,0,0) (0,0,5,0) (0,0,0," + step + ")",
+                space_origin="(-7,3,11,0)",
+                space_units=f'"mm" "mm" "mm" "{unit}"',
+                kinds="space space space time",
+            )
+            np.testing.assert_allclose((flip @ MATRIX)[:3, 0], (0, -1.5, 0))
+            self.check(read_file(path))
+        text = path.read_bytes().replace(b'"ms"', b'""')
+        path.write_bytes(text)
+        self.refuse("no usable frame times", path)
+        path.write_bytes(text.replace(b"(0,0,0,4500)", b"(1,0,0,4500)"))
+        self.refuse("is one in space and time", path)
+
+    def test_four_axes_of_itk(self):
+        """They have no space, so nobody can tell how they lie."""
+        path = nrrd(
+            self.folder / "x.nrrd",
+            space=None,
+            space_dimension="4",
+            space_directions="(1,0,0,0) (0,1,0,0) (0,0,1,0) (0,0,0,4.5)",
+            space_origin="(0,0,0,0)",
+            kinds="domain domain domain domain",
+        )
+        self.refuse("does not say how it lies in the patient .* as ITK writes four.* a 3-D file", path)
+
     def test_no_times(self):
         path = nrrd(self.folder / "x.nrrd")
         self.refuse("no usable frame times.*--times", path)
@@ -225,12 +258,18 @@ class Nrrd(Files):
             ("is no series of volumes", {"space_directions": "(1,0,0) none none (0,1,0)"}),
             ("3 space directions for 4 axes", {"space_directions": "none (1,0,0) (0,1,0)"}),
             ("do not span a volume", {"space_directions": "(1,0,0) (0,1,0) (1,1,0) none"}),
-            ("is no vector of three numbers", {"space_directions": "(1,x,0) (0,1,0) (1,1,0) none"}),
+            ("is no vector of 3 numbers", {"space_directions": "(1,x,0) (0,1,0) (1,1,0) none"}),
             ("is no point", {"space_origin": "(0,0)"}),
             ("holds a rgb-color", {"kinds": "domain domain domain RGB-color"}),
             ("in the encoding ascii", {"encoding": "ascii"}),
             ("skips lines", {"line_skip": "2"}),
             ("is no number", {"byte_skip": "two"}),
+            ("byte skip or line skip is no number", {"byte_skip": "inf"}),
+            ("byte skip or line skip is no number", {"byte_skip": "nan"}),
+            ("byte skip or line skip is no number", {"line_skip": "inf"}),
+            ("sizes '0 4 3 8' do not describe a volume", {"sizes": "0 4 3 8"}),
+            ("refers to the data file ''", {"data_file": " "}),
+            ("does not say how it lies in the patient", {"space": None}),
             ("does not say the byte order", {"endian": None}),
             ("it holds 960 bytes of data where 1080 are due", {"sizes": "5 4 3 9"}),
         ):
@@ -441,6 +480,55 @@ class Nifti(Files):
             path = nifti(self.folder / name)
             path.write_bytes(path.read_bytes()[:-40])
             self.refuse("is damaged", path)
+        for offset in (0.0, -100.0, 40.0, math.nan, math.inf):
+            content = bytearray(nifti(self.folder / "x.nii").read_bytes())
+            content[108:112] = struct.pack("<f", offset)
+            (self.folder / "x.nii").write_bytes(content)
+            self.refuse("its header does not describe a volume", self.folder / "x.nii")
+
+    def test_values_of_a_voxel_as_frames(self):
+        """ITK's images of vectors: five dimensions, the fourth of size 1."""
+        for name in ("x.nii", "x.nii.gz"):
+            path = nifti(self.folder / name, VALUES[:, np.newaxis])
+            self.refuse("no usable frame times", path)
+            self.check(read_file(path, times="4.5"), atol=1e-6)
+
+    def test_second_version(self):
+        """After nifti2.h: a header of 540 bytes, with wider fields in another order."""
+        for order in "<>":
+            header = struct.pack(order + "i8shh", 540, b"n+2\0\r\n\032\n", 4, 16)
+            header += struct.pack(order + "8q", 4, *VALUES.shape[::-1], 1, 1, 1) + b"\0" * 24
+            header += struct.pack(order + "8dq2d", 1, 1.5, 2, 5, 4.5, 0, 0, 0, 544, 0.5, -3.0)
+            header += b"\0" * (344 - len(header))
+            header += struct.pack(order + "2i6d12d", 0, 1, *[0.0] * 6, *MATRIX[:3].ravel())
+            header += struct.pack(order + "2i", 0, 2 | 8)
+            content = header + b"\0" * (544 - len(header)) + VALUES.astype(order + "i2").tobytes()
+            (self.folder / "x.nii").write_bytes(content)
+            (self.folder / "x.nii.gz").write_bytes(gzip.compress(content))
+            for name in ("x.nii", "x.nii.gz"):
+                self.check(read_file(self.folder / name), values=VALUES * 0.5 - 3.0)
+
+
+class Memory(Files):
+    def test_no_second_copy(self):
+        """A series is mapped, or unpacked once; also while the file is checked."""
+        values = np.random.default_rng(1).integers(0, 4000, (20, 20, 128, 128)).astype(np.int16)
+        index = {**INDEX, "axis 3 index values": " ".join(f"{4.5 * n:g}" for n in range(20)), **AXIS}
+        for path, most in (
+            (nrrd(self.folder / "x.seq.nrrd", values, **index), 0.25),
+            (nrrd(self.folder / "z.seq.nrrd", values, encoding="gzip", **index), 1.25),
+            (nifti(self.folder / "x.nii", values), 0.25),
+            (nifti(self.folder / "z.nii.gz", values), 1.25),
+        ):
+            tracemalloc.start()
+            try:
+                series = read_file(path)
+                total = sum(int(frame.sum()) for frame in series.frames)
+                peak = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+            self.assertEqual(total, int(values.sum()))
+            self.assertLess(peak / values.nbytes, most, path.name)
 
 
 class SideCar(Files):
