@@ -296,16 +296,23 @@ def analyze_folder(
     part = _part(report, 0.4, 0.6)
     result = analyze(series, masks, settings, densitometry, subject or "", part, TissueMaps(**grids))
     choices = {
-        "series": series_id,
+        "series": series_id if keep_identifiers else _number_or_hash(series_id),
         "segments": label_names,
         "skip_frames": skip_frames,
         "maps": {name: given for name, given in (maps or {}).items() if given.isdecimal()},
-        "flip_angles": flip_angles,
+        "flip_angles": flip_angles if keep_identifiers else _number_or_hash(flip_angles),
     }
     history = provenance(series, settings, result, hashes, choices, keep_identifiers)
     with staged(output, stale=("densitometry.csv", "motion.csv")) as stage:
         _write_results(stage, host, series, segmentation_node, result, history, _part(report, 0.6, 1.0))
     return result
+
+
+def _number_or_hash(series: str | None) -> str | None:
+    """Numbers of series as they are; anything else, as a UID, hashed: it leads to the patient."""
+    if series is None or series == "auto" or all(part.strip().isdecimal() for part in series.split(",")):
+        return series
+    return f"sha256 {hashlib.sha256(series.encode()).hexdigest()}"
 
 
 def _map(

@@ -298,8 +298,8 @@ def _tag_candidate(
     rows = [[first[n], *(texts(of_frame[n]) for of_frame in uids[1:])] for n in columns]
     try:
         table = np.array([[seconds(*text) for text in row] for row in rows])
-    except ValueError as error:
-        return Candidate(name, np.empty(0), str(error))
+    except ValueError:
+        return Candidate(name, np.empty(0), "it is no number or no time in some frame")
     has_no_date = len(wanted) == 2 and not any(text[0] for row in rows for text in row)
     return Candidate(name, table, clock=has_no_date)
 
@@ -313,12 +313,9 @@ def _date_and_time(day: str, clock: str) -> float:
     if not clock:
         return math.nan
     whole, _, fraction = clock.replace(":", "").partition(".")
-    try:
-        hours, minutes, secs = int(whole[:2]), int(whole[2:4] or 0), int(whole[4:6] or 0)
-        days = datetime.date(int(day[:4]), int(day[4:6]), int(day[6:8])).toordinal() if day else 0
-        return days * 86400.0 + hours * 3600.0 + minutes * 60.0 + secs + float(f"0.{fraction or 0}")
-    except ValueError as error:
-        raise ValueError(f"{day} {clock} is no date and time".strip()) from error
+    hours, minutes, secs = int(whole[:2]), int(whole[2:4] or 0), int(whole[4:6] or 0)
+    days = datetime.date(int(day[:4]), int(day[4:6]), int(day[6:8])).toordinal() if day else 0
+    return days * 86400.0 + hours * 3600.0 + minutes * 60.0 + secs + float(f"0.{fraction or 0}")
 
 
 def _acquisition(

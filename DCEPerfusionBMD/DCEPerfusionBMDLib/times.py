@@ -232,7 +232,7 @@ def times_of_user(text: str, n_frames: int) -> Candidate:
             raise InputError(
                 f"--times {text!r} is neither a step in s, nor times in s separated by commas, nor a file"
             ) from None
-        return Candidate(f"{USER} ({path.name})", np.array(_column(path)))
+        return Candidate(f"{USER} (file)", np.array(_column(path)))
     if len(values) == 1:
         if not 0 < values[0] < _DAY_S:
             raise InputError(f"--times {text}: a step must be above 0 s")

@@ -90,7 +90,9 @@ class User(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "times.csv"
             path.write_text("\ufeffframe,time_s\n1,0\n2,3.5\n3,8\n", encoding="utf-8")
-            np.testing.assert_allclose(times_of_user(str(path), 3).seconds, [0.0, 3.5, 8.0])
+            found = times_of_user(str(path), 3)
+            np.testing.assert_allclose(found.seconds, [0.0, 3.5, 8.0])
+            self.assertEqual(found.name, "given by the user (file)")  # its name may be that of the patient
             path.write_text("0\n3.5\n8\n", encoding="utf-8")
             np.testing.assert_allclose(times_of_user(str(path), 3).seconds, [0.0, 3.5, 8.0])
             for content, words in (
