@@ -206,7 +206,9 @@ def _analyze(options: argparse.Namespace, progress: _Terminal) -> None:
         subject=options.subject,
         series_id=options.series,
         label_names=options.segments,
-        maps={name: given for name in _MAPS if (given := getattr(options, f"{name.replace('-', '_')}_map"))},
+        maps={
+            name: given for name in _MAPS if (given := getattr(options, f"{name.replace('-', '_')}_map")) is not None
+        },
         flip_angles=options.flip_angles,
         keep_identifiers=options.keep_identifiers,
         progress=progress,
@@ -267,6 +269,11 @@ def analyze_folder(
     settings = settings or Settings()
     report = progress or (lambda fraction, message: True)
     check_output_folder(output)
+    if series_id is not None and not is_dicom:
+        raise InputError("--series chooses a series of --dicom; leave it out with --volumes")
+    for name, file in (maps or {}).items():
+        if not file.strip():
+            raise InputError(f"--{name}-map is blank; give a file, or leave it out")
     subject = one_line(subject) if subject is not None else None
     densitometry = read_dxa_table(dxa, subject) if dxa is not None else None
     host = HeadlessSlicer()

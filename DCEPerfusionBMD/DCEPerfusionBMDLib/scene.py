@@ -253,9 +253,11 @@ def _show_gray(scene: Any, volume: Any, values: npt.NDArray[np.generic]) -> None
     display = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
     volume.SetAndObserveDisplayNodeID(display.GetID())
     display.SetDefaultColorMap()
-    low, high = np.percentile(values.astype(float), (1, 99))
-    display.AutoWindowLevelOff()
-    display.SetWindowLevelMinMax(float(low), float(high))
+    finite = values[np.isfinite(values)]
+    if finite.size:
+        low, high = np.percentile(finite.astype(float), (1, 99))
+        display.AutoWindowLevelOff()
+        display.SetWindowLevelMinMax(float(low), float(high))
 
 
 def _nodes(scene: Any, kind: str) -> list[Any]:

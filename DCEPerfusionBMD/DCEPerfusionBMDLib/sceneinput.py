@@ -42,6 +42,7 @@ TagLookup = Callable[[str, str], str]
 """The value of a tag ("0018,1060") of the image with an SOP Instance UID; blank when absent."""
 
 FEWEST_FRAMES = 6
+_SMALLEST_DETERMINANT = 1e-9
 _UIDS = "DICOM.instanceUIDs"
 _ACQUISITION_TAGS = {
     "repetition_time_ms": ("RepetitionTime", "0018,0080"),
@@ -252,6 +253,8 @@ def _to_world(volumes: Sequence[Any], name: str, scene: Any) -> FloatArray:
             _check_constant(transform, name, scene)
             transform.GetMatrixTransformToWorld(matrix)
         found.append(np.array(slicer.util.arrayFromVTKMatrix(matrix)))
+        if not np.isfinite(found[-1]).all() or abs(np.linalg.det(found[-1][:3, :3])) < _SMALLEST_DETERMINANT:
+            raise InputError(f"{name} lies under a transform that flattens it; correct the transform or take it away")
     if any(not same_grid(found[0], other) for other in found[1:]):
         raise InputError(f"{name} is shown by volumes under different transforms; choose one of these volumes")
     return found[0] if found else np.eye(4)

@@ -101,7 +101,10 @@ def _folder(folder: Path) -> Stack:
     )
     paths = [path for path in paths if not path.name.startswith(".")]
     if len(paths) < 2:
-        raise InputError(f"{folder} holds {len(paths)} NRRD or NIfTI files; a series needs one per frame")
+        raise InputError(
+            f"{folder} holds {len(paths)} NRRD or NIfTI files; a series needs one per frame (a folder of DICOM files is "
+            "given with --dicom)"
+        )
     _check_names(folder, paths)
     first = read_stack(paths[0])
     files: list[Path] = []

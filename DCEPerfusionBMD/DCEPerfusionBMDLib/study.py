@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .conversion import Conversion, Tissue, constant_warnings, resolve_constants, sources_of
+from .conversion import Conversion, Tissue, check_maps, constant_warnings, resolve_constants, sources_of
 from .densitometry import Densitometry
 from .errors import Cancelled, InputError
 from .kinetics import (
@@ -104,6 +104,7 @@ def analyze(
     for region in rois.regions:
         analyzed |= region.analyzed
     voxels = np.flatnonzero(analyzed)
+    check_maps(maps, voxels)
     motion = None
     if settings.motion.motion != "none":
         motion = _motion(series, rois, settings, _part(report, 0.0, 0.8))

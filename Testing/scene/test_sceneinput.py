@@ -350,6 +350,15 @@ class Transforms(Nodes):
         multivolume.SetAndObserveTransformNodeID(inner.GetID())
         self.check(read_node(multivolume, self.scene), matrix=shift @ self.turn @ MATRIX)
 
+    def test_singular(self):
+        sequence = self.sequence(attributes=labels(TIMES))
+        transform = self.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+        matrix = vtk.vtkMatrix4x4()
+        matrix.SetElement(0, 0, 0.0)
+        transform.SetMatrixTransformToParent(matrix)
+        self.proxy(sequence).SetAndObserveTransformNodeID(transform.GetID())
+        self.refuse("lies under a transform that flattens it", sequence)
+
     def test_not_linear(self):
         node = self.scene.AddNewNodeByClass("vtkMRMLBSplineTransformNode")
         node.SetAndObserveTransformFromParent(vtk.vtkThinPlateSplineTransform())
@@ -406,6 +415,21 @@ class WrittenSeries(unittest.TestCase):
         self.assertEqual(dict(found.acquisition), dict(given.acquisition))
         for read, written in zip(found.frames, given.frames, strict=True):
             np.testing.assert_array_equal(read, written)
+
+    def test_display_of_frames_with_values_that_are_none(self):
+        """The window is that of the finite values; 0 to 99 here, so their percentiles are known."""
+        frame = np.arange(100, dtype=np.float32).reshape(4, 5, 5)
+        for frames, expected in (([frame] * 2, (0.99, 98.01)), ([np.full_like(frame, np.nan)] * 2, None)):
+            frames = [np.concatenate([np.full((1, 5, 5), np.nan, dtype=np.float32), part]) for part in frames]
+            scene.write_series(self.scene, DynamicSeries(frames, np.array([0.0, 2.0]), np.eye(4)), "x")
+            display = self.scene.GetNthNodeByClass(
+                self.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeDisplayNode") - 2,
+                "vtkMRMLScalarVolumeDisplayNode",
+            )
+            self.assertTrue(np.isfinite([display.GetWindow(), display.GetLevel()]).all())
+            if expected:
+                low, high = display.GetWindowLevelMin(), display.GetWindowLevelMax()
+                np.testing.assert_allclose((low, high), expected, rtol=1e-6)
 
     def test_one_second_apart(self):
         """A count by its looks, but written by us."""

@@ -664,7 +664,7 @@ class Folder(Files):
             self.assertNotEqual(read_file(self.stack, times="4.5").source_hash, before.source_hash)
 
     def test_refusals(self):
-        self.refuse("stack holds 0 NRRD or NIfTI files", self.stack)
+        self.refuse("stack holds 0 NRRD or NIfTI files.*--dicom", self.stack)
         for n, values in enumerate(VALUES):
             nrrd(self.stack / f"{n}.nrrd", values)
         moved = MATRIX.copy()
