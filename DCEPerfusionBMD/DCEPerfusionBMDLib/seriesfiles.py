@@ -102,7 +102,7 @@ def _folder(folder: Path) -> Stack:
     paths = [path for path in paths if not path.name.startswith(".")]
     if len(paths) < 2:
         raise InputError(
-            f"{folder} holds {len(paths)} NRRD or NIfTI files; a series needs one per frame (a folder of DICOM files is "
+            f"{folder} holds {len(paths)} NRRD or NIfTI files; a series needs one per frame (a folder of DICOM is "
             "given with --dicom)"
         )
     _check_names(folder, paths)
