@@ -40,24 +40,28 @@ _BASELINE_WHERE_NONE_IS_SEEN = 3
 
 
 _WORDS = (
-    "DCEPerfusionBMD DICOM FrameLabels FrameTimesStart JSON MultiVolume NIfTI RepetitionTimeExcitation T Time "
-    "VolumeTiming a agent angle axis by count deg echo field file files flip frame frames given in index list "
-    "manufacturer min ms not number of phantom pixdim repetition s single spacing step strength tag the time times us "
-    "user µs"
+    # DICOM
+    "AcquisitionDateTime AcquisitionTime ContentTime ContrastBolusAgent DICOM EchoTime FlipAngle "
+    "FrameAcquisitionDateTime FrameReferenceDateTime InversionTime MagneticFieldStrength Manufacturer "
+    "NominalCardiacTriggerDelayTime RepetitionTime SeriesTime TemporalPositionIdentifier TemporalPositionIndex "
+    "TemporalPositionTimeOffset TemporalResolution TriggerTime "
+    # files
+    "ContrastBolusIngredient DCEPerfusionBMD FrameLabels FrameTimesStart JSON MultiVolume NIfTI "
+    "RepetitionTimeExcitation Time VolumeTiming "
+    # our own
+    "T a agent angle axis by count deg echo field file files flip frame frames given in index list manufacturer min ms "
+    "not number of phantom pixdim repetition s single spacing step strength tag the time times us user µs"
 )
 _SOURCE_WORDS = frozenset(_WORDS.split())
 
 
 def is_source(text: str) -> bool:
-    """Whether a text may be passed on as the source of a value: it has the words of this extension or DICOM keywords.
+    """Whether a text may be passed on as the source of a value: it has the words that this extension uses for one.
 
     Any other text in a file may be the name of a patient.
     """
-    from pydicom.datadict import tag_for_keyword
-
     plain = re.sub(r"\([0-9A-Fa-f]{4},[0-9A-Fa-f]{4}\)", "", text)
-    words = re.findall(r"[^\W\d_]+", plain)
-    return not re.search(r"\d{5}", plain) and all(word in _SOURCE_WORDS or tag_for_keyword(word) for word in words)
+    return not re.search(r"\d{5}", plain) and _SOURCE_WORDS.issuperset(re.findall(r"[^\W\d_]+", plain))
 
 
 class Frames(Sequence[Frame]):

@@ -149,7 +149,7 @@ def _directions(path: Path, header: Mapping[str, str], dimension: int) -> list[F
     if "space directions" not in header or "space origin" not in header:
         raise InputError(
             f"{path.name} does not say how it lies in the patient (no space directions and origin); load it in Slicer, "
-            "place it, and save it as .seq.nrrd"
+            "place it, and save it as NRRD"
         )
     if "space" not in header:
         raise InputError(
@@ -355,6 +355,8 @@ def _nifti(path: Path) -> Stack:
     grid = values.reshape(sizes[3::-1])
     slope, intercept = header.slope, header.intercept
     scaled = math.isfinite(slope) and slope != 0.0 and (slope, intercept) != (1.0, 0.0)
+    if scaled and not math.isfinite(intercept):
+        raise InputError(f"{path.name} is damaged: it scales its values by {slope:g} and {intercept:g}")
 
     def read(number: int) -> Frame:
         frame = grid[number]
@@ -407,7 +409,7 @@ def _nifti_matrix(path: Path, header: _NiftiHeader) -> tuple[FloatArray, tuple[s
     if sform <= 0 and qform <= 0:
         raise InputError(
             f"{path.name} does not say how it lies in the patient (qform and sform are 0); load it in Slicer, place "
-            "it, and save it as .seq.nrrd"
+            "it, and save it as NRRD"
         )
     use_sform = sform > 0 and (sform == 1 or qform <= 0)
     chosen = _checked_matrix(path, to_mm @ (by_sform if use_sform else by_qform))

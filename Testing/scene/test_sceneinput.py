@@ -1,5 +1,6 @@
 """Dynamic series from nodes: sequences, proxies and multivolumes, their times, tags, transforms and refusals."""
 
+import re
 import tempfile
 import unittest
 from pathlib import Path
@@ -9,7 +10,7 @@ import slicer
 import vtk
 from DCEPerfusionBMDLib import scene
 from DCEPerfusionBMDLib.errors import InputError
-from DCEPerfusionBMDLib.frames import mean_enhancement
+from DCEPerfusionBMDLib.frames import is_source, mean_enhancement
 from DCEPerfusionBMDLib.headless import HeadlessSlicer
 from DCEPerfusionBMDLib.sceneinput import is_dynamic_candidate, read_node
 from DCEPerfusionBMDLib.series import DynamicSeries, Sourced
@@ -155,6 +156,32 @@ class Times(Nodes):
         np.testing.assert_allclose(series.times_s, TIMES[2:] - TIMES[2])
         self.assertIn("the first 2 of 8 frames are left out", series.warnings)
         self.refuse("8 of them cannot be skipped", self.sequence(attributes=labels(TIMES)), skip_frames=8)
+
+
+class Sources(unittest.TestCase):
+    def test_known_ones_are_passed_on(self):
+        """All tags that frame times and acquisition values come from, as the sources of the library name them."""
+        folder = Path(scene.__file__).parent
+        texts = [path.read_text(encoding="utf-8") for path in (*folder.glob("dicomio/*.py"), folder / "sceneinput.py")]
+        named = set(re.findall(r'"(\w+(?:Time|Offset|Index|Identifier) \(\w{4},\w{4}\))', "".join(texts)))
+        self.assertGreater(len(named), 8)
+        tags = re.findall(r'": \("(\w+)", "(\(?\w{4},\w{4}\)?)"\)', "".join(texts))
+        self.assertGreater(len(tags), 11)
+        named |= {f"DICOM {keyword} ({tag.strip('()')})" for keyword, tag in tags}
+        own = {"given by the user (step of 4.5 s)", "given by the user (file)", "NIfTI pixdim[4]", "user", "phantom"}
+        own |= {
+            "index 'time' in 's'",
+            "spacing of the time axis (ms)",
+            "VolumeTiming of the JSON file",
+            "a single frame",
+        }
+        own |= {"AcquisitionTime of the JSON files", "MultiVolume.FrameLabels (TriggerTime)", "DCEPerfusionBMD.agent"}
+        own |= {"TemporalResolution (0020,0110) times the frame number", "MultiVolume.DICOM.FlipAngle"}
+        self.assertEqual([text for text in sorted(named | own) if not is_source(text)], [])
+
+    def test_others_are_not(self):
+        for text in ("Smith", "TriggerTime of Smith", "time 19530412", "DICOM Müller (0018,1314)", "user_Smith"):
+            self.assertFalse(is_source(text), text)
 
 
 class Tags(Nodes):

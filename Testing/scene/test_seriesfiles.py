@@ -444,6 +444,7 @@ class Nifti(Files):
         self.check(series, values=VALUES * 0.5 - 3.0)
         self.assertEqual(series.frames[0].dtype, np.float32)
         self.check(read_file(nifti(self.folder / "x.nii.gz", scale=(math.nan, math.nan))))
+        self.refuse("it scales its values by 2 and nan", nifti(self.folder / "x.nii.gz", scale=(2.0, math.nan)))
 
     def test_qform(self):
         """A quarter turn about z: (a, b, c, d) = (sqrt 1/2, 0, 0, sqrt 1/2) takes i to y and j to -x."""
