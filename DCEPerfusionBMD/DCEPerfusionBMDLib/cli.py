@@ -238,7 +238,9 @@ def _analyze(options: argparse.Namespace, progress: _Terminal) -> None:
         subject=options.subject,
         series_id=options.series,
         label_names=options.segments,
-        maps={name: given for name in _MAPS if (given := getattr(options, f"{name.replace('-', '_')}_map"))},
+        maps={
+            name: given for name in _MAPS if (given := getattr(options, f"{name.replace('-', '_')}_map")) is not None
+        },
         flip_angles=options.flip_angles,
         keep_identifiers=options.keep_identifiers,
         progress=progress,
@@ -313,6 +315,11 @@ def analyze_folder(
     settings = settings or Settings()
     report = progress or (lambda fraction, message: True)
     check_output_folder(output)
+    if series_id is not None and not is_dicom:
+        raise InputError("--series chooses a series of --dicom; leave it out with --volumes")
+    for name, file in (maps or {}).items():
+        if not file.strip():
+            raise InputError(f"--{name}-map is blank; give a file, or leave it out")
     subject = one_line(subject) if subject is not None else None
     densitometry: Densitometry | None = None
     if dxa is not None:
@@ -353,11 +360,11 @@ def analyze_folder(
         series, masks, settings, densitometry, subject or "", part, tissue_maps, labels, own_references, groups
     )
     choices = {
-        "series": series_id,
+        "series": series_id if keep_identifiers else _number_or_hash(series_id),
         "segments": label_names,
         "skip_frames": skip_frames,
         "maps": {name: given for name, given in (maps or {}).items() if given.isdecimal()},
-        "flip_angles": flip_angles,
+        "flip_angles": flip_angles if keep_identifiers else _number_or_hash(flip_angles),
         "bone": dxa if isinstance(dxa, dict) else None,
     }
     history = provenance(series, settings, result, hashes, choices, keep_identifiers)
@@ -366,6 +373,13 @@ def analyze_folder(
     ) as stage:
         _write_results(stage, host, series, segmentation_node, result, history, _part(report, 0.6, 1.0))
     return result
+
+
+def _number_or_hash(series: str | None) -> str | None:
+    """Numbers of series as they are; anything else, as a UID, hashed: it leads to the patient."""
+    if series is None or series == "auto" or all(part.strip().isdecimal() for part in series.split(",")):
+        return series
+    return f"sha256 {hashlib.sha256(series.encode()).hexdigest()}"
 
 
 def _map(

@@ -6,6 +6,7 @@ and static logic methods are used.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,8 @@ from .quantities import BY_NAME, STATUS, Code, Quantity
 from .result import StudyResult
 from .roi import LEVEL_CODES, Fate, SegmentLabel, recognize
 from .series import DynamicSeries, FloatArray, on_grid_of
+from .stacks import read_stack
 from .tables import Table, one_line
-from .volumefiles import check_volume_file, nrrd_header
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -87,22 +88,24 @@ def read_segmentation(scene: Any, path: Path, label_names: Mapping[str, int] | N
     Raises
     ------
     InputError
-        when the file cannot be read, a labelmap's values have no names, or a name's value is not in the labelmap.
+        when the file cannot be read or does not say where it lies, a labelmap's values have no names, or a name's value
+        is not in the labelmap.
     """
-    if not path.is_file():
-        raise InputError(f"the segmentation file {path} does not exist")
-    check_volume_file(path)
-    if "Segment0_ID" in nrrd_header(path):
+    _check_file("segmentation", path)
+    stack = read_stack(path)  # before Slicer's reader, which ends the whole program on a damaged segmentation
+    if "Segment0_ID" in stack.attributes:
         if label_names:
             raise InputError(f"{path.name} names its segments itself; --segments is for plain labelmaps")
+        encoding = stack.attributes["encoding"]
+        if encoding.lower() not in ("raw", "gzip", "gz"):
+            raise InputError(f"{path.name} is written in the encoding {encoding}; save it anew from Slicer")
         node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", _stem(path))
         _read(node, slicer.vtkMRMLSegmentationStorageNode(), scene, path)
+        _drop_tags(node, stack.attributes)
         return node
-    labelmap = slicer.vtkMRMLLabelMapVolumeNode()
-    _read(labelmap, slicer.vtkMRMLVolumeArchetypeStorageNode(), None, path)
-    if labelmap.GetImageData().GetNumberOfScalarComponents() != 1:
-        raise InputError(f"{path.name} is no labelmap: each voxel holds several values")
-    values = slicer.util.arrayFromVolume(labelmap)
+    if stack.count > 1:
+        raise InputError(f"{path.name} is no labelmap: it holds {stack.count} volumes; save one of them")
+    values = stack.read(0)
     found = np.unique(values)
     if len(found) > 1000 or not np.all(found == np.rint(found)):
         raise InputError(f"{path.name} is no labelmap: its values are not whole numbers, or there are too many of them")
@@ -119,11 +122,27 @@ def read_segmentation(scene: Any, path: Path, label_names: Mapping[str, int] | N
             f"{path.name} has no voxel with the label of {', '.join(absent)}; it holds {', '.join(map(str, present))}"
         )
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", _stem(path))
-    matrix = vtk.vtkMatrix4x4()
-    labelmap.GetIJKToRASMatrix(matrix)
     for name, value in label_names.items():
-        _set_segment(node, name, values == value, slicer.util.arrayFromVTKMatrix(matrix))
+        _set_segment(node, name, values == value, stack.ijk_to_ras)
     return node
+
+
+def _check_file(what: str, path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"the {what} {path} is a folder; give a file")
+    if not path.is_file():
+        raise InputError(f"the {what} file {path} does not exist")
+
+
+def _drop_tags(segmentation: Any, header: Mapping[str, str]) -> None:
+    """Take away what the segments of a file are tagged with but what they are: a name of a patient may be there."""
+    tags = [value.split("|") for key, value in header.items() if re.fullmatch(r"Segment\d+_Tags", key)]
+    names = {tag.partition(":")[0] for of_segment in tags for tag in of_segment}
+    segments = segmentation.GetSegmentation()
+    for n in range(segments.GetNumberOfSegments()):
+        segment = segments.GetNthSegment(n)
+        for name in names - {segment.GetTerminologyEntryTagName(), ATTRIBUTE + "level"}:
+            segment.RemoveTag(name)
 
 
 def masks_on_grid(segmentation: Any, series: DynamicSeries) -> dict[str, BoolArray]:
@@ -209,18 +228,14 @@ def read_map(path: Path, series: DynamicSeries, between: tuple[float, float]) ->
     Raises
     ------
     InputError
-        when the file cannot be read, holds several values per voxel, or has no value inside the series.
+        when the file cannot be read, does not say where it lies, holds several volumes, or has no value inside the
+        series.
     """
-    if not path.is_file():
-        raise InputError(f"the map {path} does not exist")
-    check_volume_file(path)
-    volume = slicer.vtkMRMLScalarVolumeNode()
-    _read(volume, slicer.vtkMRMLVolumeArchetypeStorageNode(), None, path)
-    if volume.GetImageData().GetNumberOfScalarComponents() != 1:
-        raise InputError(f"{path.name} is no map: each voxel holds several values")
-    matrix = vtk.vtkMatrix4x4()
-    volume.GetIJKToRASMatrix(matrix)
-    values = on_grid_of(series, slicer.util.arrayFromVolume(volume), slicer.util.arrayFromVTKMatrix(matrix), between)
+    _check_file("map", path)
+    stack = read_stack(path)
+    if stack.count > 1:
+        raise InputError(f"{path.name} is no map: it holds {stack.count} volumes; save one of them")
+    values = on_grid_of(series, stack.read(0), stack.ijk_to_ras, between)
     if not np.isfinite(values).any():
         low, high = between
         raise InputError(f"the map {path.name} has no value between {low:g} and {high:g} inside the series")
@@ -316,9 +331,11 @@ def _show_gray(scene: Any, volume: Any, values: npt.NDArray[np.generic]) -> None
     display = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
     volume.SetAndObserveDisplayNodeID(display.GetID())
     display.SetDefaultColorMap()
-    low, high = np.percentile(values.astype(float), (1, 99))
-    display.AutoWindowLevelOff()
-    display.SetWindowLevelMinMax(float(low), float(high))
+    finite = values[np.isfinite(values)]
+    if finite.size:
+        low, high = np.percentile(finite.astype(float), (1, 99))
+        display.AutoWindowLevelOff()
+        display.SetWindowLevelMinMax(float(low), float(high))
 
 
 def _nodes(scene: Any, kind: str) -> list[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .conversion import Conversion, Tissue, constant_warnings, resolve_constants, sources_of
+from .conversion import Conversion, Tissue, check_maps, constant_warnings, resolve_constants, sources_of
 from .densitometry import Assessment, Densitometry, PerfusionGroup, Reference, Subject, assess, perfusion_groups
 from .errors import Cancelled, InputError
 from .kinetics import (
@@ -112,6 +112,7 @@ def analyze(
     groups = perfusion_groups(settings.densitometry.perfusion_comparison, cohort)
     rois = build_rois(masks, series.spacing_mm, settings, labels, series.ijk_to_ras)
 
+    check_maps(maps, np.flatnonzero(_union(rois, lambda region: region.analyzed)))
     voxels = np.flatnonzero(_union(rois, lambda region: region.body))
     motion = None
     if settings.motion.motion != "none":

@@ -21,6 +21,7 @@ FloatArray = npt.NDArray[np.float64]
 
 USER = "given by the user"
 _SHORTEST_FRAME_TIME_S = 0.2
+_LONGEST_FRAME_TIME_S = 300.0
 _DAY_S = 86400.0
 _IRREGULAR = 0.01
 _DISAGREE = 0.1
@@ -208,6 +209,8 @@ def _check_plausible(step_s: float, repetition_time_ms: float | None) -> None:
         )
     if step_s < _SHORTEST_FRAME_TIME_S:
         raise _Rejected(f"its step of {step_s:g} s is too short for a frame; the unit may be wrong")
+    if step_s > _LONGEST_FRAME_TIME_S:
+        raise _Rejected(f"its step of {step_s:g} s is too long for a frame; the unit may be ms")
 
 
 def times_of_user(text: str, n_frames: int) -> Candidate:
@@ -229,7 +232,7 @@ def times_of_user(text: str, n_frames: int) -> Candidate:
             raise InputError(
                 f"--times {text!r} is neither a step in s, nor times in s separated by commas, nor a file"
             ) from None
-        return Candidate(f"{USER} ({path.name})", np.array(_column(path)))
+        return Candidate(f"{USER} (file)", np.array(_column(path)))
     if len(values) == 1:
         if not 0 < values[0] < _DAY_S:
             raise InputError(f"--times {text}: a step must be above 0 s")

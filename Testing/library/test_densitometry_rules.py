@@ -421,11 +421,15 @@ class Cohort(unittest.TestCase):
         self.assertEqual(counts, {NORMAL: 48, LOW: 57, OSTEOPOROSIS: 92})
 
 
-def vertebrae_table(*rows):
+def vertebrae_table(*rows, evaluable=None, excluded_share=None):
     """A table as `StudyResult` has it: level, status, Ktrans, kep, ve and the standard error of Ktrans."""
     names = ("region", "level", "status", "ktrans_per_min", "kep_per_min", "ve", "ktrans_se_per_min")
     columns = zip(names, zip(*rows, strict=True), strict=True)
-    return Table("vertebrae", "V", tuple(Column(name, list(values), name) for name, values in columns))
+    regions = (
+        Column("evaluable", evaluable or ["yes"] * len(rows), "Evaluable"),
+        Column("excluded_share", excluded_share or [0.0] * len(rows), "Share excluded"),
+    )
+    return Table("vertebrae", "V", (*(Column(name, list(values), name) for name, values in columns), *regions))
 
 
 class ClassificationTable(unittest.TestCase):
@@ -498,14 +502,11 @@ class ClassificationTable(unittest.TestCase):
 
     def test_what_the_regions_say(self):
         """A level with too many voxels excluded takes no part, however well it fits."""
-        plain = vertebrae_table(
-            *((level, level, "fitted", 0.2 * n, 2.0, 0.1, 0.0) for n, level in enumerate(LEVELS, 1))
+        vertebrae = vertebrae_table(
+            *((level, level, "fitted", 0.2 * n, 2.0, 0.1, 0.0) for n, level in enumerate(LEVELS, 1)),
+            evaluable=["yes", "no", "yes", "yes"],
+            excluded_share=[0.1, 0.7, 0.0, 0.2],
         )
-        columns = (
-            Column("evaluable", ["yes", "no", "yes", "yes"], "Evaluable"),
-            Column("excluded_share", [0.1, 0.7, 0.0, 0.2], "Share excluded"),
-        )
-        vertebrae = Table("vertebrae", "V", (*plain.columns, *columns))
         table = classification_table("A", found([Dxa("L1-L4", 0.9, -1.0)]), vertebrae)
         self.assertAlmostEqual(table["ktrans_per_min"][0], (0.2 + 0.6 + 0.8) / 3, places=12)
         self.assertEqual(table["evaluability"][0], "mean of L1, L3, L4")

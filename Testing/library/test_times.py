@@ -44,6 +44,7 @@ class Choice(unittest.TestCase):
             ("absent in the first frame, and the others are not regular", uneven),
             ("step of 3.5 ms is the repetition time, not a frame time", np.arange(8) * 0.0035),
             ("step of 0.1 s is too short for a frame; the unit may be wrong", np.arange(8) * 0.1),
+            ("step of 4500 s is too long for a frame; the unit may be ms", np.arange(8) * 4500.0),
             ("slices of frame 1 are later than the start of frame 2", np.stack((REGULAR, REGULAR + 5.0))),
         ):
             with self.subTest(words=words), self.assertRaisesRegex(InputError, f"tag: .*{words}"):
@@ -89,7 +90,9 @@ class User(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "times.csv"
             path.write_text("\ufeffframe,time_s\n1,0\n2,3.5\n3,8\n", encoding="utf-8")
-            np.testing.assert_allclose(times_of_user(str(path), 3).seconds, [0.0, 3.5, 8.0])
+            found = times_of_user(str(path), 3)
+            np.testing.assert_allclose(found.seconds, [0.0, 3.5, 8.0])
+            self.assertEqual(found.name, "given by the user (file)")  # its name may be that of the patient
             path.write_text("0\n3.5\n8\n", encoding="utf-8")
             np.testing.assert_allclose(times_of_user(str(path), 3).seconds, [0.0, 3.5, 8.0])
             for content, words in (

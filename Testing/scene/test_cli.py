@@ -24,11 +24,12 @@ import pydicom
 import slicer
 from DCEPerfusionBMDLib import cli, scene
 from DCEPerfusionBMDLib.dicomio import read_series, write_series
+from DCEPerfusionBMDLib.export import provenance
 from DCEPerfusionBMDLib.headless import HeadlessSlicer
 from DCEPerfusionBMDLib.kinetics import spgr_signal
 from DCEPerfusionBMDLib.phantom import LEVELS, TISSUES
 from DCEPerfusionBMDLib.series import Sourced
-from DCEPerfusionBMDLib.settings import all_parameters
+from DCEPerfusionBMDLib.settings import Settings, all_parameters
 from DCEPerfusionBMDLib.study import analyze
 from support import reference_data, small_phantom
 
@@ -197,6 +198,15 @@ class Analyze(Study):
         self.assertEqual(history["inputs"]["segmentation"]["sha256"], digest)
         for package in ("numpy", "scipy", "pydicom", "slicer-core"):
             self.assertIn(package, history["software"])
+
+    def test_provenance_of_values_that_are_none(self):
+        """JSON has no NaN."""
+        result = analyze(self.phantom.series(), self.phantom.segments)
+        result.used["t10_tissue_ms"] = Sourced(math.nan, "a map")
+        history = provenance(self.phantom.series(), Settings(), result, {}, {"a": (math.inf, 1.5, "x")})
+        self.assertIsNone(history["used"]["t10_tissue_ms"]["value"])
+        self.assertEqual(history["choices"]["a"], [None, 1.5, "x"])
+        json.dumps(history, allow_nan=False)
 
     def test_maps_of_the_tissue_from_files(self):
         """They lie on a grid of their own."""
@@ -466,6 +476,42 @@ class BadInput(Study):
         self.refuse("cannot read the settings settings.json", settings=broken)
         broken.write_text('{"regions": {"margin": 3}}')
         self.refuse("unknown setting regions.margin", settings=broken)
+
+    def test_options_that_would_have_no_effect(self):
+        volumes = self.study / "truth" / "ktrans.nrrd"
+        self.refuse("--series chooses a series of --dicom", dicom=None, volumes=volumes, series="7")
+        self.refuse("--t1-map is blank", t1_map="")
+
+    def test_maps_of_no_use(self):
+        """In another unit, or without a value where it is needed; each is named before anything is computed."""
+        shape = self.phantom.labels.shape
+        vertebrae = np.any([mask for name, mask in self.phantom.segments.items() if name != "aorta"], axis=0)
+        corner = np.zeros(shape)
+        corner[0, :3, :3] = 900.0
+        percent = np.full(shape, 95.0)
+        percent[0, 0, 0] = 1.0
+        for words, option, values, more in (
+            ("the T1 map has no value in any region; it must be in ms", "t1_map", corner, {}),
+            ("the T1 map has no value in any region", "t1_map", np.where(vertebrae, 0.0, 900.0), {}),
+            (
+                "the median of the T1 map in the regions is 1.4 ms, .* is the map in s",
+                "t1_map",
+                np.full(shape, 1.4),
+                {},
+            ),
+            ("the B1 map has no value in any region", "b1_map", np.where(vertebrae, 0.0, 1.0), {}),
+            ("the B1 map has no value .* no percentage", "b1_map", percent, {}),
+            (
+                "the fat fraction map has no value .* no percentage",
+                "fat_fraction_map",
+                np.where(vertebrae, 45.0, 0.0),
+                {"t10_tissue_ms": 900},
+            ),
+        ):
+            with self.subTest(words=words):
+                volume = scene.volume_from_array(values, self.phantom.ijk_to_ras)
+                scene.write_file(volume, slicer.vtkMRMLVolumeArchetypeStorageNode(), self.folder / "map.nrrd")
+                self.refuse(words, **{option: self.folder / "map.nrrd"}, **more)
 
     def test_output_that_cannot_be_written(self):
         occupied = self.folder / "file"
