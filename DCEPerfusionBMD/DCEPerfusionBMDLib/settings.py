@@ -464,6 +464,27 @@ _UNREAD: tuple[tuple[Callable[[Settings], bool], str, str, tuple[str, ...]], ...
 """When, why, and of which group parameters are not read."""
 
 
+def _unless(*rules: str) -> Callable[[Settings], bool]:
+    """Whether none of these rules of exclusion applies."""
+    return lambda settings: not set(rules) & set(settings.regions.rules())
+
+
+_UNREAD += (
+    (_unless("arterial", "plexus", "haemangioma"), "no vessels are excluded", "regions", ("plexus_z",)),
+    (_unless("arterial"), "no arterial voxels are excluded", "regions", ("arterial_share",)),
+    (
+        _unless("bone-island"),
+        "no bone islands are excluded",
+        "regions",
+        ("island_z", "island_enhancement_percent"),
+    ),
+    (_unless("haemangioma"), "no haemangiomas are excluded", "regions", ("fat_z",)),
+    (_unless("other-tissue"), "no other tissue is excluded", "regions", ("tissue_z",)),
+    (_unless("poor-fit"), "no poor fits are excluded", "regions", ("poor_fit_z",)),
+    (_unless(*EXCLUSION_RULES[:-1]), "nothing is excluded by its curve", "regions", ("exclusion_voxels",)),
+)
+
+
 def unread_warnings(settings: Settings) -> list[str]:
     """A sentence for each parameter that the user has set and the analysis does not read."""
     return [

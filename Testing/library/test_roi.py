@@ -168,6 +168,12 @@ AMBIGUOUS = {
     "S1 disc": "says a disc beside S1",
     "L4/5椎间盘": "says a disc beside L4 and L5",
     "L1 endplate": "says an endplate beside L1",
+    "L3 subcutaneous fat": "says fat beside L3",
+    "L3 background": "says background or an implant beside L3",
+    "kidney L2": "says an organ beside L2",
+    "L3 posterior elements": "says the posterior elements beside L3",
+    "L5 sacrum": "says the sacrum beside L5",
+    "L1 not excluded": "says exclusion and not",
     "L2终板": "says an endplate beside L2",
     "L3 spinal canal": "says the spinal canal or cord beside L3",
     "cord at L1": "says the spinal canal or cord beside L1",
@@ -197,9 +203,7 @@ NEITHER = (
     "L1.2",
     "T1",
     "T2 map",
-    "sacrum",
     "Level 2",
-    "lung",
     "waif",
 )
 
@@ -215,12 +219,25 @@ class Levels(unittest.TestCase):
         for name, reason in AMBIGUOUS.items():
             self.assertEqual(recognize(name), SegmentLabel("ambiguous", "", "name", f"its name {reason}"), name)
 
+    def test_exclusions(self):
+        """A copy of a vertebra keeps its code and tag; its name says what it is for."""
+        for name, code, tag in (
+            ("exclude", ("", ""), ""),
+            ("L1 exclude", ("SCT", "66794005"), ""),
+            ("excluded from L1", ("", ""), "L1"),
+            ("Exclusion 2", ("SCT", "71616004"), ""),
+            ("排除", ("", ""), ""),
+        ):
+            self.assertEqual(recognize(name, code=code, tag=tag).kind, "exclusion", name)
+
     def test_other_names(self):
         for name in NEITHER:
             self.assertEqual(recognize(name), SegmentLabel("other"), name)
         for name, reason in {
             "spinal canal": "the spinal canal or cord",
             "椎间盘": "a disc",
+            "sacrum": "the sacrum",
+            "lung": "an organ",
             "T11": "T11",
             "11. BWK": "T11",
             "S2": "S2",
@@ -425,7 +442,7 @@ class Regions(unittest.TestCase):
             ({"aorta": self.artery}, None, "no region beside"),
             ({"L1": empty, "aorta": self.artery}, None, "does not overlap"),
             ({"L1": self.large, "aorta": empty}, None, "no voxel inside the series"),
-            ({"L2": self.thin, "aorta": self.artery}, None, "no region has a voxel more than 3 mm"),
+            ({"L2": self.thin, "aorta": self.artery}, None, "L2: none of its 40 voxels is more than 3 mm"),
             (
                 {"L1": self.large, "L2": self.large, "aorta": self.artery},
                 None,
@@ -561,9 +578,9 @@ class WholeVertebra(unittest.TestCase):
         thin = build(arch_thickness_mm=20.0)
         np.testing.assert_array_equal(thin.regions[0].fate == Fate.ARCH, mask)
         del masks["L2"]
-        with self.assertRaisesRegex(InputError, "L1: no part of it is 20 mm thick"):
+        with self.assertRaisesRegex(InputError, "L1: too little of it is 20 mm thick"):
             build(arch_thickness_mm=20.0)
-        self.assertRegex(thin.warnings[0], "L1: no part of it is 20 mm thick.* smaller --arch-thickness-mm")
+        self.assertRegex(thin.warnings[0], "L1: too little of it is 20 mm thick.* smaller --arch-thickness-mm")
         self.assertFalse((build(arch_thickness_mm=12.0).regions[0].fate == Fate.ARCH).any())
 
 
