@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -288,7 +289,8 @@ def analyze_folder(
     if flip_angles is not None:
         if "t1_ms" in grids or not is_dicom:
             raise InputError("--flip-angles needs --dicom, and goes without --t1-map")
-        angles = read_flip_angles(source, [] if flip_angles == "auto" else flip_angles.split(","))
+        named = [] if flip_angles == "auto" else flip_angles.split(",")
+        angles = read_flip_angles(source, named, series.identifiers.get("StudyInstanceUID", ""))
         analyzed = np.any(list(masks.values()), axis=0)
         grids["t1_ms"] = t1_on_grid_of(series, angles, analyzed, grids.get("b1"), settings.conversion.b1)
         hashes["flip-angles"] = angles.source_hash
@@ -299,13 +301,21 @@ def analyze_folder(
         "series": series_id,
         "segments": label_names,
         "skip_frames": skip_frames,
-        "maps": {name: given for name, given in (maps or {}).items() if given.isdecimal()},
+        "maps": {name: given for name, given in (maps or {}).items() if _NUMBER.fullmatch(given)},
         "flip_angles": flip_angles,
     }
     history = provenance(series, settings, result, hashes, choices, keep_identifiers)
     with staged(output, stale=("densitometry.csv", "motion.csv")) as stage:
         _write_results(stage, host, series, segmentation_node, result, history, _part(report, 0.6, 1.0))
     return result
+
+
+_NUMBER = re.compile(r"\d+(?::[\w+-]+)?")  # of a series
+
+
+def _is_series(given: str) -> bool:
+    """Whether a map is given as the number or UID of a series, with or without the kind of image after a colon."""
+    return given.partition(":")[0].replace(".", "").isdecimal()
 
 
 def _map(
@@ -315,9 +325,9 @@ def _map(
     from . import scene
 
     path = Path(given)
-    if folder is None or path.is_file() or not given.replace(".", "").isdecimal():
+    if folder is None or path.is_file() or not _is_series(given):
         return scene.read_map(path, series, between), sha256_of(path)
-    values, ijk_to_ras = read_map(folder, given)
+    values, ijk_to_ras = read_map(folder, given, series.identifiers.get("StudyInstanceUID", ""))
     on_grid = on_grid_of(series, values, ijk_to_ras, between)
     if not np.isfinite(on_grid).any():
         raise InputError(f"the map in series {given} has no value between {between[0]:g} and {between[1]:g} there")
