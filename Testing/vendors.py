@@ -962,9 +962,9 @@ def phases_by_date_time(folder: Path) -> Truth:
     return _truth(voxels, "AcquisitionDateTime", may_warn="joined")
 
 
-def bare(folder: Path, drop_meta: bool) -> Array:
+def bare(folder: Path, drop_meta: bool, syntax: str = ImplicitVRLittleEndian) -> Array:
     """Files without the preamble of PS3.10 7.1; also without the file meta information."""
-    voxels = write(folder, ge_template(), ge_tags(), syntax=ImplicitVRLittleEndian)
+    voxels = write(folder, ge_template(), ge_tags(), syntax=syntax)
     for path in folder.iterdir():
         content = path.read_bytes()
         start = 132
@@ -1100,6 +1100,9 @@ UNUSUAL: dict[str, Callable[[Path], Truth]] = {
     "phases numbered out of order": phases_numbered_out_of_order,
     "phases by AcquisitionDateTime": phases_by_date_time,
     "without preamble": lambda folder: _truth(bare(folder, False), "TriggerTime"),
+    "without meta information, explicit": lambda folder: _truth(
+        bare(folder, True, ExplicitVRLittleEndian), "TriggerTime"
+    ),
     "without meta information": lambda folder: _truth(bare(folder, True), "TriggerTime"),
     "AcquisitionDateTime in whole seconds": _edited(
         template("UIH"), _whole_seconds, "AcquisitionTime", warnings=("disagree by up to 0.75 s",)

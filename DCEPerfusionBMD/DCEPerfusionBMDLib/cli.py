@@ -89,7 +89,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="the series as .seq.nrrd, multivolume or 4-D NRRD, 4-D NIfTI, or a folder of 3-D files",
     )
-    files.add_argument("--series", metavar="NUMBER", help="series number or UID, when the folder holds several")
+    files.add_argument(
+        "--series",
+        metavar="NUMBER",
+        help="series number or UID, when the folder holds several; with the kind of image where inspect lists it (9:W)",
+    )
     files.add_argument(
         "--times",
         metavar="TIMES",

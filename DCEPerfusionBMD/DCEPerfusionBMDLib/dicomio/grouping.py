@@ -114,7 +114,7 @@ class Study:
 
 
 def read_folder(folder: Path, progress: Progress | None = None, keep_pixels: bool = True) -> Study:
-    """All MR images below a folder, in groups.
+    """All MR images below a folder, in groups: one per series and kind of image, or per acquisition in several series.
 
     Parameters
     ----------
@@ -201,7 +201,8 @@ def _parts(group: Group) -> list[Group]:
     found = []
     for content, label in labels.items():
         part = dataclasses.replace(group, part=label, content=content, notes=[*group.notes, note])
-        part.files = [file for file in group.files if any(frame.file is file for frame in part.frames)]
+        used = {id(frame.file) for frame in part.frames}
+        part.files = [file for file in group.files if id(file) in used]
         found.append(part)
     return found
 
