@@ -774,9 +774,9 @@ CASES: dict[str, Callable[[Path], Truth]] = {
     "daylight saving, forward": daylight_saving_forward,
     "daylight saving, back": daylight_saving_back,
     "Philips rescaled": philips_rescaled,
-    "Philips ContentTime": _philips_content_time(NOON, True, warnings=("ContentTime.*not acquired",)),
+    "Philips ContentTime": _philips_content_time(NOON, True, warnings=("ContentTime.*not when it was acquired",)),
     "Philips ContentTime, midnight": _philips_content_time(
-        BEFORE_MIDNIGHT, False, warnings=("midnight", "ContentTime.*not acquired")
+        BEFORE_MIDNIGHT, False, warnings=("midnight", "ContentTime.*not when it was acquired")
     ),
     "UIH": uih,
     "Canon": canon,

@@ -21,7 +21,7 @@ FloatArray = npt.NDArray[np.float64]
 
 USER = "given by the user"
 _SHORTEST_FRAME_TIME_S, _LONGEST_FRAME_TIME_S = 0.2, 300.0
-_LONGEST_TR_IN_DISGUISE_MS = 200.0  # beyond it a sequence may acquire a frame in one TR
+_COUNTED_FROM = 2  # steps
 _DAY_S = 86400.0
 _IRREGULAR = 0.01
 _DISAGREE = 0.1
@@ -38,8 +38,7 @@ class Candidate:
     against : why it cannot be a time axis, where the reader knows; empty when it may be one.
     clock : whether it is the time of a day without its date, which starts anew at midnight.
     note : a warning for the user, should it be used.
-    made : whether it tells when the images were made, not when they were acquired; it comes after one with a gap, and
-        tells nothing of the slices.
+    made : whether it tells when the images were made, not when they were acquired; it tells nothing of the slices.
     """
 
     name: str
@@ -76,9 +75,7 @@ def resolve_times(
 ) -> TimeAxis:
     """Choose the time axis: the first candidate, in the order given, that passes all checks.
 
-    One that lacks the first frame, or tells when the images were made, is chosen where no other passes. Where the
-    chosen one has one time per frame, the times of the slices are those of the first candidate that agrees and has
-    them.
+    Where it has one time per frame, the times of the slices are those of the first candidate that agrees and has them.
 
     Parameters
     ----------
@@ -108,8 +105,7 @@ def resolve_times(
             f"{looked or 'nothing: there is no tag or label that could hold them'}. Give them with --times (a step in "
             "s, a list, or a CSV file)"
         )
-    whole = (axis for candidate, axis in passed if np.isfinite(candidate.seconds).all() and not candidate.made)
-    chosen = passed[0][1] if passed[0][0].name.startswith(USER) else next(whole, passed[0][1])
+    chosen = passed[0][1]
     rejected: list[str] = []
     warnings, offsets = list(chosen.warnings), chosen.slice_offsets_s
     most = _DISAGREE * float(np.median(np.diff(chosen.times_s))) if n_frames > 1 else np.inf
@@ -133,6 +129,16 @@ def resolve_times(
     return TimeAxis(chosen.times_s, chosen.source, tuple(rejected), tuple(warnings), offsets)
 
 
+def complete_first(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates, with those that lack some frames after the others, and those of the images' making last."""
+
+    def rank(candidate: Candidate) -> int:
+        known = np.isfinite(candidate.seconds)
+        return 2 if candidate.made else int(known.any() and not known.all())
+
+    return sorted(candidates, key=rank)
+
+
 class _Rejected(Exception):
     """Why a candidate is not the time axis."""
 
@@ -146,6 +152,10 @@ def _checked(candidate: Candidate, n_frames: int, repetition_time_ms: float | No
     if not np.isfinite(table).any():
         raise _Rejected("absent")
     warnings: list[str] = [candidate.note] if candidate.note else []
+    if candidate.made:
+        warnings.append(
+            f"{candidate.name} is when an image was made, not when it was acquired; compare the times with the protocol"
+        )
     if candidate.clock:
         table, wrapped = _past_midnight(table)
         warnings += ["the acquisition crosses midnight; the times after it are counted on"] if wrapped else []
@@ -163,7 +173,7 @@ def _checked(candidate: Candidate, n_frames: int, repetition_time_ms: float | No
     if n_frames > 1:
         step = float(np.median(np.diff(times_s)))
         if not candidate.name.startswith(USER):
-            _check_plausible(step, repetition_time_ms)
+            _check_plausible(step, repetition_time_ms, bool(abs(first[0]) <= _COUNTED_FROM * step))
         elif step > _LONGEST_FRAME_TIME_S:
             warnings.append(f"the frames are {step:g} s apart as given by the user; times are given in s")
         spread = float(np.ptp(np.diff(times_s)))
@@ -223,9 +233,10 @@ def _check_increasing(table: FloatArray) -> None:
     )
 
 
-def _check_plausible(step_s: float, repetition_time_ms: float | None) -> None:
-    short = repetition_time_ms is not None and 0 < repetition_time_ms <= _LONGEST_TR_IN_DISGUISE_MS
-    if repetition_time_ms and short and abs(step_s * 1000.0 - repetition_time_ms) < 0.01 * repetition_time_ms:
+def _check_plausible(step_s: float, repetition_time_ms: float | None, counted: bool) -> None:
+    """Refuse steps of another unit, and the repetition time where it is counted from the first frame: by a clock, a
+    sequence may well acquire a frame in one."""
+    if repetition_time_ms and counted and abs(step_s * 1000.0 - repetition_time_ms) < 0.01 * repetition_time_ms:
         raise _Rejected(
             f"its step of {step_s * 1000:g} ms is the repetition time, not a frame time (an importer may have counted "
             "TR x n)"

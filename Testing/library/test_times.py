@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from DCEPerfusionBMDLib.errors import InputError
-from DCEPerfusionBMDLib.times import Candidate, resolve_times, times_of_user
+from DCEPerfusionBMDLib.times import Candidate, complete_first, resolve_times, times_of_user
 
 REGULAR = np.arange(8) * 4.5
 
@@ -60,12 +60,12 @@ class Choice(unittest.TestCase):
     def test_a_complete_one_goes_before_one_that_lacks_the_first_frame(self):
         gap = Candidate("gap", np.where(REGULAR == 0, np.nan, REGULAR))
         early = Candidate("clock", np.where(REGULAR == 0, -60.0, REGULAR))
-        axis = resolve_times([gap, early], 8)
+        made = Candidate("made", REGULAR * 1.3, made=True)
+        axis = resolve_times(complete_first([gap, made, early]), 8)
         self.assertEqual(axis.source, "clock")
         np.testing.assert_allclose(np.diff(axis.times_s)[:2], [64.5, 4.5])
         self.assertRegex(" ".join(axis.warnings), "clock and gap disagree by up to 60 s; clock is used")
-        made = Candidate("made", REGULAR * 1.3, made=True)
-        self.assertEqual(resolve_times([gap, made], 8).source, "gap")
+        self.assertEqual(resolve_times(complete_first([made, gap]), 8).source, "gap")
 
     def test_times_of_slices_are_those_that_agree(self):
         late = np.array([[0.0], [3.0], [1.5]])
@@ -75,11 +75,17 @@ class Choice(unittest.TestCase):
         self.assertRegex(" ".join(axis.warnings), "frame has one time per frame; the times of the slices .* from slice")
         for other in (Candidate("slice", REGULAR * 1.5 + late), Candidate("slice", REGULAR + late, made=True)):
             self.assertIsNone(resolve_times([Candidate("frame", REGULAR), other], 8).slice_offsets_s)
-        self.assertIsNone(resolve_times([Candidate("made", REGULAR + late, made=True)], 8).slice_offsets_s)
+        axis = resolve_times([Candidate("made", REGULAR + late, made=True)], 8)
+        self.assertIsNone(axis.slice_offsets_s)
+        self.assertRegex(axis.warnings[0], "made is when an image was made, not when it was acquired")
 
     def test_a_frame_may_take_one_long_repetition_time(self):
+        """A clock tells so; what is counted from the first frame may be TR x n."""
         times_s = np.arange(8) * 1.5
-        np.testing.assert_allclose(resolve_times([Candidate("clock", times_s)], 8, 1500.0).times_s, times_s)
+        clock = Candidate("clock", 43200.0 + times_s)
+        np.testing.assert_allclose(resolve_times([clock], 8, 1500.0).times_s, times_s)
+        with self.assertRaisesRegex(InputError, "its step of 1500 ms is the repetition time"):
+            resolve_times([Candidate("count", times_s)], 8, 1500.0)
 
     def test_slices_acquired_one_after_the_other(self):
         """Slice k starts k seconds after the frame; the frame's time is that of its earliest slice."""

@@ -1,7 +1,8 @@
 """In which order the frames of a group were acquired, and every tag that may say when.
 
 The order of the candidates is that of `_SOURCES`: what the standard defines as the time of a frame comes first, then
-what vendors count from the start of the series, then clocks. Counts of frames come last and are never times.
+what vendors count from the start of the series, then clocks. Those that lack some frames come after the others, then
+the times when the images were made. Counts of frames come last and are never times.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from ..times import Candidate, TimeAxis, resolve_times
+from ..times import Candidate, TimeAxis, complete_first, resolve_times
 from .frames import FloatArray, Frame, clock_s, date_time_s
 from .grouping import Grid, Group, point
 
@@ -281,15 +282,14 @@ def time_axis(
         return TimeAxis(np.zeros(1), "a single frame", (), ())
     resolution = _number_column(frames, "TemporalResolution")[index[0, 0]]
     nominal = _nominal_steps_s(resolution, _number_column(frames, "AcquisitionDuration")[index[0, 0]], n_frames)
-    candidates = [by_user] if by_user is not None else []
+    readings = []
     for reading in _finer_first(arrangement.readings):
         seconds, note = _clock_changed(reading, reading.seconds[index])
         made, against = reading.name in _MADE, reading.against
         if made:
             against = against or _not_nominal(seconds, nominal)
-            when = f"{reading.name} is when an image was made, not acquired; compare the times with the protocol"
-            note = f"{note}; {when}" if note else when
-        candidates.append(Candidate(reading.name, seconds, against, reading.clock, note, made))
+        readings.append(Candidate(reading.name, seconds, against, reading.clock, note, made))
+    candidates = [*([by_user] if by_user is not None else []), *complete_first(readings)]
     for name, keyword in _COUNTS:
         numbers = _number_column(frames, keyword)[index]
         if np.isfinite(numbers).any():
@@ -313,8 +313,8 @@ def _nominal_steps_s(resolution: float, duration_s: float, n_frames: int) -> lis
 
 def _not_nominal(seconds: FloatArray, nominal: Sequence[tuple[float, str]]) -> str:
     """The reason against times whose step is none of the nominal ones; empty where one fits or none is known."""
-    table = seconds.min(axis=0) if seconds.ndim > 1 else seconds
-    step = float(np.median(np.diff(table)))
+    times_s = seconds.min(axis=0)
+    step = float(np.median(np.diff(times_s))) if times_s.size > 1 else 0.0
     if not nominal or not step > 0 or any(abs(step - known) <= _NOMINAL * known for known, _ in nominal):
         return ""
     nearest, name = min(nominal, key=lambda known: abs(np.log(known[0] / step)))
