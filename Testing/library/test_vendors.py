@@ -247,6 +247,27 @@ class Corruptions(Folders):
             with self.assertRaisesRegex(InputError, "series 17 seems to be a phase"):
                 quietly(dicomio.read_series, folder, "12")
 
+    def test_a_lost_phase_of_one_kind_harms_no_other(self):
+        """Water and fat of each phase in series of their own, all of one name; a file of water is damaged."""
+        with tempfile.TemporaryDirectory() as name:
+            for c, kind in enumerate("WF"):
+
+                def edit(dataset, t, k, c=c, kind=kind):
+                    vendors.siemens_tags()(dataset, t, k)
+                    dataset.ImageType = ["DERIVED", "PRIMARY", "DIXON", kind]
+                    dataset.AcquisitionNumber, dataset.SeriesNumber = 1, 11 + 2 * t + c
+                    dataset.SeriesInstanceUID = vendors.uid("phase", kind, t)
+
+                folder = Path(name) / kind
+                fat = vendors.write(folder, vendors.siemens_template("dixon_dyn"), edit, vendors.random_voxels(seed=c))
+            path = Path(name) / "W" / vendors.file_of(6, 1)
+            path.write_bytes(path.read_bytes()[:-50])
+            with self.assertRaisesRegex(
+                InputError, "series 23 seems to be a phase of the acquisition of series 11 to 21"
+            ):
+                quietly(dicomio.read_series, Path(name), "11")
+            np.testing.assert_array_equal(arrays(quietly(dicomio.read_series, Path(name), "12")), fat)
+
     def test_identifiers_are_not_told(self):
         for study in ("two patients", "two studies"):
             with self.subTest(study=study), self.assertRaises(InputError) as refusal:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..series import Sourced
 from ..tables import one_line
-from .headers import ImageFile, decode
+from .headers import ImageFile, Values, decode
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -39,6 +39,19 @@ ACQUISITION_TAGS = {
 _DATE_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)?(\d\d)?(\d\d)?(?:\.(\d*))?\s*([+-]\d{4})?")
 _TIME = re.compile(r"(\d\d):?(\d\d)?:?(\d\d)?(?:\.(\d*))?")
 _OFFSET = re.compile(r"([+-])(\d\d)(\d\d)")
+
+
+def _as_text(value: str | tuple[float, ...]) -> str:
+    return value if isinstance(value, str) else "\\".join(f"{item:g}" for item in value)
+
+
+def content_of(values: Values) -> tuple[str, ...]:
+    """What an image stands for: original or derived, water or fat, magnitude or phase and the like."""
+    image_type, component, code = (
+        _as_text(values.get(keyword, "")).upper() for keyword in ("ImageType", "ComplexImageComponent", "GEImageType")
+    )
+    kinds = [kind.strip() for kind in image_type.split("\\")]
+    return (*kinds[:1], *kinds[2:], *filter(None, (component, _GE_IMAGE_TYPES.get(code, code))))
 
 
 class Frame:
@@ -63,11 +76,8 @@ class Frame:
 
     @property
     def content(self) -> tuple[str, ...]:
-        """What its values stand for: original or derived, water or fat, magnitude or phase and the like."""
-        kinds = [kind.strip() for kind in self.text("ImageType").upper().split("\\")]
-        component = self.text("ComplexImageComponent").upper()
-        code = self.text("GEImageType")
-        return (*kinds[:1], *kinds[2:], *filter(None, (component, _GE_IMAGE_TYPES.get(code, code))))
+        """What its values stand for, as `content_of` tells."""
+        return content_of(self.values)
 
     @property
     def named(self) -> str:
@@ -78,8 +88,7 @@ class Frame:
 
     def text(self, keyword: str) -> str:
         """An attribute as text; empty when it is absent."""
-        value = self.values.get(keyword, "")
-        return value if isinstance(value, str) else "\\".join(f"{item:g}" for item in value)
+        return _as_text(self.values.get(keyword, ""))
 
     def numbers(self, keyword: str, count: int) -> tuple[float, ...]:
         """The values of a numeric attribute; empty when it is absent or blank.

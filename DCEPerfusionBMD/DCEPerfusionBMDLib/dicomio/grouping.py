@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ..errors import Cancelled, InputError
 from ..series import Progress
 from ..tables import one_line
-from .frames import LPS_TO_RAS, FloatArray, Frame, clock_s, date_time_s
+from .frames import LPS_TO_RAS, FloatArray, Frame, clock_s, content_of, date_time_s
 from .headers import ImageFile, PassedOver, Values, read_file
 from .kinds import derived, mapped
 
@@ -460,8 +460,10 @@ def _joined(groups: list[Group], lost: Sequence[Group]) -> list[Group]:
     for group in lost:
         file = group.damaged[0]
         apart.append((group, f"{one_line(file.name)} is {file.reason}"))
-    for first, whole in joined:
-        for group, phase in apart:
+    for group, phase in apart:
+        values = _header(group)
+        own = [(first, whole) for first, whole in joined if first.first.content == content_of(values)]
+        for first, whole in own or joined:
             _look_at_leftover(first, whole, group, phase)
     found += [whole for _, whole in joined]
     return found + [group for group, _ in apart if group.files]
@@ -481,11 +483,15 @@ def _one_group(members: Sequence[Group], by: str) -> Group:
     return whole
 
 
+def _header(group: Group) -> Values:
+    return (group.files[0].values[0] if group.files else group.damaged[0].values) or {}
+
+
 def _look_at_leftover(first: _Phase, whole: Group, group: Group, phase: _Phase | str) -> None:
     """Set the conflict of joined phases where a series beside them seems to be one of theirs but cannot be joined."""
     if not phase:
         return
-    values: Values = (group.files[0].values[0] if group.files else group.damaged[0].values) or {}
+    values = _header(group)
     names, theirs = _names(values), _names(first.first.values)
     kinds = [str(of.get("ImageType", "")).upper().split("\\")[0] for of in (values, first.first.values)]
     if values.get("StudyInstanceUID", "") != first.first.values.get("StudyInstanceUID", "") or (
