@@ -20,7 +20,7 @@ from .errors import InputError
 FloatArray = npt.NDArray[np.float64]
 
 USER = "given by the user"
-_SHORTEST_FRAME_TIME_S, _LONGEST_FRAME_TIME_S = 0.2, 300.0
+_SHORTEST_FRAME_TIME_S, LONGEST_FRAME_TIME_S = 0.2, 300.0
 _COUNTED_FROM = 2  # steps
 _DAY_S = 86400.0
 _IRREGULAR = 0.01
@@ -174,7 +174,7 @@ def _checked(candidate: Candidate, n_frames: int, repetition_time_ms: float | No
         step = float(np.median(np.diff(times_s)))
         if not candidate.name.startswith(USER):
             _check_plausible(step, repetition_time_ms, bool(abs(first[0]) <= _COUNTED_FROM * step))
-        elif step > _LONGEST_FRAME_TIME_S:
+        elif step > LONGEST_FRAME_TIME_S:
             warnings.append(f"the frames are {step:g} s apart as given by the user; times are given in s")
         spread = float(np.ptp(np.diff(times_s)))
         if spread > 0.5 * step:
@@ -243,7 +243,7 @@ def _check_plausible(step_s: float, repetition_time_ms: float | None, counted: b
         )
     if step_s < _SHORTEST_FRAME_TIME_S:
         raise _Rejected(f"its step of {step_s:g} s is too short for a frame; the unit may be wrong")
-    if step_s > _LONGEST_FRAME_TIME_S:
+    if step_s > LONGEST_FRAME_TIME_S:
         raise _Rejected(f"its step of {step_s:g} s is too long for a frame; the unit may be wrong")
 
 

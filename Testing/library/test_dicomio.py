@@ -452,6 +452,9 @@ class Vendors(Folder):
         self.change(edit)
         with self.assertRaisesRegex(InputError, "Identifier .*: counts the frames.*4500 ms is nominal.*--times 4.5"):
             read_series(self.folder)
+        self.change(lambda dataset, path: setattr(dataset, "TemporalResolution", "4500000"))  # as GE writes it
+        with self.assertRaisesRegex(InputError, "4.5e.06 microseconds is nominal.*--times 4.5"):
+            read_series(self.folder)
         found = read_series(self.folder, times="4.5")
         np.testing.assert_allclose(found.times_s, np.arange(8) * 4.5)
         self.assertEqual(found.time_source, "given by the user (step of 4.5 s)")

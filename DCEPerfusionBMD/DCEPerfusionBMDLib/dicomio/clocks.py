@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from ..times import Candidate, TimeAxis, complete_first, resolve_times
+from ..times import LONGEST_FRAME_TIME_S, Candidate, TimeAxis, complete_first, resolve_times
 from .frames import FloatArray, Frame, clock_s, date_time_s
 from .grouping import Grid, Group, point
 
@@ -295,9 +295,11 @@ def time_axis(
         if np.isfinite(numbers).any():
             candidates.append(Candidate(name, numbers, "counts the frames, it is no time"))
     if np.isfinite(resolution) and resolution > 0:
-        steps: FloatArray = np.arange(float(n_frames)) * resolution / 1000.0
+        unit, unit_s = ("ms", 1e-3) if resolution <= 1e3 * LONGEST_FRAME_TIME_S else ("microseconds", 1e-6)
+        steps: FloatArray = np.arange(float(n_frames)) * resolution * unit_s
         against = (
-            f"{resolution:g} ms is nominal and tells of no pause; if there was none, give --times {resolution / 1000:g}"
+            f"{resolution:g} {unit} is nominal and tells of no pause; if there was none, give --times "
+            f"{resolution * unit_s:g}"
         )
         candidates.append(Candidate("TemporalResolution (0020,0110) times the frame number", steps, against))
     repetition_time_ms = frames[0].number("RepetitionTime")
