@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -94,7 +95,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="the series as .seq.nrrd, multivolume or 4-D NRRD, 4-D NIfTI, or a folder of 3-D files",
     )
-    files.add_argument("--series", metavar="NUMBER", help="series number or UID, when the folder holds several")
+    files.add_argument(
+        "--series",
+        metavar="NUMBER",
+        help="series number or UID, when the folder holds several; with the kind of image where inspect lists it (9:W)",
+    )
     files.add_argument(
         "--times",
         metavar="TIMES",
@@ -349,7 +354,8 @@ def analyze_folder(
     if flip_angles is not None:
         if "t1_ms" in grids or not is_dicom:
             raise InputError("--flip-angles needs --dicom, and goes without --t1-map")
-        angles = read_flip_angles(source, [] if flip_angles == "auto" else flip_angles.split(","))
+        named = [] if flip_angles == "auto" else flip_angles.split(",")
+        angles = read_flip_angles(source, named, series.identifiers.get("StudyInstanceUID", ""))
         analyzed = np.any(list(masks.values()), axis=0)
         grids["t1_ms"] = t1_on_grid_of(series, angles, analyzed, grids.get("b1"), settings.conversion.b1)
         hashes["flip-angles"] = angles.source_hash
@@ -363,7 +369,7 @@ def analyze_folder(
         "series": series_id if keep_identifiers else _number_or_hash(series_id),
         "segments": label_names,
         "skip_frames": skip_frames,
-        "maps": {name: given for name, given in (maps or {}).items() if given.isdecimal()},
+        "maps": {name: given for name, given in (maps or {}).items() if _NUMBER.fullmatch(given)},
         "flip_angles": flip_angles if keep_identifiers else _number_or_hash(flip_angles),
         "bone": dxa if isinstance(dxa, dict) else None,
     }
@@ -375,11 +381,19 @@ def analyze_folder(
     return result
 
 
+_NUMBER = re.compile(r"\d+(?::[\w+-]+)?")  # of a series
+
+
 def _number_or_hash(series: str | None) -> str | None:
     """Numbers of series as they are; anything else, as a UID, hashed: it leads to the patient."""
-    if series is None or series == "auto" or all(part.strip().isdecimal() for part in series.split(",")):
+    if series is None or series == "auto" or all(_NUMBER.fullmatch(part.strip()) for part in series.split(",")):
         return series
     return f"sha256 {hashlib.sha256(series.encode()).hexdigest()}"
+
+
+def _is_series(given: str) -> bool:
+    """Whether a map is given as the number or UID of a series, with or without the kind of image after a colon."""
+    return given.partition(":")[0].replace(".", "").isdecimal()
 
 
 def _map(
@@ -389,9 +403,9 @@ def _map(
     from . import scene
 
     path = Path(given)
-    if folder is None or path.is_file() or not given.replace(".", "").isdecimal():
+    if folder is None or path.is_file() or not _is_series(given):
         return scene.read_map(path, series, between), sha256_of(path)
-    values, ijk_to_ras = read_map(folder, given)
+    values, ijk_to_ras = read_map(folder, given, series.identifiers.get("StudyInstanceUID", ""))
     on_grid = on_grid_of(series, values, ijk_to_ras, between)
     if not np.isfinite(on_grid).any():
         raise InputError(f"the map in series {given} has no value between {between[0]:g} and {between[1]:g} there")

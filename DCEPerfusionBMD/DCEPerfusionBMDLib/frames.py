@@ -31,6 +31,7 @@ TIME_UNITS = {
 }
 _NO_FRAME_TIMES = {"EchoTime", "RepetitionTime", "InversionTime"}
 _CLOCKS = {"AcquisitionTime", "ContentTime", "SeriesTime"}
+_MADE = {"ContentTime", "SeriesTime"}
 _MULTIVOLUME = {"repetition_time_ms": "RepetitionTime", "echo_time_ms": "EchoTime", "flip_angle_deg": "FlipAngle"}
 _TEXTS = ("agent", "manufacturer")
 _NUMBERS = ("repetition_time_ms", "echo_time_ms", "flip_angle_deg", "field_strength_T")
@@ -204,7 +205,7 @@ def label_candidates(attributes: Mapping[str, str]) -> list[Candidate]:
     if unit not in TIME_UNITS:
         return [Candidate(name, np.empty(0), f"{unit!r} is no unit of time" if is_source(unit) else "no unit of time")]
     seconds, against = parsed(labels.split(","))
-    return [Candidate(name, seconds * TIME_UNITS[unit], against, clock=tag in _CLOCKS)]
+    return [Candidate(name, seconds * TIME_UNITS[unit], against, clock=tag in _CLOCKS, made=tag in _MADE)]
 
 
 def index_candidate(name: str, unit: str, values: Sequence[str], attributes: Mapping[str, str]) -> Candidate:

@@ -36,7 +36,7 @@ from .frames import (
 )
 from .series import DynamicSeries, FloatArray, Sourced
 from .tables import one_line
-from .times import Candidate
+from .times import Candidate, complete_first
 
 TagLookup = Callable[[str, str], str]
 """The value of a tag ("0018,1060") of the image with an SOP Instance UID; blank when absent."""
@@ -281,7 +281,7 @@ def _tag_candidates(tags: TagLookup | None, uids: Sequence[Sequence[str]]) -> li
     candidates = [_tag_candidate("TriggerTime (0018,1060)", tags, uids, ("0018,1060",), _milliseconds)]
     for name, (date_tag, time_tag) in _CLOCKS.items():
         candidates.append(_tag_candidate(name, tags, uids, (date_tag, time_tag), _date_and_time))
-    return candidates
+    return complete_first(candidates)
 
 
 def _tag_candidate(
@@ -304,7 +304,7 @@ def _tag_candidate(
     except ValueError:
         return Candidate(name, np.empty(0), "it is no number or no time in some frame")
     has_no_date = len(wanted) == 2 and not any(text[0] for row in rows for text in row)
-    return Candidate(name, table, clock=has_no_date)
+    return Candidate(name, table, clock=has_no_date, made=name.startswith("ContentTime"))
 
 
 def _milliseconds(text: str) -> float:

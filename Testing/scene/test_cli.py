@@ -158,6 +158,26 @@ class Analyze(Study):
         self.assertEqual((status, err.count("\n")), (2, 1))
         self.assertRegex(err, "flip angle")
 
+    def test_maps_and_flip_angles_of_another_study(self):
+        series = self.phantom.series()
+        folder = self.folder / "study"
+        shutil.copytree(self.study / "dicom", folder)
+        values = np.full(series.shape, 600, np.uint16)
+        for number, angle, name in ((20, 10.0, "T1 map"), (30, 2.0, "T1 flip 2"), (31, 10.0, "T1 flip 10")):
+            acquisition = {**series.acquisition, "flip_angle_deg": Sourced(angle, "")}
+            one = dataclasses.replace(series, frames=[values], times_s=np.zeros(1), acquisition=acquisition)
+            write_series(one, folder / f"series{number}", description=name)
+            for path in (folder / f"series{number}").iterdir():
+                dataset = pydicom.dcmread(path)
+                dataset.StudyInstanceUID, dataset.SeriesNumber = "2.25.77", number
+                dataset.save_as(path)
+        status, _, err = run(*self.arguments(dicom=folder, t1_map="20"))
+        self.assertEqual((status, err.count("\n")), (2, 1))
+        self.assertRegex(err, "series 20 'T1 map' is of another study than the dynamic series; give the map as NRRD")
+        status, _, err = run(*self.arguments(dicom=folder, flip_angles="auto"))
+        self.assertEqual((status, err.count("\n")), (2, 1))
+        self.assertRegex(err, "holds flip angles of another study than the dynamic series only")
+
     def test_volumes_instead_of_dicom(self):
         """The same series as a sequence file: the same numbers to the last digit."""
         series = self.phantom.series()

@@ -245,7 +245,7 @@ class Nrrd(Files):
         self.refuse("none of time|has no unit", nrrd(self.folder / "x.nrrd", **INDEX))
         milliseconds = {**INDEX, "axis 3 index values": " ".join(str(4500 * n) for n in range(FRAMES))}
         path = nrrd(self.folder / "x.nrrd", **milliseconds, **AXIS)
-        self.refuse("4500 s is too long for a frame; the unit may be ms", path)
+        self.refuse("4500 s is too long for a frame; the unit may be wrong", path)
         self.check(read_file(path, times="4500"), step=4500.0)
 
     def test_skipped_frames(self):
@@ -432,7 +432,7 @@ class Nifti(Files):
             (r"pixdim\[4\]: it is 0", {"step": 0.0}),
             ("it is nan", {"step": math.nan}),
             ("goes up by exactly 1", {"step": 1.0}),
-            ("4500 s is too long for a frame; the unit may be ms", {"step": 4500.0}),
+            ("4500 s is too long for a frame; the unit may be wrong", {"step": 4500.0}),
             ("0.0034 s is too short for a frame", {"step": 0.0034}),
         ):
             path = nifti(self.folder / "x.nii.gz", **fields)
@@ -571,7 +571,7 @@ class SideCar(Files):
             with self.assertRaisesRegex(InputError, "of the JSON file is .* BIDS gives it in s"):
                 self.series(**content)
         series = self.series(RepetitionTime=4500)
-        self.assertRegex(series.times_rejected[0], "4500 s is too long for a frame; the unit may be ms")
+        self.assertRegex(series.times_rejected[0], "4500 s is too long for a frame; the unit may be wrong")
         self.check(series, step=9.0)
 
     def test_acquisition(self):
