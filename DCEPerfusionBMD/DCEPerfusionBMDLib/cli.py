@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _BAD_INPUT
     except (KeyboardInterrupt, Cancelled):
         progress.close()
-        print(f"{parser.prog}: interrupted; no results were written", file=sys.stderr)
+        print(f"{parser.prog}: interrupted; results are written whole or not at all", file=sys.stderr)
         return _INTERRUPTED
     return 0
 

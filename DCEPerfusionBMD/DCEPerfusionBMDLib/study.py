@@ -193,7 +193,16 @@ def analyze(
         grid.ravel()[voxels] = per_voxel
         grids[name] = ParameterMap(name, grid)
     rows = [
-        _row(region, fit, model, conversion, model_input, {name: of[within] for name, of in values.items()}, settings)
+        _row(
+            region,
+            fit,
+            model,
+            conversion,
+            model_input,
+            {name: of[within] for name, of in values.items()},
+            whole[within],
+            settings,
+        )
         for region, fit, within in zip(rois.regions, fits, inside, strict=True)
     ]
     at_margins = _margin_rows(rois, fits, body_voxels, body_signal, conversion, delayed)
@@ -785,6 +794,7 @@ def _row(
     conversion: Conversion,
     model_input: _ModelInput,
     voxels: dict[str, npt.NDArray[Any]],
+    whole: npt.NDArray[np.bool_],
     settings: Settings,
 ) -> Row:
     """Table row of one region: the fit of its mean signal, and the statistics of its voxels."""
