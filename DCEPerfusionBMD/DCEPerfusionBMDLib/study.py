@@ -798,7 +798,8 @@ def _row(
     settings: Settings,
 ) -> Row:
     """Table row of one region: the fit of its mean signal, and the statistics of its voxels."""
-    why_not = region.why_not_evaluable(settings.regions, int(np.count_nonzero(np.isin(voxels[STATUS.name], _NO_CURVE))))
+    no_curve = ~whole | np.isin(voxels[STATUS.name], _NO_CURVE)
+    why_not = region.why_not_evaluable(settings.regions, int(np.count_nonzero(no_curve)))
     row: Row = {
         "region": region.name,
         "level": region.level,

@@ -185,7 +185,7 @@ class Reopened(Scene):
         levels = ["L1", "L2", "L3", "L4", "L5"]
         self.assertEqual(found["segments"]["Segmentation"], [*levels, "aorta"])
         self.assertEqual(found["segments"]["DCE analyzed"], levels)
-        reasons = {fate.reason for region in self.result.rois.regions for fate in region.counts()} - {"analyzed"}
+        reasons = {fate.reason for region in self.result.rois.regions for fate in region.counts} - {"analyzed"}
         self.assertEqual(set(found["segments"]["DCE excluded"]), reasons)
         self.assertIn("margin", reasons)
         x_title, y_title, series = found["charts"]["DCE enhancement curves"]

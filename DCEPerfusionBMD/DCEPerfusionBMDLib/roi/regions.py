@@ -17,7 +17,7 @@ from .fates import BY_CURVE, Fate
 from .levels import AMBIGUOUS, ARTERY, EXCLUSION, LEVEL, OTHER, REFERENCE, SegmentLabel, levels_by_user, recognize
 from .margin import BoolArray, beyond_margin, depth_mm
 
-_WHOLE_VERTEBRA = 0.15  # share of a mask beyond the body from which it looks like a whole vertebra
+_WHOLE_VERTEBRA = 0.3  # share of a mask beyond the body from which it looks like a whole vertebra
 _SHARED_AT_MOST = 0.1  # of the voxels of the smaller segment
 
 
@@ -242,6 +242,14 @@ def build_rois(
         elif part.any() and not regions[-1].analyzed.any():
             warnings.append(f"{name}: all of its voxels inside the margin are excluded by segments, not analyzed")
     if not any(region.analyzed.any() for region in regions):
+        if all(set(region.counts) <= {Fate.MARGIN, Fate.ARCH} for region in regions) and any(
+            Fate.MARGIN in region.counts for region in regions
+        ):
+            way_out = ", --margin-plane 3d," if in_plane else ""
+            raise InputError(
+                f"no region has a voxel more than {margin_mm:g} mm from its edge ({_listed(names)}); "
+                f"give a smaller --margin-mm{way_out} or larger outlines"
+            )
         raise InputError("; ".join(warnings))
     _refuse_overlaps(regions, input_name, masks[input_name], kind.noun)
     shared = np.zeros(masks[input_name].shape, dtype=np.uint8)
