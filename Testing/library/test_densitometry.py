@@ -506,6 +506,16 @@ class References(Folder):
         with self.assertRaisesRegex(InputError, "two rows of the same name, site, sex and ages"):
             read_references(self.write(self.ROW, self.ROW))
 
+    def test_ages_of_one_site_do_not_overlap(self):
+        """age_to is not included, so 40 to 50 and 50 to 60 do not meet; 40 to 55 and 50 to 60 leave 52 open."""
+        row = {**self.ROW, "age_from": 40, "age_to": 50}
+        others = ({"age_from": 50, "age_to": 60}, {"sex": "male"}, {"site": "total hip"}, {"name": "Theirs"})
+        self.assertEqual(len(read_references(self.write(row, *({**row, **other} for other in others)))), 12)
+        read_references(self.write(row, self.ROW))
+        words = "the ages 40 to 50 and 49 to 60 of Ours, L1-L4, female overlap; age_to is not included"
+        with self.assertRaisesRegex(InputError, words):
+            read_references(self.write(row, {**row, "age_from": 49, "age_to": 60}))
+
     def test_standardized_bmd(self):
         """sBMD by the published equations, worked by hand."""
         for bmd, site, device, expected in (

@@ -106,6 +106,7 @@ class WhoGetsWhich(unittest.TestCase):
     def test_settings_refuse_what_cannot_be(self):
         for values, words in (
             ({"age_years": 700.0}, "age_years is 700 years; the largest value accepted is 120 years"),
+            ({"age_years": 95.0}, "age_years is 95; ages above 90 may name a person and are not kept: give 90"),
             ({"age_years": -3.0}, "age_years is -3 years; the smallest value accepted is 0 years"),
             ({"sex": "w"}, "sex is 'w'; choose one of female, male"),
             ({"menopause": "yes"}, "menopause is 'yes'; choose one of pre, transition, post"),
@@ -120,6 +121,7 @@ class WhoGetsWhich(unittest.TestCase):
         self.assertEqual(DensitometrySettings(exclude_vertebrae="l2, L3").excluded(), ("L2", "L3"))
         self.assertEqual(DensitometrySettings(exclude_vertebrae="none").excluded(), ())
         self.assertIsNone(DensitometrySettings().excluded())
+        self.assertEqual(DensitometrySettings(age_years=90.0).age_years, 90.0)
 
 
 class DecidingSite(unittest.TestCase):
@@ -798,6 +800,12 @@ class Comparison(unittest.TestCase):
             self.assertAlmostEqual(rows["class a", "Ktrans"]["z"], (0.6 - 0.2) / math.sqrt(0.02), places=9)
             self.assertTrue(math.isnan(rows["class a", "kep"]["z"]))  # all alike: no SD
             self.assertTrue(math.isnan(rows["class b", "ve"]["sd"]))  # one value
+            counts = {key: row["count"] for key, row in rows.items() if key[0] == "class b"}
+            self.assertEqual(
+                counts, {("class b", "Ktrans"): 2, ("class b", "kep"): 2, ("class b", "ve"): 1}
+            )  # as the notes say
+            self.assertIn("of 1 subject of your cohort", rows["class b", "ve"]["note"])
+            self.assertIn("of 2 subjects of your cohort", rows["class b", "kep"]["note"])
             path.write_text("\ufeffktrans_per_min;kep_per_min;ve\n0,1;1;1\n0,3;2;1\n", encoding="utf-8")
             self.assertAlmostEqual(read_cohort(path)[0].spreads["ktrans_per_min"].mean, 0.2, places=12)
             for text, words in (
@@ -808,6 +816,13 @@ class Comparison(unittest.TestCase):
                 ("ktrans_per_min,kep_per_min,ve,age\n1,1,1,700\n1,1,1,50\n", "row 2: age 700 is not possible"),
                 ("ktrans_per_min,kep_per_min,ve\n\n1,1\n", "row 3 has 2 cells, the heading has 3"),
                 ("", "no column 'ktrans_per_min'"),
+                (
+                    "subject,ktrans_per_min,kep_per_min,ve\nA,1,1,1\nB,1,1,1\nA,2,1,1\n",
+                    "cohort.csv row 4: subject 'A' is that of row 2; keep one row per subject",
+                ),
+                ("ID,ktrans_per_min,kep_per_min,ve\nA,1,1,1\nA,1,1,1\n", "row 3: subject 'A' is that of row 2"),
+                ("ktrans_per_min,kep_per_min,ve,ve\n1,1,1,0.1\n1,1,1,0.2\n", "cohort.csv has the column 've' 2 times"),
+                ("ktrans_per_min,kep_per_min,ve\n.1,.5,20\n.1,.6,24\n", "row 2: ve 20 is not possible; it is a fract"),
                 ("ktrans_per_min,kep_per_min,ve\n1,1,1\n", "a standard deviation needs at least two"),
             ):
                 path.write_text(text)

@@ -28,6 +28,7 @@ _COLUMNS = {
     "assessable": ("assessable",),
     "device": ("device", "densitometer"),
 }
+SUBJECT_NAMES = _COLUMNS["subject"]
 _VALUES = ("bmd_g_cm2", "t_score", "z_score", "bmc_g", "area_cm2", "qct_mg_cm3")
 _NO_SCORE = 10.0
 _LEAST_BMD, _NO_BMD = 0.2, 5.0  # g/cm2
@@ -202,7 +203,7 @@ class _Row:
 def _positions(heading: Sequence[str], source: str) -> dict[str, int]:
     """Where each column is."""
     names = [one_line(cell) for cell in heading]
-    plain = [_plain(name) for name in names]
+    plain = [plain_heading(name) for name in names]
     position: dict[str, int] = {}
     for wanted, spellings in _COLUMNS.items():
         found = [index for index, name in enumerate(plain) if name in spellings]
@@ -245,12 +246,12 @@ def _unread(heading: Sequence[str], rows: Sequence[Sequence[str]], position: Map
     unread = [name for index, name in enumerate(names) if filled[index] and index not in position.values()]
     if not unread:
         return []
-    of_subject = any(word in _OF_SUBJECT for name in unread for word in _plain(name).split("_"))
+    of_subject = any(word in _OF_SUBJECT for name in unread for word in plain_heading(name).split("_"))
     hint = "; sex, age and menopausal status are those of --sex, --age, --menopause or the DICOM header"
     return [f"the DXA table has columns that are not read: {', '.join(unread)}{hint if of_subject else ''}"]
 
 
-def _plain(name: str) -> str:
+def plain_heading(name: str) -> str:
     """A heading without case, signs and superscripts: `BMD (g/cm2)` is `bmd_g_cm2`, `T (%)` is `t_percent`."""
     signs = {"\N{SUPERSCRIPT TWO}": "2", "\N{SUPERSCRIPT THREE}": "3", "^": "", "%": " percent "}
     plain = "".join(signs.get(letter, letter) for letter in name.lower())
