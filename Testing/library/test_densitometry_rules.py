@@ -344,9 +344,13 @@ class Vertebrae(unittest.TestCase):
                 assessment = found(measurements, **settings)
                 self.assertEqual(decided(assessment), (site, "T", OSTEOPOROSIS))
                 self.assertEqual(assessment.deciding.t_score, score)
-                words = "umbar spine: L1-L4 is not measured as a whole, or without a T-score; " + site + " counts"
+                lacks = "has no T-score" if measurements[0].site == "L1-L4" else "was not measured as a whole"
+                words = f"umbar spine: L1-L4 {lacks}; {site} counts, the largest combination of its vertebrae"
                 self.assertIn(words, " ".join(assessment.warnings))
                 self.assertIn(words, assessment.classification.sentence)
+        marked = [Dxa("L1-L4", 1.0, -0.5, assessable=False), first, lower, hip]
+        words = "lumbar spine: L1-L4 is marked as not assessable; L2-L4 counts"
+        self.assertIn(words, " ".join(found(marked).warnings))
         upper = found([Dxa("L1-L2", 1.0, -1.5), Dxa("L3-L4", 0.8, -3.0), hip], exclude_vertebrae="L3")
         self.assertEqual(decided(upper), ("L1-L2", "T", LOW))
 

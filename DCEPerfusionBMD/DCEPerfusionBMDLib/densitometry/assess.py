@@ -249,7 +249,7 @@ class _Assessor:
             return computed, source
         if settled(abs(given - computed)) > _SAME_SCORE:
             self._warnings.append(
-                f"{measurement.site}: the table's {kind}-score {given:g} is used, but the {source} gives "
+                f"{measurement.site}: the table's {kind}-score {given:g} is used, but the {source}, gives "
                 f"{computed:.3g}; check which reference the device uses"
             )
         return given, _GIVEN
@@ -426,10 +426,12 @@ class _Assessor:
         largest = [site for site in scored if len(vertebrae_of(site.site)) == size]
         found = min(largest, key=lambda site: settled(site.score(kind)))
         if found.site != name:
-            lacks = _NOT_ASSESSABLE if name in marked else f"not measured as a whole, or without a {kind}-score"
+            whole = any(site.site == name for site in combinations)
+            lacks = f"has no {kind}-score" if whole else "was not measured as a whole"
+            lacks = f"is {_NOT_ASSESSABLE}" if name in marked else lacks
             alike = f", with the lowest score of {', '.join(site.site for site in largest)}" if len(largest) > 1 else ""
             self._remark(
-                f"lumbar spine: {name} is {lacks}; {found.site} counts, the largest combination of its vertebrae that "
+                f"lumbar spine: {name} {lacks}; {found.site} counts, the largest combination of its vertebrae that "
                 f"can{alike}"
             )
         elif name not in by_site and math.isnan(found.score(kind)) and name not in self._no_reference:
