@@ -22,7 +22,7 @@ from .densitometry import Densitometry, measurements_from_rows
 from .errors import InputError
 from .frames import mean_enhancement
 from .kinetics import FitStatus
-from .quantities import BY_NAME, STATUS, Code, Quantity
+from .quantities import BY_NAME, STATUS, UNIT_CODES, Code, Quantity
 from .result import StudyResult
 from .roi import LEVEL_CODES, Fate, SegmentLabel, recognize
 from .series import DynamicSeries, FloatArray, on_grid_of
@@ -262,10 +262,11 @@ def read_dxa_node(table: Any, subject: str | None = None) -> Densitometry:
 
 
 def _text_of(array: Any, row: int) -> str:
-    """A cell of a table with all its digits; numbers of single precision with the seven that they have."""
+    """A cell of a table with all its digits, whole numbers without a point; of single precision the seven it has."""
     if isinstance(array, vtk.vtkFloatArray):
         return f"{array.GetValue(row):.7g}"
-    return str(array.GetValue(row))
+    value = array.GetValue(row)
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 # ---- series and results out
@@ -518,7 +519,9 @@ class ResultWriter:
                 if quantity.dicom is not None:
                     code = _coded_entry(quantity.dicom).GetAsString()
                     node.SetColumnProperty(column.name, "DICOM.QuantityCode", code)
-                node.SetColumnProperty(column.name, "DICOM.UnitsCode", _coded_entry(quantity.ucum).GetAsString())
+            units = BY_NAME[column.quantity].ucum if column.quantity else UNIT_CODES.get(column.unit)
+            if units is not None:
+                node.SetColumnProperty(column.name, "DICOM.UnitsCode", _coded_entry(units).GetAsString())
         node.SetUseColumnTitleAsColumnHeader(True)
         node.EndModify(modified)
         return node

@@ -286,6 +286,9 @@ class MotionSettings(_Checked):
     )
 
 
+_OLDEST_YEARS = 90.0
+
+
 @dataclass(frozen=True)
 class DensitometrySettings(_Checked):
     """How BMD is classified, and what is known of the subject for it."""
@@ -321,7 +324,12 @@ class DensitometrySettings(_Checked):
         None, "sex of the subject; from the DICOM header when absent", choices=("female", "male")
     )
     age_years: float | None = _parameter(
-        None, "age of the subject; from the DICOM header when absent", "years", 0.0, 120.0, option="age"
+        None,
+        "age of the subject, 90 for all who are older; from the DICOM header when absent",
+        "years",
+        0.0,
+        120.0,
+        option="age",
     )
     menopause: str | None = _parameter(
         None, "menopausal status: before, in transition, or after", choices=("pre", "transition", "post")
@@ -340,6 +348,10 @@ class DensitometrySettings(_Checked):
             raise InputError(
                 f"the mode of classification is {self.mode!r} and the site {self.site or 'not given'!r}; a site goes "
                 "with the mode 'site', and the mode with a site"
+            )
+        if self.age_years is not None and self.age_years > _OLDEST_YEARS:
+            raise InputError(
+                f"age_years is {self.age_years:g}; ages above 90 may name a person and are not kept: give 90"
             )
         self.excluded()
 

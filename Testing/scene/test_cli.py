@@ -457,6 +457,7 @@ class BadInput(Study):
     def test_bone_that_cannot_be(self):
         dxa = self.study / "dxa.csv"
         self.refuse("age_years is 700 years; the largest value accepted is 120", dxa=dxa, age=700)
+        self.refuse("age_years is 95; ages above 90 may name a person and are not kept: give 90", dxa=dxa, age=95)
         self.refuse("invalid choice: 'w'", dxa=dxa, sex="w")
         self.refuse("reference set 'Toaster' is not known; known are GE Lunar", dxa=dxa, dxa_reference="Toaster")
         self.refuse("the subject is male, but the menopausal status is 'post'", dxa=dxa, sex="male", menopause="post")
