@@ -380,7 +380,7 @@ class Reading(unittest.TestCase):
             result = analyze(self.series, self.segments)
         estimated.assert_not_called()
         self.assertIsNone(result.motion)
-        self.assertEqual([table.name for table in result.tables()], ["vertebrae", "descriptive", "curves"])
+        self.assertEqual([table.name for table in result.tables()], ["vertebrae", "descriptive", "margins", "curves"])
 
     def test_without_simpleitk(self):
         message = (

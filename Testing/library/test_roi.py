@@ -255,15 +255,19 @@ class Levels(unittest.TestCase):
                 self.assertEqual(recognize(name), SegmentLabel(kind, "", "name"), name)
 
     def test_codes(self):
+        import pydicom
         from pydicom.sr import _snomed_dict
         from pydicom.sr.codedict import codes
 
         for level in ("T12", "L1", "L2", "L3", "L4", "L5"):
-            code = getattr(codes.SCT, f"{level}Vertebra").value
-            self.assertEqual(LEVEL_CODES[level], code)
+            code = LEVEL_CODES[level]
+            if int(pydicom.__version__.split(".")[0]) >= 3:  # the dictionary of 2.4 has no vertebrae by level
+                self.assertEqual(getattr(codes.SCT, f"{level}Vertebra").value, code)
             expected = SegmentLabel("level", level, "SNOMED code")
             self.assertEqual(recognize("Segment_1", "Segment_1", ("SCT", code)), expected)
-            self.assertEqual(recognize("", "", ("SRT", _snomed_dict.mapping["SCT"][code])), expected)
+            old = _snomed_dict.mapping["SCT"].get(code)
+            if old is not None:
+                self.assertEqual(recognize("", "", ("SRT", old)), expected)
             self.assertEqual(recognize("", "", ("99XYZ", code)).kind, "other")
         self.assertEqual(recognize("", "", ("SCT", "65985001")).level, "S1")
         for keyword in ("Aorta", "AbdominalAorta", "CommonIliacArtery"):
