@@ -6,6 +6,7 @@ and static logic methods are used.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -297,18 +298,20 @@ def write_series(scene: Any, series: DynamicSeries, name: str) -> Any:
         sequence.UpdateDataNodeAtValue(volume, index, True)  # shallow: no second copy of the voxels
     sequence.AddDefaultStorageNode()
     sequence.GetStorageNode().SetUseCompression(False)  # noise hardly shrinks: a fifth of the size for most of the time
+    last = len(series.frames) - 1
+    # from here on the frames are those in the scene, which need no decoding
+    frames = [slicer.util.arrayFromVolume(sequence.GetNthDataNode(n)) for n in range(last + 1)]
     browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", f"{name} browser")
     browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
     shown = slicer.vtkMRMLScalarVolumeNode()
     shown.SetName(name)
-    last = len(series.frames) - 1
-    _set_volume(shown, series.frames[last], series.ijk_to_ras)
+    _set_volume(shown, frames[last], series.ijk_to_ras)
     proxy = browser.AddProxyNode(shown, sequence, True)
-    _show_gray(scene, proxy, series.frames[last])
+    _show_gray(scene, proxy, frames[last])
     browser.SetSelectedItemNumber(last)
     nodes = [sequence, browser, proxy]
     if last > 0:
-        nodes.append(_write_enhancement(scene, series, sequence))
+        nodes.append(_write_enhancement(scene, dataclasses.replace(series, frames=frames), sequence))
     hierarchy = _hierarchy(scene)
     parent = hierarchy.GetItemParent(_item(hierarchy, sequence))
     for node in nodes:
