@@ -80,6 +80,7 @@ class Truth:
     series: str | None = None
     slice_offsets_s: Array | None = None
     scales: tuple[float, ...] = (1.0,)
+    repetition_time_ms: float = TR_MS
 
 
 def random_voxels(frames: int = FRAMES, slices: int = SLICES, seed: int = _SEED) -> Array:
@@ -773,8 +774,10 @@ CASES: dict[str, Callable[[Path], Truth]] = {
     "daylight saving, forward": daylight_saving_forward,
     "daylight saving, back": daylight_saving_back,
     "Philips rescaled": philips_rescaled,
-    "Philips ContentTime": _philips_content_time(NOON, True),
-    "Philips ContentTime, midnight": _philips_content_time(BEFORE_MIDNIGHT, False, warnings=("midnight",)),
+    "Philips ContentTime": _philips_content_time(NOON, True, warnings=("ContentTime.*not when it was acquired",)),
+    "Philips ContentTime, midnight": _philips_content_time(
+        BEFORE_MIDNIGHT, False, warnings=("midnight", "ContentTime.*not when it was acquired")
+    ),
     "UIH": uih,
     "Canon": canon,
     "enhanced Siemens": _siemens_enhanced(False),
@@ -788,6 +791,345 @@ CASES: dict[str, Callable[[Path], Truth]] = {
     "identical duplicates": identical_duplicates,
     "beside other objects": beside_other_objects,
     "beside maps": beside_maps,
+}
+
+
+# unusual, but read; some would not pass a validator
+
+
+def _edited(start: Dataset, edit: Edit, source: str, times_s: Array = TIMES, **more: Any) -> Callable[[Path], Truth]:
+    """A series whose images get GE's numbers and times before `edit`."""
+
+    def case(folder: Path) -> Truth:
+        def both(dataset: Dataset, t: int, k: int) -> object:
+            ge_tags(times_s)(dataset, t, k)
+            return edit(dataset, t, k)
+
+        return _truth(write(folder, start, both), source, times_s, **more)
+
+    return case
+
+
+def philips_scale_in_another_block(folder: Path) -> Truth:
+    """The creator of the block, not its number, tells what (2005,xx0E) is: values are stored / scale slope."""
+    start = philips_template()
+    start.add_new(0x20050010, "LO", "Philips MR Imaging DD 005")
+    start.add_new(0x20050011, "LO", "Philips MR Imaging DD 001")
+
+    def edit(dataset: Dataset, t: int, k: int) -> None:
+        ge_tags()(dataset, t, k)
+        dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = ds(0.5 + 0.25 * t), "0", "US"
+        dataset.add_new(0x2005110E, "FL", float(3 + t))
+
+    stored = write(folder, start, edit)
+    scale = 3.0 + np.arange(FRAMES)[:, None, None, None]
+    return _truth(stored / scale, "TriggerTime", may_warn="2005,100E")
+
+
+def philips_other_private(folder: Path) -> Truth:
+    """(2005,100E) of another creator is no scale slope."""
+    start = philips_template()
+    start.add_new(0x20050010, "LO", "Philips MR Imaging DD 005")
+
+    def edit(dataset: Dataset, t: int, k: int) -> None:
+        ge_tags()(dataset, t, k)
+        dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = "2", "0", "US"
+        dataset.add_new(0x2005100E, "FL", float(3 + t))
+
+    return _truth(write(folder, start, edit) * 2.0, "TriggerTime")
+
+
+def enhanced_private_beside_standard(folder: Path) -> Truth:
+    """What the standard functional groups tell is not replaced by Philips' own sequence."""
+
+    def edit(frame: Dataset, t: int, k: int) -> None:
+        _date_time_of_frame(frame, t, k)
+        frame.PixelValueTransformationSequence = [_item(RescaleIntercept="0", RescaleSlope="2", RescaleType="US")]
+        frame.add_new(0x20050014, "LO", "Philips MR Imaging DD 005")
+        own = _item(RescaleSlope=ds(3 + t), RescaleIntercept="1", ImagePositionPatient=position(k + 10), EchoTime="99")
+        frame.add_new(0x2005140F, "SQ", [own])
+
+    return _truth(enhanced(folder, "Philips Medical Systems", edit) * 2.0, "FrameAcquisitionDateTime")
+
+
+def _change_enhanced(folder: Path, edit: Callable[[Dataset], object]) -> None:
+    dataset = pydicom.dcmread(folder / "enhanced.dcm")
+    edit(dataset)
+    dataset.save_as(folder / "enhanced.dcm")
+
+
+def legacy_converted(folder: Path) -> Truth:
+    """Legacy Converted Enhanced MR (PS3.3 A.36.5): what fits no other functional group is in those of unassigned
+    attributes (C.7.6.16.2.25)."""
+
+    def edit(frame: Dataset, t: int, k: int) -> None:
+        del frame.FrameContentSequence
+        own = _item(TriggerTime=ds(TIMES[t] * 1000.0), TemporalPositionIdentifier=t + 1, InstanceNumber=t * SLICES + k)
+        frame.add_new(0x00209171, "SQ", [own])
+
+    voxels = enhanced(folder, "GE MEDICAL SYSTEMS", edit)
+
+    def convert(dataset: Dataset) -> None:
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.4.4"
+        shared = dataset.SharedFunctionalGroupsSequence[0]
+        del shared.MRTimingAndRelatedParametersSequence, shared.MREchoSequence
+        shared.add_new(0x00209170, "SQ", [_item(RepetitionTime=ds(TR_MS), EchoTime=ds(1.7), FlipAngle=ds(12))])
+        del dataset.DimensionIndexSequence, dataset.AcquisitionDateTime
+
+    _change_enhanced(folder, convert)
+    return _truth(voxels, "TriggerTime")
+
+
+_STAGGERED = np.array([0.0, 3.0, 1.5, 4.5])
+_SLICES_WARN = "slices of a frame|slices within it"
+
+
+def enhanced_staggered(folder: Path) -> Truth:
+    """2-D, with a dimension of the time of each image: its index goes on from slice to slice."""
+    rank = np.argsort(np.argsort(_STAGGERED))
+
+    def edit(frame: Dataset, t: int, k: int) -> None:
+        content = frame.FrameContentSequence[0]
+        content.FrameAcquisitionDateTime = "".join(clock(NOON + TIMES[t] + _STAGGERED[k]))
+        content.FrameReferenceDateTime = content.FrameAcquisitionDateTime
+        content.DimensionIndexValues = [k + 1, t * SLICES + int(rank[k]) + 1]
+        del content.TemporalPositionIndex
+
+    voxels = enhanced(folder, "Siemens Healthineers", edit)
+    _change_enhanced(
+        folder, lambda dataset: setattr(dataset.DimensionIndexSequence[1], "DimensionIndexPointer", 0x00189074)
+    )
+    return _truth(voxels, "FrameAcquisitionDateTime", slice_offsets_s=_STAGGERED, may_warn=_SLICES_WARN)
+
+
+def enhanced_two_slices_at_once(folder: Path) -> Truth:
+    """As above, with two slices excited at a time, so that these share their index."""
+    late = np.array([0.0, 2.0, 0.0, 2.0])
+
+    def edit(frame: Dataset, t: int, k: int) -> None:
+        content = frame.FrameContentSequence[0]
+        content.FrameAcquisitionDateTime = "".join(clock(NOON + TIMES[t] + late[k]))
+        content.FrameReferenceDateTime = content.FrameAcquisitionDateTime
+        content.DimensionIndexValues = [k + 1, 2 * t + int(late[k] > 0) + 1]
+        del content.TemporalPositionIndex
+
+    voxels = enhanced(folder, "Siemens Healthineers", edit)
+    _change_enhanced(
+        folder, lambda dataset: setattr(dataset.DimensionIndexSequence[1], "DimensionIndexPointer", 0x00189074)
+    )
+    return _truth(voxels, "FrameAcquisitionDateTime", slice_offsets_s=late, may_warn=_SLICES_WARN)
+
+
+def pause_of_an_hour(folder: Path) -> Truth:
+    """One hour between frames at two in the morning, with offsets from UTC: no clock was put."""
+    times = TIMES + np.where(np.arange(FRAMES) > 2, 3600.0, 0.0)
+
+    def edit(frame: Dataset, t: int, k: int) -> None:
+        content = frame.FrameContentSequence[0]
+        content.FrameAcquisitionDateTime = "".join(clock(7200.0 + times[t])) + "+0000"
+        content.FrameReferenceDateTime = content.FrameAcquisitionDateTime
+
+    voxels = enhanced(folder, "Siemens Healthineers", edit)
+    return _truth(voxels, "FrameAcquisitionDateTime", times, warnings=("unevenly spaced",))
+
+
+def _phase_per_series(dataset: Dataset, t: int, k: int) -> None:
+    dataset.AcquisitionNumber, dataset.InstanceNumber = 1, k + 1
+    dataset.SeriesNumber, dataset.SeriesInstanceUID = 11 + t, uid("phase", t)
+
+
+def phases_numbered_out_of_order(folder: Path) -> Truth:
+    """The last phase has the lowest series number."""
+
+    def edit(dataset: Dataset, t: int, k: int) -> None:
+        siemens_tags()(dataset, t, k)
+        _phase_per_series(dataset, t, k)
+        if t == FRAMES - 1:
+            dataset.SeriesNumber = 10
+
+    voxels = write(folder, siemens_template("t1_vibe_dyn"), edit)
+    return _truth(voxels, "AcquisitionTime", warnings=("numbers 10 to 16, in the order of their AcquisitionTime",))
+
+
+def phases_by_date_time(folder: Path) -> Truth:
+    """AcquisitionDateTime alone tells the phases apart."""
+
+    def edit(dataset: Dataset, t: int, k: int) -> None:
+        _phase_per_series(dataset, t, k)
+        dataset.AcquisitionDateTime = "".join(clock(NOON + TIMES[t]))
+
+    voxels = write(folder, siemens_template("t1_vibe_dyn"), edit)
+    return _truth(voxels, "AcquisitionDateTime", may_warn="joined")
+
+
+def bare(folder: Path, drop_meta: bool, syntax: str = ImplicitVRLittleEndian) -> Array:
+    """Files without the preamble of PS3.10 7.1; also without the file meta information."""
+    voxels = write(folder, ge_template(), ge_tags(), syntax=syntax)
+    for path in folder.iterdir():
+        content = path.read_bytes()
+        start = 132
+        if drop_meta:  # (0002,0000) holds the length of what follows it
+            start += 12 + int.from_bytes(content[140:144], "little")
+        path.write_bytes(content[start:])
+    return voxels
+
+
+def _whole_seconds(dataset: Dataset, t: int, k: int) -> None:
+    del dataset.TriggerTime
+    dataset.AcquisitionDateTime = "".join(clock(NOON + int(TIMES[t]))).split(".")[0]
+    set_clock(dataset, "Acquisition", NOON + TIMES[t])
+
+
+_FIRST_EARLIER = TIMES - np.where(np.arange(FRAMES) == 0, 60.0, 0.0)
+
+
+def _sixty_seconds_earlier(dataset: Dataset, t: int, k: int) -> None:
+    set_clock(dataset, "Acquisition", NOON + _FIRST_EARLIER[t])
+    if t == 0:
+        del dataset.TriggerTime
+
+
+def _staggered_clock(dataset: Dataset, t: int, k: int) -> None:
+    dataset.MRAcquisitionType = "2D"
+    set_clock(dataset, "Acquisition", NOON + TIMES[t] + _STAGGERED[k])
+
+
+def turbo_flash(folder: Path) -> Truth:
+    """Single-shot 2-D: a frame takes one TR."""
+    times = np.arange(FRAMES) * 1.5
+    start = siemens_template("tfl_perf")
+    start.RepetitionTime, start.MRAcquisitionType = ds(1500), "2D"
+    return _truth(
+        write(folder, start, siemens_tags(times_s=times)), "AcquisitionTime", times, repetition_time_ms=1500.0
+    )
+
+
+def padded(folder: Path) -> Truth:
+    """Zeros after the pixels, more than a row of them."""
+
+    def edit(dataset: Dataset, t: int, k: int) -> None:
+        ge_tags()(dataset, t, k)
+        dataset.PixelData = dataset.PixelData + bytes(64)
+
+    return _truth(write(folder, ge_template(), edit), "TriggerTime")
+
+
+def odd_texts_of_times(folder: Path) -> Truth:
+    """A dot without digits after it, and seven digits."""
+    times = np.arange(FRAMES) * 6.0
+
+    def edit(dataset: Dataset, t: int, k: int) -> None:
+        siemens_tags(times_s=times)(dataset, t, k)
+        dataset.AcquisitionTime = dataset.AcquisitionTime.split(".")[0] + "."
+        dataset.AcquisitionDateTime = "".join(clock(NOON + times[t])) + "0"
+
+    return _truth(write(folder, siemens_template(), edit), "AcquisitionDateTime", times)
+
+
+def negative_spacing(folder: Path) -> Truth:
+    """SpacingBetweenSlices may be negative (PS3.3 C.7.6.2); a single slice is not turned by it."""
+
+    def edit(dataset: Dataset, t: int, k: int) -> None:
+        ge_tags()(dataset, t, k)
+        dataset.SpacingBetweenSlices = ds(-_SLICE_MM)
+
+    return _truth(write(folder, ge_template(), edit, random_voxels(slices=1)), "TriggerTime")
+
+
+_still: Edit = lambda dataset, t, k: None  # noqa: E731
+
+
+def beside_static_dixon(folder: Path) -> Truth:
+    """Water, fat, in and opposed phase of one volume in one series, as Philips stores them."""
+    truth = siemens_one_series(folder)
+
+    def edit(dataset: Dataset, t: int, k: int) -> None:
+        kind = ("W", "IP", "OP", "F")[t]
+        dataset.ImageType = ["DERIVED", "PRIMARY", kind, kind, "DERIVED"]
+        set_clock(dataset, "Content", NOON - 900)
+
+    write(folder / "dixon", template("Philips Medical Systems", "mDIXON-All", 9), edit, random_voxels(4))
+    return truth
+
+
+def beside_parameter_maps(folder: Path) -> Truth:
+    """Four maps of the protocol of the dynamic, made one after the other."""
+    truth = siemens_one_series(folder)
+    for n, name in enumerate(("Wash-In", "Wash-Out", "TTP", "PEI")):
+        start = siemens_template(f"t1_vibe_dyn_{name}")
+        start.SeriesNumber, start.SeriesInstanceUID, start.ProtocolName = 40 + n, uid(name), "t1_vibe_dyn"
+        start.ImageType = ["DERIVED", "PRIMARY", "M", "NORM"]
+        set_clock(start, "Content", NOON + 900 + 1.3 * n)
+        write(folder / name, start, _still, random_voxels(1, seed=n))
+    return truth
+
+
+def beside_t1_maps(folder: Path) -> Truth:
+    """The same T1 map three times, 300 s apart."""
+    truth = siemens_one_series(folder)
+    for n in range(3):
+        start = siemens_template("T1 map")
+        start.SeriesNumber, start.SeriesInstanceUID = 40 + n, uid("T1 map", n)
+        start.ImageType = ["DERIVED", "PRIMARY", "T1 MAP", "ND"]
+        set_clock(start, "Acquisition", NOON + 300 * n)
+        write(folder / f"map{n}", start, _still, random_voxels(1, seed=n))
+    return truth
+
+
+def beside_an_odd_tag(folder: Path) -> Truth:
+    truth = siemens_one_series(folder)
+    start = siemens_template("static")
+    start.SeriesNumber, start.SeriesInstanceUID, start.FlipAngle = 9, uid("static"), ["12", "12"]
+    write(folder / "static", start, _still, random_voxels(1))
+    return truth
+
+
+UNUSUAL: dict[str, Callable[[Path], Truth]] = {
+    "Philips scale slope in another block": philips_scale_in_another_block,
+    "Philips other private element": philips_other_private,
+    "enhanced, private beside standard": enhanced_private_beside_standard,
+    "Legacy Converted Enhanced MR": legacy_converted,
+    "enhanced 2-D staggered": enhanced_staggered,
+    "enhanced 2-D, two slices at once": enhanced_two_slices_at_once,
+    "TemporalPositionIdentifier counts images": _edited(
+        template("GE MEDICAL SYSTEMS"),
+        lambda dataset, t, k: setattr(dataset, "TemporalPositionIdentifier", t * SLICES + k + 1),
+        "TriggerTime",
+    ),
+    "pause of an hour": pause_of_an_hour,
+    "phases numbered out of order": phases_numbered_out_of_order,
+    "phases by AcquisitionDateTime": phases_by_date_time,
+    "without preamble": lambda folder: _truth(bare(folder, False), "TriggerTime"),
+    "without meta information, explicit": lambda folder: _truth(
+        bare(folder, True, ExplicitVRLittleEndian), "TriggerTime"
+    ),
+    "without meta information": lambda folder: _truth(bare(folder, True), "TriggerTime"),
+    "AcquisitionDateTime in whole seconds": _edited(
+        template("UIH"), _whole_seconds, "AcquisitionTime", warnings=("disagree by up to 0.75 s",)
+    ),
+    "first TriggerTime missing, AcquisitionTime complete": _edited(
+        template("GE MEDICAL SYSTEMS"),
+        _sixty_seconds_earlier,
+        "AcquisitionTime",
+        _FIRST_EARLIER,
+        warnings=("disagree by up to 60 s", "unevenly spaced"),
+    ),
+    "2-D with TriggerTime": _edited(
+        template("GE MEDICAL SYSTEMS"),
+        _staggered_clock,
+        "TriggerTime",
+        slice_offsets_s=_STAGGERED,
+        warnings=("times of the slices within it are from AcquisitionTime",),
+        may_warn=_SLICES_WARN,
+    ),
+    "TurboFLASH": turbo_flash,
+    "padded": padded,
+    "odd texts of times": odd_texts_of_times,
+    "negative spacing": negative_spacing,
+    "beside static Dixon": beside_static_dixon,
+    "beside parameter maps": beside_parameter_maps,
+    "beside T1 maps": beside_t1_maps,
+    "beside an odd tag": beside_an_odd_tag,
 }
 
 
@@ -972,6 +1314,163 @@ def _cut(change: int) -> Callable[[Dataset], None]:
     return edit
 
 
+def _phase_lost(t: int, harm: Callable[[Path], object], slices: int = SLICES) -> Callable[[Path], str]:
+    """One series per phase, with a file of phase t damaged or gone."""
+
+    def case(folder: Path) -> str:
+        def edit(dataset: Dataset, t: int, k: int) -> None:
+            siemens_tags()(dataset, t, k)
+            _phase_per_series(dataset, t, k)
+
+        write(folder, siemens_template("t1_vibe_dyn"), edit, random_voxels(slices=slices))
+        harm(folder / file_of(t, slices - 1, slices))
+        return f"series {11 + t} seems to be a phase of the acquisition of series 1[12] to 1[67], but cannot be joined"
+
+    return case
+
+
+def _shortened(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-50])
+
+
+def phases_of_another_image_type(folder: Path) -> str:
+    def edit(dataset: Dataset, t: int, k: int) -> None:
+        siemens_tags()(dataset, t, k)
+        _phase_per_series(dataset, t, k)
+        dataset.ImageType = ["ORIGINAL", "PRIMARY", "M", "ND", *(["NORM"] if t > 1 else [])]
+
+    write(folder, siemens_template("t1_vibe_dyn"), edit)
+    return "series 11 seems to be a phase .* series 13 to 17, .* its ImageType .0008,0008. is ORIGINAL.PRIMARY.M.ND,"
+
+
+def content_time_of_reconstruction(folder: Path) -> str:
+    """TemporalResolution is 6250 ms; the images were made one by one, 0.9 s per frame."""
+
+    def edit(dataset: Dataset, t: int, k: int) -> None:
+        dataset.TemporalPositionIdentifier, dataset.TemporalResolution = t + 1, ds(STEP_S * 1000)
+        set_clock(dataset, "Content", NOON + 100 + 0.9 * t + 0.05 * k)
+
+    write(folder, template("SIEMENS"), edit)
+    return "ContentTime .0008,0033.: its step of 0.9 s is not that of TemporalResolution .*6.25 s.*--times 6.25"
+
+
+def series_time_of_reconstruction(folder: Path) -> str:
+    """The acquisition took 7 x 6.25 s; the series of the phases were made 1 s apart."""
+
+    def edit(dataset: Dataset, t: int, k: int) -> None:
+        _phase_per_series(dataset, t, k)
+        dataset.SeriesTime = clock(NOON + 100 + t)[1]
+        dataset.AcquisitionDuration = FRAMES * STEP_S
+
+    write(folder, template("SIEMENS"), edit)
+    return "SeriesTime .0008,0031.: its step of 1 s is not that of AcquisitionDuration .0018,9073., 6.25 s"
+
+
+def rescale_slope_missing(folder: Path) -> str:
+    def edit(dataset: Dataset, t: int, k: int) -> None:
+        ge_tags()(dataset, t, k)
+        if t != 4:
+            dataset.RescaleSlope, dataset.RescaleIntercept = "2.5", "0"
+
+    write(folder, ge_template(), edit)
+    return r"image (17|18|19|20) of series 5 .* has no RescaleSlope \(0028,1053\)"
+
+
+def derived_within(folder: Path) -> str:
+    """Six subtracted images follow the seven frames; only the first value of ImageType tells."""
+
+    def edit(dataset: Dataset, t: int, k: int) -> None:
+        dataset.ImageType = [*(["ORIGINAL", "PRIMARY"] if t < 7 else ["DERIVED", "SECONDARY"]), "OTHER"]
+        set_clock(dataset, "Content", NOON + STEP_S * t)
+        dataset.TemporalPositionIdentifier = t + 1
+
+    write(folder, template("Philips Medical Systems", "dyn"), edit, random_voxels(13))
+    return "2 dynamic series: number 5:DERIVED .*; number 5:ORIGINAL .*choose one with --series"
+
+
+def _component_of_frame(frame: Dataset, t: int, k: int) -> None:
+    content = frame.FrameContentSequence[0]
+    content.FrameAcquisitionDateTime = content.FrameReferenceDateTime = "".join(clock(NOON + 3 * t))
+    kind = _item(FrameType=["ORIGINAL", "PRIMARY", "DYNAMIC", "NONE"])
+    kind.ComplexImageComponent = ("MAGNITUDE", "PHASE")[t % 2]
+    frame.MRImageFrameTypeSequence = [kind]
+
+
+def magnitude_and_phase(folder: Path) -> str:
+    enhanced(folder, "Philips Healthcare", _component_of_frame, voxels=random_voxels(8))
+    return "2 dynamic series: number 5:MAGNITUDE .*; number 5:PHASE .*choose one with --series"
+
+
+def magnitude_and_phase_of_ge(folder: Path) -> str:
+    start = ge_template()
+    start.add_new(0x00430010, "LO", "GEMS_PARM_01")
+
+    def edit(dataset: Dataset, t: int, k: int) -> None:
+        ge_tags(np.arange(14) * 3.0)(dataset, t, k)
+        dataset.add_new(0x0043102F, "SS", t % 2)
+
+    write(folder, start, edit, random_voxels(14))
+    return "2 dynamic series: number 5:MAGNITUDE .*; number 5:PHASE .*choose one with --series"
+
+
+def _with_start(words: str, edit: Callable[[Dataset], object]) -> Callable[[Path], str]:
+    def case(folder: Path) -> str:
+        start = ge_template()
+        edit(start)
+        write(folder, start, ge_tags())
+        return words
+
+    return case
+
+
+def _with_times(words: str, factor: float) -> Callable[[Path], str]:
+    def case(folder: Path) -> str:
+        write(folder, ge_template(), ge_tags(TIMES * factor))
+        return words
+
+    return case
+
+
+def _two_of(keyword: str) -> Callable[[Path], str]:
+    """The last three frames are of someone or something else, in the same series."""
+
+    def case(folder: Path) -> str:
+        def edit(dataset: Dataset, t: int, k: int) -> None:
+            ge_tags()(dataset, t, k)
+            if t > 3:
+                setattr(dataset, keyword, uid("another", keyword))
+
+        write(folder, ge_template(), edit)
+        return f"have the same SeriesInstanceUID .0020,000E. but another {keyword} "
+
+    return case
+
+
+def _table_of_values(dataset: Dataset) -> None:
+    table = _item(ModalityLUTType="US")
+    table.add_new(0x00283002, "US", [4096, 0, 16])
+    table.add_new(0x00283006, "OW", np.arange(4096)[::-1].astype("<u2").tobytes())
+    dataset.ModalityLUTSequence = [table]
+
+
+def _mosaic_of_uih(dataset: Dataset) -> None:
+    dataset.add_new(0x00650010, "LO", "Image Private Header")
+    dataset.add_new(0x00651050, "DS", "16")
+
+
+def classic_with_frames(folder: Path) -> str:
+    """One file per phase with the slices as its frames; only the first has a place."""
+    voxels = random_voxels()
+
+    def edit(dataset: Dataset, t: int, k: int) -> object:
+        siemens_tags()(dataset, t, k)
+        dataset.NumberOfFrames, dataset.PixelData = SLICES, voxels[t].astype("<u2").tobytes()
+        return k == 0
+
+    write(folder, template("UIH"), edit, voxels)
+    return "not a single gray image: its pixels have the shape 4x12x10; export"
+
+
 CORRUPTIONS: dict[str, Callable[[Path], str]] = {
     "different duplicate, same UID": _duplicate(True),
     "different duplicate, other UID": _duplicate(False),
@@ -985,6 +1484,39 @@ CORRUPTIONS: dict[str, Callable[[Path], str]] = {
     "no spacing in one image": _damaged(_without("PixelSpacing")),
     "other orientation in one image": _damaged(_set(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])),
     "mixed matrix": mixed_matrix,
+    "first phase truncated": _phase_lost(0, _shortened),
+    "last phase truncated": _phase_lost(6, _shortened),
+    "first phase lacks a slice": _phase_lost(0, Path.unlink),
+    "last phase lacks a slice": _phase_lost(6, Path.unlink),
+    "phase of one slice truncated": _phase_lost(6, _shortened, slices=1),
+    "phases of another ImageType": phases_of_another_image_type,
+    "ContentTime of the reconstruction": content_time_of_reconstruction,
+    "SeriesTime of the reconstruction": series_time_of_reconstruction,
+    "RescaleSlope missing in a frame": rescale_slope_missing,
+    "derived images within": derived_within,
+    "magnitude and phase": magnitude_and_phase,
+    "GE magnitude and phase": magnitude_and_phase_of_ge,
+    "subtractions alone": _with_start(
+        "none of them dynamic: number 5 .*subtracted images by ImageType",
+        lambda dataset: setattr(dataset, "ImageType", ["DERIVED", "SECONDARY", "SUBTRACTION"]),
+    ),
+    "TriggerTime in microseconds": _with_times("TriggerTime.*6250 s is too long for a frame; the unit may", 1000.0),
+    "two patients": _two_of("PatientID"),
+    "two studies": _two_of("StudyInstanceUID"),
+    "two frames of reference": _two_of("FrameOfReferenceUID"),
+    "table of values": _with_start("image .* has a table of values, ModalityLUTSequence", _table_of_values),
+    "palette": _with_start(
+        "is PALETTE COLOR", lambda dataset: setattr(dataset, "PhotometricInterpretation", "PALETTE COLOR")
+    ),
+    "high bit": _with_start(
+        "HighBit .0028,0102. is 15 where BitsStored .0028,0101. is 12", lambda dataset: setattr(dataset, "HighBit", 15)
+    ),
+    "mosaic": _with_start(
+        "several slices side by side",
+        lambda dataset: setattr(dataset, "ImageType", ["ORIGINAL", "PRIMARY", "M", "MOSAIC"]),
+    ),
+    "mosaic of UIH": _with_start("several slices side by side", _mosaic_of_uih),
+    "several frames in every classic image": classic_with_frames,
     "times are TR x n": times_are_the_repetition_time,
     "no times": no_times,
     "clock put back": clock_put_back,

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _BAD_INPUT
     except (KeyboardInterrupt, Cancelled):
         progress.close()
-        print(f"{parser.prog}: interrupted; no results were written", file=sys.stderr)
+        print(f"{parser.prog}: interrupted; results are written whole or not at all", file=sys.stderr)
         return _INTERRUPTED
     return 0
 
@@ -94,7 +95,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="the series as .seq.nrrd, multivolume or 4-D NRRD, 4-D NIfTI, or a folder of 3-D files",
     )
-    files.add_argument("--series", metavar="NUMBER", help="series number or UID, when the folder holds several")
+    files.add_argument(
+        "--series",
+        metavar="NUMBER",
+        help="series number or UID, when the folder holds several; with the kind of image where inspect lists it (9:W)",
+    )
     files.add_argument(
         "--times",
         metavar="TIMES",
@@ -238,7 +243,9 @@ def _analyze(options: argparse.Namespace, progress: _Terminal) -> None:
         subject=options.subject,
         series_id=options.series,
         label_names=options.segments,
-        maps={name: given for name in _MAPS if (given := getattr(options, f"{name.replace('-', '_')}_map"))},
+        maps={
+            name: given for name in _MAPS if (given := getattr(options, f"{name.replace('-', '_')}_map")) is not None
+        },
         flip_angles=options.flip_angles,
         keep_identifiers=options.keep_identifiers,
         progress=progress,
@@ -313,6 +320,11 @@ def analyze_folder(
     settings = settings or Settings()
     report = progress or (lambda fraction, message: True)
     check_output_folder(output)
+    if series_id is not None and not is_dicom:
+        raise InputError("--series chooses a series of --dicom; leave it out with --volumes")
+    for name, file in (maps or {}).items():
+        if not file.strip():
+            raise InputError(f"--{name}-map is blank; give a file, or leave it out")
     subject = one_line(subject) if subject is not None else None
     densitometry: Densitometry | None = None
     if dxa is not None:
@@ -342,30 +354,23 @@ def analyze_folder(
     if flip_angles is not None:
         if "t1_ms" in grids or not is_dicom:
             raise InputError("--flip-angles needs --dicom, and goes without --t1-map")
-        angles = read_flip_angles(source, [] if flip_angles == "auto" else flip_angles.split(","))
+        named = [] if flip_angles == "auto" else flip_angles.split(",")
+        angles = read_flip_angles(source, named, series.identifiers.get("StudyInstanceUID", ""))
         analyzed = np.any(list(masks.values()), axis=0)
         grids["t1_ms"] = t1_on_grid_of(series, angles, analyzed, grids.get("b1"), settings.conversion.b1)
         hashes["flip-angles"] = angles.source_hash
         series = dataclasses.replace(series, warnings=(*series.warnings, *angles.warnings))
     part = _part(report, 0.4, 0.6)
+    tissue_maps = TissueMaps(**grids)
     result = analyze(
-        series,
-        masks,
-        settings,
-        densitometry,
-        subject or "",
-        part,
-        TissueMaps(**grids),
-        labels,
-        own_references,
-        groups,
+        series, masks, settings, densitometry, subject or "", part, tissue_maps, labels, own_references, groups
     )
     choices = {
-        "series": series_id,
+        "series": series_id if keep_identifiers else _number_or_hash(series_id),
         "segments": label_names,
         "skip_frames": skip_frames,
-        "maps": {name: given for name, given in (maps or {}).items() if given.isdecimal()},
-        "flip_angles": flip_angles,
+        "maps": {name: given for name, given in (maps or {}).items() if _NUMBER.fullmatch(given)},
+        "flip_angles": flip_angles if keep_identifiers else _number_or_hash(flip_angles),
         "bone": dxa if isinstance(dxa, dict) else None,
     }
     history = provenance(series, settings, result, hashes, choices, keep_identifiers)
@@ -376,6 +381,21 @@ def analyze_folder(
     return result
 
 
+_NUMBER = re.compile(r"\d+(?::[\w+-]+)?")  # of a series
+
+
+def _number_or_hash(series: str | None) -> str | None:
+    """Numbers of series as they are; anything else, as a UID, hashed: it leads to the patient."""
+    if series is None or series == "auto" or all(_NUMBER.fullmatch(part.strip()) for part in series.split(",")):
+        return series
+    return f"sha256 {hashlib.sha256(series.encode()).hexdigest()}"
+
+
+def _is_series(given: str) -> bool:
+    """Whether a map is given as the number or UID of a series, with or without the kind of image after a colon."""
+    return given.partition(":")[0].replace(".", "").isdecimal()
+
+
 def _map(
     given: str, folder: Path | None, series: DynamicSeries, between: tuple[float, float]
 ) -> tuple[npt.NDArray[np.float64], str]:
@@ -383,9 +403,9 @@ def _map(
     from . import scene
 
     path = Path(given)
-    if folder is None or path.is_file() or not given.replace(".", "").isdecimal():
+    if folder is None or path.is_file() or not _is_series(given):
         return scene.read_map(path, series, between), sha256_of(path)
-    values, ijk_to_ras = read_map(folder, given)
+    values, ijk_to_ras = read_map(folder, given, series.identifiers.get("StudyInstanceUID", ""))
     on_grid = on_grid_of(series, values, ijk_to_ras, between)
     if not np.isfinite(on_grid).any():
         raise InputError(f"the map in series {given} has no value between {between[0]:g} and {between[1]:g} there")

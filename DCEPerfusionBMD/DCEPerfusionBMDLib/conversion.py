@@ -31,6 +31,7 @@ from .kinetics import (
 from .series import DynamicSeries, FlipAngleSeries, FloatArray, Sourced, TissueMaps, on_grid_of
 from .settings import ConversionSettings, Settings
 
+_SHORTEST_TISSUE_T1_MS = 50.0
 _MARROW_PROTONS = 0.63  # that are seen, per those of blood; assumed, trabeculae hold none
 
 
@@ -128,6 +129,27 @@ def _check_fat(conversion: ConversionSettings, maps: TissueMaps, with_fat: bool)
     ):
         if with_fat and refused:
             raise InputError(why)
+
+
+def check_maps(maps: TissueMaps, voxels: npt.NDArray[np.intp]) -> None:
+    """Refuse maps without a value in any of the analyzed voxels, and T1 in s.
+
+    Raises
+    ------
+    InputError
+        when a map is of no use there.
+    """
+    for title, grid, unit in (
+        ("T1", maps.t1_ms, "it must be in ms"),
+        ("B1", maps.b1, "it must be the actual over the nominal flip angle, about 1, no percentage"),
+        ("fat fraction", maps.fat_fraction, "it must be a share of 0 to 1, no percentage"),
+    ):
+        if grid is not None and not np.isfinite(grid.ravel()[voxels]).any():
+            raise InputError(f"the {title} map has no value in any region; {unit}, and reach the regions")
+    if maps.t1_ms is not None and (median := _median(maps.t1_ms.ravel()[voxels])) < _SHORTEST_TISSUE_T1_MS:
+        raise InputError(
+            f"the median of the T1 map in the regions is {median:.3g} ms, shorter than any tissue's; is the map in s?"
+        )
 
 
 def sources_of(tissue: Tissue, maps: TissueMaps) -> dict[str, Sourced]:

@@ -6,6 +6,7 @@ The same keys stand in the header of a NRRD file and on a MRML node, so this ser
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -30,12 +31,38 @@ TIME_UNITS = {
 }
 _NO_FRAME_TIMES = {"EchoTime", "RepetitionTime", "InversionTime"}
 _CLOCKS = {"AcquisitionTime", "ContentTime", "SeriesTime"}
+_MADE = {"ContentTime", "SeriesTime"}
 _MULTIVOLUME = {"repetition_time_ms": "RepetitionTime", "echo_time_ms": "EchoTime", "flip_angle_deg": "FlipAngle"}
 _TEXTS = ("agent", "manufacturer")
 _NUMBERS = ("repetition_time_ms", "echo_time_ms", "flip_angle_deg", "field_strength_T")
 _SAME_GRID = 1e-3  # of a voxel
 _BRIGHTEST_SHARE = 0.01
 _BASELINE_WHERE_NONE_IS_SEEN = 3
+
+
+_WORDS = (
+    # DICOM
+    "AcquisitionDateTime AcquisitionTime ContentTime ContrastBolusAgent DICOM EchoTime FlipAngle "
+    "FrameAcquisitionDateTime FrameReferenceDateTime InversionTime MagneticFieldStrength Manufacturer "
+    "NominalCardiacTriggerDelayTime RepetitionTime SeriesTime TemporalPositionIdentifier TemporalPositionIndex "
+    "TemporalPositionTimeOffset TemporalResolution TriggerTime "
+    # files
+    "ContrastBolusIngredient DCEPerfusionBMD FrameLabels FrameTimesStart JSON MultiVolume NIfTI "
+    "RepetitionTimeExcitation Time VolumeTiming "
+    # our own
+    "T a agent angle axis by count deg echo field file files flip frame frames given in index list manufacturer min ms "
+    "not number of phantom pixdim repetition s single spacing step strength tag the time times us user µs"
+)
+_SOURCE_WORDS = frozenset(_WORDS.split())
+
+
+def is_source(text: str) -> bool:
+    """Whether a text may be passed on as the source of a value: it has the words that this extension uses for one.
+
+    Any other text in a file may be the name of a patient.
+    """
+    plain = re.sub(r"\([0-9A-Fa-f]{4},[0-9A-Fa-f]{4}\)", "", text)
+    return not re.search(r"\d{5}", plain) and _SOURCE_WORDS.issuperset(re.findall(r"[^\W\d_]+", plain))
 
 
 class Frames(Sequence[Frame]):
@@ -161,7 +188,8 @@ def label_candidates(attributes: Mapping[str, str]) -> list[Candidate]:
         return []
     tag = attributes.get("MultiVolume.FrameIdentifyingDICOMTagName", "").strip()
     unit = attributes.get("MultiVolume.FrameIdentifyingDICOMTagUnits", "").strip().lower()
-    name = f"MultiVolume.FrameLabels ({tag or 'tag not named'})"
+    shown = tag if is_source(tag) else "another tag"
+    name = f"MultiVolume.FrameLabels ({shown or 'tag not named'})"
     is_time = tag.endswith("Time") and tag not in _NO_FRAME_TIMES
     unit = unit or ("ms" if is_time else "")  # the importer's unit of all its times
     if "RepetitionTime" in attributes.get("MultiVolume.ParseStrategy", ""):
@@ -173,11 +201,11 @@ def label_candidates(attributes: Mapping[str, str]) -> list[Candidate]:
             )
         ]
     if tag and not is_time:
-        return [Candidate(name, np.empty(0), f"{tag} is no time")]
+        return [Candidate(name, np.empty(0), f"{shown} is no time")]
     if unit not in TIME_UNITS:
-        return [Candidate(name, np.empty(0), f"{unit!r} is no unit of time")]
+        return [Candidate(name, np.empty(0), f"{unit!r} is no unit of time" if is_source(unit) else "no unit of time")]
     seconds, against = parsed(labels.split(","))
-    return [Candidate(name, seconds * TIME_UNITS[unit], against, clock=tag in _CLOCKS)]
+    return [Candidate(name, seconds * TIME_UNITS[unit], against, clock=tag in _CLOCKS, made=tag in _MADE)]
 
 
 def index_candidate(name: str, unit: str, values: Sequence[str], attributes: Mapping[str, str]) -> Candidate:
@@ -189,13 +217,24 @@ def index_candidate(name: str, unit: str, values: Sequence[str], attributes: Map
     attributes : of the sequence; one that this extension wrote says where its times came from.
     """
     source = attributes.get(OWN + "timeSource", "")
+    if not (source and is_source(source)):
+        source = f"index {name!r} in {unit!r}" if is_source(f"{name} {unit}") else "an index of another name or unit"
     factor = TIME_UNITS.get(unit.strip().lower())
     seconds, against = parsed(values)
     if factor is None:
-        against = f"its unit {unit!r} is none of time" if unit.strip() else "it has no unit, so it is a count"
+        against = "its unit is none of time" if unit.strip() else "it has no unit, so it is a count"
     elif name.strip().lower() in ("frame", "frames"):
         against = "it is called a count of the frames"
-    return Candidate(source or f"index {name!r} in {unit!r}", seconds * (factor or 1.0), against)
+    elif not against and factor == 1.0 and OWN + "timeSource" not in attributes:
+        against = against_count(seconds)
+    return Candidate(source, seconds * (factor or 1.0), against)
+
+
+def against_count(seconds: FloatArray) -> str:
+    """The reason against times in s that go up by exactly 1, which Slicer and ITK write where a file has none."""
+    if seconds.size < 2 or (np.diff(seconds) != 1.0).any():
+        return ""
+    return "it goes up by exactly 1, as programs write where there are no times; give the step if that is what it is"
 
 
 def attribute_acquisition(attributes: Mapping[str, str]) -> dict[str, Sourced]:
@@ -208,7 +247,8 @@ def attribute_acquisition(attributes: Mapping[str, str]) -> dict[str, Sourced]:
         text = attributes.get(key, "").strip()
         if not text:
             continue
-        source = attributes.get(f"{key}.source") or key
+        source = attributes.get(f"{key}.source", "")
+        source = source if source and is_source(source) else key
         if name in _TEXTS:
             found[name] = Sourced(one_line(text), source)
         else:
@@ -238,8 +278,11 @@ def positive(text: str, what: str) -> float | None:
 
 
 def parsed(texts: Sequence[str]) -> tuple[FloatArray, str]:
-    """The numbers in the texts, none where one is no number; and the reason then."""
-    try:
-        return np.array([float(text) for text in texts]), ""
-    except ValueError as error:
-        return np.empty(0), str(error)
+    """The numbers in the texts, none where one is no number; and the reason then, without that text."""
+    numbers = []
+    for n, text in enumerate(texts, 1):
+        try:
+            numbers.append(float(text))
+        except ValueError:
+            return np.empty(0), f"value {n} is no number"
+    return np.array(numbers), ""

@@ -26,6 +26,7 @@ _CLIP_PERCENT = (1.0, 98.0)
 _SEED = 2019
 _ITERATIONS = 100
 _AS_GOOD_AS_STILL = 0.98
+_LEAST_WEIGHT = 1e-3
 _LEVELS_MM = ((4.0, 2.0, 0.1), (1.0, 0.5, 0.005))
 """Smoothing, first step and last step of each resolution, coarse to fine."""
 
@@ -42,8 +43,9 @@ class Motion:
     body : (K, J, I) index into `bodies` of each voxel.
     transforms : (n_bodies, n_frames, 4, 4) from the place before contrast to the place in the frame, RAS in mm.
     registered : (n_bodies, n_frames) False where the registration failed; the transform is the identity there.
-    displacement_mm : (n_frames,) displacement of the centroid, by region and for the input.
-    largest_mm : (n_frames,) largest displacement of a voxel, by region and for the input.
+    displacement_mm : (n_frames,) displacement of the centroid, by region and for the input; NaN where the registration
+        failed.
+    largest_mm : (n_frames,) largest displacement of a voxel, by region and for the input; NaN where that failed.
     """
 
     times_s: FloatArray
@@ -105,18 +107,18 @@ class Motion:
             ]
         failed = (", ".join(self._failed(index)) for index in range(self.times_s.size))
         status = [f"failed: {names}" if names else "registered" for names in failed]
-        about = "What could not be registered is taken where it lay before contrast."
+        about = "What could not be registered is taken where it lay before contrast, and has no displacement."
         return Table("motion", "Motion", (*columns, Column("status", status, "Status", "", about)))
 
     def warnings(self) -> list[str]:
         """What a reader must know: large displacements and failed registrations."""
         warnings = []
-        name = max(self.largest_mm, key=lambda name: float(self.largest_mm[name].max()))
-        largest_mm = self.largest_mm[name]
-        if largest_mm.max() > _NOTEWORTHY_MM:
+        names, table = list(self.largest_mm), np.nan_to_num(list(self.largest_mm.values()))
+        number, index = np.unravel_index(table.argmax(), table.shape)
+        if table[number, index] > _NOTEWORTHY_MM:
             warnings.append(
-                f"the patient moved: {name} by up to {largest_mm.max():.1f} mm, in frame "
-                f"{int(largest_mm.argmax()) + 1}; the signal is read at the places found"
+                f"the patient moved: {names[number]} by up to {table[number, index]:.1f} mm, in frame {index + 1}; the "
+                "signal is read at the places found"
             )
         failed = [(index, names) for index in range(self.times_s.size) if (names := self._failed(index))]
         if failed:
@@ -150,7 +152,7 @@ def estimate_motion(
     Raises
     ------
     InputError
-        when SimpleITK is not installed.
+        when SimpleITK is not installed, or no frame after contrast could be registered.
     Cancelled
         when `progress` asks for it.
     """
@@ -163,9 +165,7 @@ def estimate_motion(
     for n, name in enumerate(bodies[1:], start=1):
         body[regions[name]] = n
 
-    before = np.zeros(series.shape)
-    for index in range(baseline_frames):
-        before += np.asarray(series.frames[index], dtype=float) / baseline_frames
+    before = _mean(series, baseline_frames)
     targets = [_Target.of(sitk, before, spine, spacing_mm, _AROUND_MM["series"])]
     targets += [_Target.of(sitk, before, regions[name], spacing_mm, _AROUND_MM[mode]) for name in bodies[1:]]
     count = len(series.frames)
@@ -185,12 +185,18 @@ def estimate_motion(
                 last[n], registered[n, index] = found, True
                 transforms[n, index] = to_ras @ target.matrix(sitk, found) @ np.linalg.inv(to_ras)
 
-    displacement_mm, largest_mm = {}, {}
+    if not registered[0, baseline_frames:].any():
+        raise InputError(
+            "motion could not be estimated in any frame after contrast; look at the series around the regions, or "
+            "choose --motion none"
+        )
+    displacement_mm: dict[str, FloatArray] = {}
+    largest_mm: dict[str, FloatArray] = {}
     for name, mask in {**regions, rois.input_name: rois.input}.items():
         n = bodies.index(name, 1) if name in bodies[1:] else 0
         at = np.argwhere(mask)[:, ::-1] @ series.ijk_to_ras[:3, :3].T + series.ijk_to_ras[:3, 3]
-        displacement_mm[name] = _displacement_mm(transforms[n], at.mean(axis=0, keepdims=True))
-        largest_mm[name] = _displacement_mm(transforms[n], at)
+        for found_mm, points in ((displacement_mm, at.mean(axis=0, keepdims=True)), (largest_mm, at)):
+            found_mm[name] = np.where(registered[n], _displacement_mm(transforms[n], points), np.nan)
     return Motion(
         np.asarray(series.times_s, dtype=float),
         series.ijk_to_ras,
@@ -201,6 +207,17 @@ def estimate_motion(
         displacement_mm,
         largest_mm,
     )
+
+
+def _mean(series: DynamicSeries, count: int) -> FloatArray:
+    """The mean of the first frames, voxel by voxel of those that are finite; NaN where none is."""
+    total, finite = np.zeros(series.shape), np.zeros(series.shape)
+    for frame in series.frames[:count]:
+        values = np.asarray(frame, dtype=float)
+        known = np.isfinite(values)
+        total += np.where(known, values, 0.0)
+        finite += known
+    return np.divide(total, finite, out=np.full(series.shape, np.nan), where=finite > 0)
 
 
 def simpleitk() -> Any:
@@ -245,7 +262,10 @@ _STILL: _Parameters = (0.0,) * 6
 
 @dataclass(frozen=True)
 class _Target:
-    """What one body is registered to: the image before contrast around it, in mm along i, j and k."""
+    """What one body is registered to: the image before contrast around it, in mm along i, j and k.
+
+    Voxels that are not finite, before contrast or in a frame, have no part in the registration.
+    """
 
     fixed: tuple[Any, ...]
     mask: Any
@@ -268,6 +288,9 @@ class _Target:
     ) -> _Target:
         near = _box(region, around_mm, spacing_mm)
         mask = ndimage.distance_transform_edt(~region[near], sampling=spacing_mm) <= around_mm
+        mask &= np.isfinite(before[near])
+        if not mask.any():
+            raise InputError("the series has no finite value before contrast around a region; choose --motion none")
         start = [s.start for s in near]
         at = ((np.argwhere(mask) + start) * spacing_mm)[:, ::-1]
         center = at.mean(axis=0)
@@ -300,8 +323,12 @@ class _Target:
     ) -> _Parameters | None:
         """The transform to a frame, sought from the best of several; None when none was found."""
         values = frame[self.box].astype(float)
+        known = np.isfinite(values)
+        if not known.any():
+            return None
+        mask = None if known.all() else _image(sitk, known.astype(np.uint8), self.box, self.spacing_mm)
         coarse, fine = (
-            (image, _image(sitk, _smoothed(values, level[0], self.spacing_mm), self.box, self.spacing_mm))
+            (image, _image(sitk, _smoothed(values, level[0], self.spacing_mm), self.box, self.spacing_mm), mask)
             for image, level in zip(self.fixed, _LEVELS_MM, strict=True)
         )
         try:
@@ -332,25 +359,27 @@ class _Target:
         return transform
 
     def _climb(
-        self, sitk: Any, images: tuple[Any, Any], start: _Parameters, first_mm: float, last_mm: float
+        self, sitk: Any, images: tuple[Any, Any, Any], start: _Parameters, first_mm: float, last_mm: float
     ) -> _Parameters:
         """The transform of greatest mutual information near a first one."""
         transform = self._transform(sitk, start)
-        method = self._method(sitk, first_mm, last_mm)
+        method = self._method(sitk, images[2], first_mm, last_mm)
         method.SetInitialTransform(transform, inPlace=True)
-        method.Execute(*images)
+        method.Execute(*images[:2])
         return tuple(transform.GetParameters())
 
-    def _similarity(self, sitk: Any, images: tuple[Any, Any], parameters: _Parameters) -> float:
+    def _similarity(self, sitk: Any, images: tuple[Any, Any, Any], parameters: _Parameters) -> float:
         """Mutual information at a transform."""
-        method = self._method(sitk)
+        method = self._method(sitk, images[2])
         method.SetInitialTransform(self._transform(sitk, parameters), inPlace=True)
-        return -float(method.MetricEvaluate(*images))
+        return -float(method.MetricEvaluate(*images[:2]))
 
-    def _method(self, sitk: Any, first_mm: float = 1.0, last_mm: float = 1.0) -> Any:
+    def _method(self, sitk: Any, moving_mask: Any, first_mm: float = 1.0, last_mm: float = 1.0) -> Any:
         method = sitk.ImageRegistrationMethod()
         method.SetMetricAsMattesMutualInformation(_BINS)
         method.SetMetricFixedMask(self.mask)
+        if moving_mask is not None:
+            method.SetMetricMovingMask(moving_mask)
         method.SetMetricSamplingStrategy(method.REGULAR)
         method.SetMetricSamplingPercentage(self.sampling, _SEED)
         # the gradient filters need 4 voxels along each axis
@@ -375,9 +404,22 @@ def _box(mask: npt.NDArray[np.bool_], around_mm: float, spacing_mm: tuple[float,
 
 
 def _smoothed(values: FloatArray, smoothing_mm: float, spacing_mm: tuple[float, float, float]) -> FloatArray:
-    """Smoothed, and without the brightest and darkest: a full artery would leave marrow few bins of the histogram."""
-    smooth = ndimage.gaussian_filter(values, [smoothing_mm / mm for mm in spacing_mm], mode="nearest", truncate=3.0)
-    return np.clip(smooth, *np.percentile(smooth, _CLIP_PERCENT))
+    """Smoothed, and without the brightest and darkest: a full artery would leave marrow few bins of the histogram.
+
+    Values that are not finite have no weight, and are filled from around them, or where none is near with the mean.
+    """
+
+    def blurred(of: FloatArray) -> FloatArray:
+        return ndimage.gaussian_filter(of, [smoothing_mm / mm for mm in spacing_mm], mode="nearest", truncate=3.0)
+
+    known = np.isfinite(values)
+    if known.all():
+        smooth = blurred(values)
+    else:
+        weight = blurred(known.astype(float))
+        smooth = np.full_like(values, values[known].mean())
+        np.divide(blurred(np.where(known, values, 0.0)), weight, out=smooth, where=weight > _LEAST_WEIGHT)
+    return np.clip(smooth, *np.percentile(smooth[known], _CLIP_PERCENT))
 
 
 def _image(sitk: Any, values: npt.NDArray[Any], box: _Box, spacing_mm: tuple[float, float, float]) -> Any:

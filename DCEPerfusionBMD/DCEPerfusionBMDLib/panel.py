@@ -109,7 +109,7 @@ def segment_rows(
         evaluable = dict(zip(names, [str(answer) for answer in result.vertebrae["evaluable"]], strict=True))
     for name, label in labels.items():
         region = by_region.get(name)
-        counts = region.counts() if region is not None else {}
+        counts = region.counts if region is not None else {}
         share = region.excluded_share if region is not None else float("nan")
         rows.append(
             SegmentRow(

@@ -6,6 +6,8 @@ and static logic methods are used.
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,12 +23,12 @@ from .densitometry import Densitometry, measurements_from_rows
 from .errors import InputError
 from .frames import mean_enhancement
 from .kinetics import FitStatus
-from .quantities import BY_NAME, STATUS, Code, Quantity
+from .quantities import BY_NAME, STATUS, UNIT_CODES, Code, Quantity
 from .result import StudyResult
 from .roi import LEVEL_CODES, Fate, SegmentLabel, recognize
 from .series import DynamicSeries, FloatArray, on_grid_of
+from .stacks import read_stack
 from .tables import Table, one_line
-from .volumefiles import check_volume_file, nrrd_header
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -87,22 +89,24 @@ def read_segmentation(scene: Any, path: Path, label_names: Mapping[str, int] | N
     Raises
     ------
     InputError
-        when the file cannot be read, a labelmap's values have no names, or a name's value is not in the labelmap.
+        when the file cannot be read or does not say where it lies, a labelmap's values have no names, or a name's value
+        is not in the labelmap.
     """
-    if not path.is_file():
-        raise InputError(f"the segmentation file {path} does not exist")
-    check_volume_file(path)
-    if "Segment0_ID" in nrrd_header(path):
+    _check_file("segmentation", path)
+    stack = read_stack(path)  # before Slicer's reader, which ends the whole program on a damaged segmentation
+    if "Segment0_ID" in stack.attributes:
         if label_names:
             raise InputError(f"{path.name} names its segments itself; --segments is for plain labelmaps")
+        encoding = stack.attributes["encoding"]
+        if encoding.lower() not in ("raw", "gzip", "gz"):
+            raise InputError(f"{path.name} is written in the encoding {encoding}; save it anew from Slicer")
         node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", _stem(path))
         _read(node, slicer.vtkMRMLSegmentationStorageNode(), scene, path)
+        _drop_tags(node, stack.attributes)
         return node
-    labelmap = slicer.vtkMRMLLabelMapVolumeNode()
-    _read(labelmap, slicer.vtkMRMLVolumeArchetypeStorageNode(), None, path)
-    if labelmap.GetImageData().GetNumberOfScalarComponents() != 1:
-        raise InputError(f"{path.name} is no labelmap: each voxel holds several values")
-    values = slicer.util.arrayFromVolume(labelmap)
+    if stack.count > 1:
+        raise InputError(f"{path.name} is no labelmap: it holds {stack.count} volumes; save one of them")
+    values = stack.read(0)
     found = np.unique(values)
     if len(found) > 1000 or not np.all(found == np.rint(found)):
         raise InputError(f"{path.name} is no labelmap: its values are not whole numbers, or there are too many of them")
@@ -119,11 +123,27 @@ def read_segmentation(scene: Any, path: Path, label_names: Mapping[str, int] | N
             f"{path.name} has no voxel with the label of {', '.join(absent)}; it holds {', '.join(map(str, present))}"
         )
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", _stem(path))
-    matrix = vtk.vtkMatrix4x4()
-    labelmap.GetIJKToRASMatrix(matrix)
     for name, value in label_names.items():
-        _set_segment(node, name, values == value, slicer.util.arrayFromVTKMatrix(matrix))
+        _set_segment(node, name, values == value, stack.ijk_to_ras)
     return node
+
+
+def _check_file(what: str, path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"the {what} {path} is a folder; give a file")
+    if not path.is_file():
+        raise InputError(f"the {what} file {path} does not exist")
+
+
+def _drop_tags(segmentation: Any, header: Mapping[str, str]) -> None:
+    """Take away what the segments of a file are tagged with but what they are: a name of a patient may be there."""
+    tags = [value.split("|") for key, value in header.items() if re.fullmatch(r"Segment\d+_Tags", key)]
+    names = {tag.partition(":")[0] for of_segment in tags for tag in of_segment}
+    segments = segmentation.GetSegmentation()
+    for n in range(segments.GetNumberOfSegments()):
+        segment = segments.GetNthSegment(n)
+        for name in names - {segment.GetTerminologyEntryTagName(), ATTRIBUTE + "level"}:
+            segment.RemoveTag(name)
 
 
 def masks_on_grid(segmentation: Any, series: DynamicSeries) -> dict[str, BoolArray]:
@@ -209,18 +229,14 @@ def read_map(path: Path, series: DynamicSeries, between: tuple[float, float]) ->
     Raises
     ------
     InputError
-        when the file cannot be read, holds several values per voxel, or has no value inside the series.
+        when the file cannot be read, does not say where it lies, holds several volumes, or has no value inside the
+        series.
     """
-    if not path.is_file():
-        raise InputError(f"the map {path} does not exist")
-    check_volume_file(path)
-    volume = slicer.vtkMRMLScalarVolumeNode()
-    _read(volume, slicer.vtkMRMLVolumeArchetypeStorageNode(), None, path)
-    if volume.GetImageData().GetNumberOfScalarComponents() != 1:
-        raise InputError(f"{path.name} is no map: each voxel holds several values")
-    matrix = vtk.vtkMatrix4x4()
-    volume.GetIJKToRASMatrix(matrix)
-    values = on_grid_of(series, slicer.util.arrayFromVolume(volume), slicer.util.arrayFromVTKMatrix(matrix), between)
+    _check_file("map", path)
+    stack = read_stack(path)
+    if stack.count > 1:
+        raise InputError(f"{path.name} is no map: it holds {stack.count} volumes; save one of them")
+    values = on_grid_of(series, stack.read(0), stack.ijk_to_ras, between)
     if not np.isfinite(values).any():
         low, high = between
         raise InputError(f"the map {path.name} has no value between {low:g} and {high:g} inside the series")
@@ -247,10 +263,11 @@ def read_dxa_node(table: Any, subject: str | None = None) -> Densitometry:
 
 
 def _text_of(array: Any, row: int) -> str:
-    """A cell of a table with all its digits; numbers of single precision with the seven that they have."""
+    """A cell of a table with all its digits, whole numbers without a point; of single precision the seven it has."""
     if isinstance(array, vtk.vtkFloatArray):
         return f"{array.GetValue(row):.7g}"
-    return str(array.GetValue(row))
+    value = array.GetValue(row)
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 # ---- series and results out
@@ -281,18 +298,20 @@ def write_series(scene: Any, series: DynamicSeries, name: str) -> Any:
         sequence.UpdateDataNodeAtValue(volume, index, True)  # shallow: no second copy of the voxels
     sequence.AddDefaultStorageNode()
     sequence.GetStorageNode().SetUseCompression(False)  # noise hardly shrinks: a fifth of the size for most of the time
+    last = len(series.frames) - 1
+    # from here on the frames are those in the scene, which need no decoding
+    frames = [slicer.util.arrayFromVolume(sequence.GetNthDataNode(n)) for n in range(last + 1)]
     browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", f"{name} browser")
     browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
     shown = slicer.vtkMRMLScalarVolumeNode()
     shown.SetName(name)
-    last = len(series.frames) - 1
-    _set_volume(shown, series.frames[last], series.ijk_to_ras)
+    _set_volume(shown, frames[last], series.ijk_to_ras)
     proxy = browser.AddProxyNode(shown, sequence, True)
-    _show_gray(scene, proxy, series.frames[last])
+    _show_gray(scene, proxy, frames[last])
     browser.SetSelectedItemNumber(last)
     nodes = [sequence, browser, proxy]
     if last > 0:
-        nodes.append(_write_enhancement(scene, series, sequence))
+        nodes.append(_write_enhancement(scene, dataclasses.replace(series, frames=frames), sequence))
     hierarchy = _hierarchy(scene)
     parent = hierarchy.GetItemParent(_item(hierarchy, sequence))
     for node in nodes:
@@ -316,9 +335,11 @@ def _show_gray(scene: Any, volume: Any, values: npt.NDArray[np.generic]) -> None
     display = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
     volume.SetAndObserveDisplayNodeID(display.GetID())
     display.SetDefaultColorMap()
-    low, high = np.percentile(values.astype(float), (1, 99))
-    display.AutoWindowLevelOff()
-    display.SetWindowLevelMinMax(float(low), float(high))
+    finite = values[np.isfinite(values)]
+    if finite.size:
+        low, high = np.percentile(finite.astype(float), (1, 99))
+        display.AutoWindowLevelOff()
+        display.SetWindowLevelMinMax(float(low), float(high))
 
 
 def _nodes(scene: Any, kind: str) -> list[Any]:
@@ -503,7 +524,9 @@ class ResultWriter:
                 if quantity.dicom is not None:
                     code = _coded_entry(quantity.dicom).GetAsString()
                     node.SetColumnProperty(column.name, "DICOM.QuantityCode", code)
-                node.SetColumnProperty(column.name, "DICOM.UnitsCode", _coded_entry(quantity.ucum).GetAsString())
+            units = BY_NAME[column.quantity].ucum if column.quantity else UNIT_CODES.get(column.unit)
+            if units is not None:
+                node.SetColumnProperty(column.name, "DICOM.UnitsCode", _coded_entry(units).GetAsString())
         node.SetUseColumnTitleAsColumnHeader(True)
         node.EndModify(modified)
         return node

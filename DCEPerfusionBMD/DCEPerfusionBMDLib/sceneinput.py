@@ -36,12 +36,13 @@ from .frames import (
 )
 from .series import DynamicSeries, FloatArray, Sourced
 from .tables import one_line
-from .times import Candidate
+from .times import Candidate, complete_first
 
 TagLookup = Callable[[str, str], str]
 """The value of a tag ("0018,1060") of the image with an SOP Instance UID; blank when absent."""
 
 FEWEST_FRAMES = 6
+_SMALLEST_DETERMINANT = 1e-9
 _UIDS = "DICOM.instanceUIDs"
 _ACQUISITION_TAGS = {
     "repetition_time_ms": ("RepetitionTime", "0018,0080"),
@@ -183,7 +184,7 @@ def _read_sequence(
     values = [sequence.GetNthIndexValue(n) for n in range(len(nodes))]
     uids = [(node.GetAttribute(_UIDS) or "").split() for node in nodes]
     candidates = [
-        _index(sequence, values, attributes),
+        index_candidate(sequence.GetIndexName(), sequence.GetIndexUnit(), values, attributes),
         *_tag_candidates(tags, uids),
         *label_candidates(attributes),
     ]
@@ -196,16 +197,6 @@ def _read_sequence(
         skip_frames,
         name,
     )
-
-
-def _index(sequence: Any, values: Sequence[str], attributes: Mapping[str, str]) -> Candidate:
-    found = index_candidate(sequence.GetIndexName(), sequence.GetIndexUnit(), values, attributes)
-    counts = [str(number) for number in range(len(values))]
-    if not found.against and OWN + "timeSource" not in attributes and list(values) == counts:
-        # Slicer's readers do so where a file names a time axis without its values, as every NIfTI file it wrote does.
-        reason = "it counts 0, 1, 2, as Slicer does where a file has no times; give the step if that is what it is"
-        return Candidate(found.name, found.seconds, reason)
-    return found
 
 
 def _read_volume(
@@ -262,6 +253,8 @@ def _to_world(volumes: Sequence[Any], name: str, scene: Any) -> FloatArray:
             _check_constant(transform, name, scene)
             transform.GetMatrixTransformToWorld(matrix)
         found.append(np.array(slicer.util.arrayFromVTKMatrix(matrix)))
+        if not np.isfinite(found[-1]).all() or abs(np.linalg.det(found[-1][:3, :3])) < _SMALLEST_DETERMINANT:
+            raise InputError(f"{name} lies under a transform that flattens it; correct the transform or take it away")
     if any(not same_grid(found[0], other) for other in found[1:]):
         raise InputError(f"{name} is shown by volumes under different transforms; choose one of these volumes")
     return found[0] if found else np.eye(4)
@@ -288,7 +281,7 @@ def _tag_candidates(tags: TagLookup | None, uids: Sequence[Sequence[str]]) -> li
     candidates = [_tag_candidate("TriggerTime (0018,1060)", tags, uids, ("0018,1060",), _milliseconds)]
     for name, (date_tag, time_tag) in _CLOCKS.items():
         candidates.append(_tag_candidate(name, tags, uids, (date_tag, time_tag), _date_and_time))
-    return candidates
+    return complete_first(candidates)
 
 
 def _tag_candidate(
@@ -308,10 +301,10 @@ def _tag_candidate(
     rows = [[first[n], *(texts(of_frame[n]) for of_frame in uids[1:])] for n in columns]
     try:
         table = np.array([[seconds(*text) for text in row] for row in rows])
-    except ValueError as error:
-        return Candidate(name, np.empty(0), str(error))
+    except ValueError:
+        return Candidate(name, np.empty(0), "it is no number or no time in some frame")
     has_no_date = len(wanted) == 2 and not any(text[0] for row in rows for text in row)
-    return Candidate(name, table, clock=has_no_date)
+    return Candidate(name, table, clock=has_no_date, made=name.startswith("ContentTime"))
 
 
 def _milliseconds(text: str) -> float:
@@ -323,12 +316,9 @@ def _date_and_time(day: str, clock: str) -> float:
     if not clock:
         return math.nan
     whole, _, fraction = clock.replace(":", "").partition(".")
-    try:
-        hours, minutes, secs = int(whole[:2]), int(whole[2:4] or 0), int(whole[4:6] or 0)
-        days = datetime.date(int(day[:4]), int(day[4:6]), int(day[6:8])).toordinal() if day else 0
-        return days * 86400.0 + hours * 3600.0 + minutes * 60.0 + secs + float(f"0.{fraction or 0}")
-    except ValueError as error:
-        raise ValueError(f"{day} {clock} is no date and time".strip()) from error
+    hours, minutes, secs = int(whole[:2]), int(whole[2:4] or 0), int(whole[4:6] or 0)
+    days = datetime.date(int(day[:4]), int(day[4:6]), int(day[6:8])).toordinal() if day else 0
+    return days * 86400.0 + hours * 3600.0 + minutes * 60.0 + secs + float(f"0.{fraction or 0}")
 
 
 def _acquisition(

@@ -162,6 +162,8 @@ def on_grid_of(
 ) -> FloatArray:
     """A map on the grid of a series, linear between its voxels; NaN where it has no value.
 
+    It reaches as far as the boxes of its voxels.
+
     Parameters
     ----------
     values : (K, J, I).
@@ -176,7 +178,12 @@ def on_grid_of(
     # array axes are k, j, i
     matrix, offset = to_map[2::-1, 2::-1], to_map[2::-1, 3]
     value, weight = (
-        ndimage.affine_transform(of, matrix, offset, series.shape, order=1, mode="constant", prefilter=False)
+        ndimage.affine_transform(of, matrix, offset, series.shape, order=1, mode="nearest", prefilter=False)
         for of in (np.where(known, grid, 0.0), known.astype(float))
     )
-    return np.where(weight > _KNOWN_WEIGHT, value / np.maximum(weight, _KNOWN_WEIGHT), np.nan)
+    inside = weight > _KNOWN_WEIGHT
+    k, j, i = np.ogrid[tuple(slice(size) for size in series.shape)]
+    for row, start, size in zip(matrix, offset, grid.shape, strict=True):
+        at = row[0] * k + row[1] * j + row[2] * i + start
+        inside &= (at > -0.5 - _SAME_GRID) & (at < size - 0.5 + _SAME_GRID)
+    return np.where(inside, value / np.maximum(weight, _KNOWN_WEIGHT), np.nan)

@@ -12,13 +12,15 @@ order in which times are looked for:
 6. `RepetitionTime` of the JSON file, which BIDS defines as the time from one volume to the next,
 7. `pixdim[4]` of a NIfTI file, if `xyzt_units` says what it is.
 
-Programs write the repetition time of the sequence, some ms, into 6 and 7; such a step is refused. For acquisition
+Programs write the repetition time of the sequence, some ms, into 6 and 7; such a step is refused, and 6 wherever
+dcm2niix wrote it. For acquisition
 values, the JSON file goes before the header, since it is what a user can edit.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import re
@@ -34,9 +36,10 @@ from .series import DynamicSeries, Sourced
 from .stacks import SUFFIXES, Stack, read_stack
 from .tables import one_line
 from .times import Candidate
-from .volumefiles import nrrd_header
 
 _LONGEST_REPETITION_TIME_S = 0.2
+_TOO_LONG_S = {"RepetitionTime": 1.0, "RepetitionTimeExcitation": 1.0, "EchoTime": 0.2}
+"""For the sequence of a dynamic series; such a value is one in ms."""
 
 
 def read_file(path: Path, times: str | None = None, skip_frames: int = 0) -> DynamicSeries:
@@ -98,10 +101,16 @@ def _folder(folder: Path) -> Stack:
     )
     paths = [path for path in paths if not path.name.startswith(".")]
     if len(paths) < 2:
-        raise InputError(f"{folder} holds {len(paths)} NRRD or NIfTI files; a series needs one per frame")
+        raise InputError(
+            f"{folder} holds {len(paths)} NRRD or NIfTI files; a series needs one per frame (a folder of DICOM is "
+            "given with --dicom)"
+        )
+    _check_names(folder, paths)
     first = read_stack(paths[0])
+    files: list[Path] = []
     for path in paths:
         volume = read_stack(path)
+        files += volume.files
         if volume.count > 1:
             raise InputError(
                 f"{path.name} in {folder.name} holds {volume.count} frames; give that file, not the folder"
@@ -110,6 +119,13 @@ def _folder(folder: Path) -> Stack:
             raise InputError(
                 f"{path.name} does not lie on the grid of {paths[0].name}; a series has one grid, so take out what "
                 "does not belong to it or resample it"
+            )
+        types = [np.issubdtype(of.read(0).dtype, np.floating) for of in (first, volume)]
+        if types[0] != types[1]:
+            kinds = ["fractions" if fractions else "whole numbers" for fractions in types]
+            raise InputError(
+                f"{path.name} holds {kinds[1]} and {paths[0].name} {kinds[0]}; a series is of one type, so take out "
+                "what does not belong to it or convert it"
             )
     cars = [_side_car(path) for path in paths]
     acquisitions = [_side_car_acquisition(car, single=True) for car in cars]
@@ -125,7 +141,7 @@ def _folder(folder: Path) -> Stack:
         lambda number: read_stack(paths[number]).read(0),
         first.shape,
         first.ijk_to_ras,
-        tuple(dict.fromkeys(file for path in paths for file in _volume_files(path))),
+        tuple(dict.fromkeys(files)),
         first.attributes,
         acquisitions[0],
         tuple(candidates),
@@ -134,9 +150,21 @@ def _folder(folder: Path) -> Stack:
     )
 
 
-def _volume_files(path: Path) -> tuple[Path, ...]:
-    detached = nrrd_header(path).get("data file")
-    return (path,) if detached is None else (path, path.parent / detached)
+def _check_names(folder: Path, paths: Sequence[Path]) -> None:
+    """Refuse names that differ in more than their numbers: maps and segmentations lie beside frames, on their grid."""
+    forms = [re.sub(r"\d+", "#", path.name.lower()) for path in paths]
+    usual = max(forms, key=forms.count)
+    odd = [path.name for path, form in zip(paths, forms, strict=True) if form != usual]
+    if odd:
+        like = paths[forms.index(usual)].name
+        more = f" and {len(odd) - 3} more" if len(odd) > 3 else ""
+        raise InputError(
+            f"{', '.join(odd[:3])}{more} in {folder.name} may be no frame beside {like}; the names of the frames of a "
+            "series may differ in their numbers only, so take out what does not belong to it or rename it"
+        )
+    for one, other in itertools.pairwise(paths):
+        if _natural(one) == _natural(other):
+            raise InputError(f"{one.name} and {other.name} in {folder.name} have the same number; rename one of them")
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
@@ -180,20 +208,30 @@ def _side_car_candidates(car: Mapping[str, Any], count: int) -> tuple[list[Candi
             seconds, against = parsed([str(item) for item in value])
             lists.append(Candidate(f"{key} of the JSON file", seconds, against))
     step = _json_number(car, "RepetitionTime")
-    steps = [] if step is None else [Candidate("RepetitionTime of the JSON file", np.arange(float(count)) * step)]
-    return lists, steps
+    if step is None:
+        return lists, []
+    name = "RepetitionTime of the JSON file"
+    note = f"the frame times come from {name}; check that it is the time from one volume to the next"
+    against = "dcm2niix writes that of the sequence there" if _by_dcm2niix(car) else ""
+    return lists, [Candidate(name, np.arange(float(count)) * step, against, note=note)]
+
+
+def _by_dcm2niix(car: Mapping[str, Any]) -> bool:
+    """Whether dcm2niix wrote the file, whose `RepetitionTime` is DICOM's (0018,0080), not that of BIDS."""
+    return "dcm2niix" in str(car.get("ConversionSoftware", "")).lower()
 
 
 def _side_car_acquisition(car: Mapping[str, Any], single: bool = False) -> dict[str, Sourced]:
     """Acquisition values; times are in s (BIDS 1.10, MRI common metadata fields).
 
     `RepetitionTime` of a series is the time from one volume to the next, except where it is too short for that: then,
-    and for a single volume, it is that of the sequence.
+    for a single volume, and where dcm2niix wrote it, it is that of the sequence.
     """
     found: dict[str, Sourced] = {}
     step = _json_number(car, "RepetitionTime")
     excitation = "RepetitionTimeExcitation"
-    if excitation not in car and step is not None and (single or step < _LONGEST_REPETITION_TIME_S):
+    of_sequence = single or _by_dcm2niix(car) or (step is not None and step < _LONGEST_REPETITION_TIME_S)
+    if excitation not in car and step is not None and of_sequence:
         excitation = "RepetitionTime"
     for name, key, factor in (
         ("repetition_time_ms", excitation, 1000.0),
@@ -202,6 +240,11 @@ def _side_car_acquisition(car: Mapping[str, Any], single: bool = False) -> dict[
         ("field_strength_T", "MagneticFieldStrength", 1.0),
     ):
         value = _json_number(car, key)
+        if value is not None and value >= _TOO_LONG_S.get(key, math.inf):
+            raise InputError(
+                f"{key} of the JSON file is {value:g}, too long for a dynamic series; BIDS gives it in s, so correct "
+                "it or take it out"
+            )
         if value is not None:
             found[name] = Sourced(value * factor, f"{key} of the JSON file")
     for name, key in (("agent", "ContrastBolusIngredient"), ("manufacturer", "Manufacturer")):

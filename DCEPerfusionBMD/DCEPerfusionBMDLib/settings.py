@@ -286,6 +286,9 @@ class MotionSettings(_Checked):
     )
 
 
+_OLDEST_YEARS = 90.0
+
+
 @dataclass(frozen=True)
 class DensitometrySettings(_Checked):
     """How BMD is classified, and what is known of the subject for it."""
@@ -321,7 +324,12 @@ class DensitometrySettings(_Checked):
         None, "sex of the subject; from the DICOM header when absent", choices=("female", "male")
     )
     age_years: float | None = _parameter(
-        None, "age of the subject; from the DICOM header when absent", "years", 0.0, 120.0, option="age"
+        None,
+        "age of the subject, 90 for all who are older; from the DICOM header when absent",
+        "years",
+        0.0,
+        120.0,
+        option="age",
     )
     menopause: str | None = _parameter(
         None, "menopausal status: before, in transition, or after", choices=("pre", "transition", "post")
@@ -340,6 +348,10 @@ class DensitometrySettings(_Checked):
             raise InputError(
                 f"the mode of classification is {self.mode!r} and the site {self.site or 'not given'!r}; a site goes "
                 "with the mode 'site', and the mode with a site"
+            )
+        if self.age_years is not None and self.age_years > _OLDEST_YEARS:
+            raise InputError(
+                f"age_years is {self.age_years:g}; ages above 90 may name a person and are not kept: give 90"
             )
         self.excluded()
 
@@ -462,6 +474,27 @@ _UNREAD: tuple[tuple[Callable[[Settings], bool], str, str, tuple[str, ...]], ...
     ),
 )
 """When, why, and of which group parameters are not read."""
+
+
+def _unless(*rules: str) -> Callable[[Settings], bool]:
+    """Whether none of these rules of exclusion applies."""
+    return lambda settings: not set(rules) & set(settings.regions.rules())
+
+
+_UNREAD += (
+    (_unless("arterial", "plexus", "haemangioma"), "no vessels are excluded", "regions", ("plexus_z",)),
+    (_unless("arterial"), "no arterial voxels are excluded", "regions", ("arterial_share",)),
+    (
+        _unless("bone-island"),
+        "no bone islands are excluded",
+        "regions",
+        ("island_z", "island_enhancement_percent"),
+    ),
+    (_unless("haemangioma"), "no haemangiomas are excluded", "regions", ("fat_z",)),
+    (_unless("other-tissue"), "no other tissue is excluded", "regions", ("tissue_z",)),
+    (_unless("poor-fit"), "no poor fits are excluded", "regions", ("poor_fit_z",)),
+    (_unless(*EXCLUSION_RULES[:-1]), "nothing is excluded by its curve", "regions", ("exclusion_voxels",)),
+)
 
 
 def unread_warnings(settings: Settings) -> list[str]:

@@ -5,11 +5,12 @@ Voxels stay in the type and the order of the file: a frame is a view of it.
 
 from __future__ import annotations
 
-import bz2
+import gzip
 import math
 import re
 import shlex
 import struct
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +19,10 @@ from urllib.parse import unquote
 import numpy as np
 
 from .errors import InputError
-from .frames import TIME_UNITS, Frame, index_candidate, label_candidates, parsed, same_grid
+from .frames import TIME_UNITS, Frame, against_count, index_candidate, label_candidates, parsed, same_grid
 from .series import FloatArray, Sourced
 from .times import Candidate
-from .volumefiles import check_length, check_volume_file, nrrd_header, unzipped
+from .volumefiles import OPENERS, check_length, nrrd_header, unpacked
 
 SUFFIXES = (".seq.nrrd", ".seq.nhdr", ".nrrd", ".nhdr", ".nii.gz", ".nii")
 _TO_RAS = {
@@ -88,8 +89,7 @@ def read_stack(path: Path) -> Stack:
     """
     name = path.name.lower()
     if not name.endswith(SUFFIXES):
-        raise InputError(f"{path.name} is none of {', '.join(SUFFIXES)}; save it from Slicer as a .seq.nrrd file")
-    check_volume_file(path)
+        raise InputError(f"{path.name} is none of {', '.join(SUFFIXES)}; save it from Slicer as NRRD")
     return _nifti(path) if name.endswith((".nii", ".nii.gz")) else _nrrd(path)
 
 
@@ -103,7 +103,7 @@ def _native(values: Frame) -> Frame:
 
 def _nrrd(path: Path) -> Stack:
     header = nrrd_header(path)
-    sizes = [int(size) for size in header["sizes"].split()]
+    sizes = _nrrd_sizes(path, header)
     vectors = _directions(path, header, len(sizes))
     axis = _frame_axis(path, header, vectors)
     count = 1 if axis is None else sizes[axis]
@@ -127,22 +127,52 @@ def _nrrd(path: Path) -> Stack:
     return Stack(count, read, shape, _nrrd_matrix(path, header, vectors), files, header, candidates=tuple(candidates))
 
 
+def _nrrd_sizes(path: Path, header: Mapping[str, str]) -> list[int]:
+    lacking = [field for field in ("type", "dimension", "sizes", "encoding") if field not in header]
+    if lacking:
+        raise InputError(f"{path.name} is damaged or no NRRD file: its header has no {', '.join(lacking)}")
+    sizes = header["sizes"].split()
+    whole = all(size.isdecimal() and int(size) > 0 for size in sizes)
+    if header["type"].lower() not in _NRRD_TYPES or not whole or str(len(sizes)) != header["dimension"]:
+        raise InputError(
+            f"{path.name} is damaged: type {header['type']!r}, dimension {header['dimension']!r} and sizes "
+            f"{header['sizes']!r} do not describe a volume"
+        )
+    return [int(size) for size in sizes]
+
+
 def _directions(path: Path, header: Mapping[str, str], dimension: int) -> list[FloatArray | None]:
-    """The direction of each axis; None for one that is not in space."""
+    """The direction of each axis; None for one that is not in space.
+
+    In a space with time a direction has four numbers, and that of the frames only the last.
+    """
     if "space directions" not in header or "space origin" not in header:
         raise InputError(
             f"{path.name} does not say how it lies in the patient (no space directions and origin); load it in Slicer, "
-            "place it, and save it as .seq.nrrd"
+            "place it, and save it as NRRD"
         )
+    if "space" not in header:
+        raise InputError(
+            f"{path.name} does not say how it lies in the patient (axes without a space, as ITK writes four); write "
+            "each frame as a 3-D file and give their folder with --times"
+        )
+    numbers = 4 if _is_timed(header) else 3
     found: list[FloatArray | None] = []
     for text in re.findall(r"none|\([^)]*\)", header["space directions"]):
         vector, against = parsed(text.strip("()").split(",") if text != "none" else [])
-        if against or vector.size not in (0, 3):
-            raise InputError(f"{path.name}: the space direction {text} is no vector of three numbers")
-        found.append(vector if vector.size and np.isfinite(vector).all() else None)
+        if against or vector.size not in (0, numbers):
+            raise InputError(f"{path.name}: the space direction {text} is no vector of {numbers} numbers")
+        in_space = vector.size > 0 and np.isfinite(vector).all() and (numbers == 3 or vector[:3].any())
+        if in_space and vector[3:].any():
+            raise InputError(f"{path.name}: the space direction {text} is one in space and time")
+        found.append(vector[:3] if in_space else None)
     if len(found) != dimension:
         raise InputError(f"{path.name} is damaged: {len(found)} space directions for {dimension} axes")
     return found
+
+
+def _is_timed(header: Mapping[str, str]) -> bool:
+    return header["space"].lower().endswith("-time")
 
 
 def _frame_axis(path: Path, header: Mapping[str, str], vectors: Sequence[FloatArray | None]) -> int | None:
@@ -162,15 +192,15 @@ def _frame_axis(path: Path, header: Mapping[str, str], vectors: Sequence[FloatAr
 
 
 def _nrrd_matrix(path: Path, header: Mapping[str, str], vectors: Sequence[FloatArray | None]) -> FloatArray:
-    space = header.get("space", "").lower()
+    space = header["space"].lower().removesuffix("-time")
     if space not in _TO_RAS:
         raise InputError(f"{path.name} lies in the space {space!r}, which cannot be turned into patient coordinates")
     origin, against = parsed(header["space origin"].strip("() ").split(","))
-    if against or origin.size != 3:
+    if against or origin.size != (4 if _is_timed(header) else 3):
         raise InputError(f"{path.name}: the space origin {header['space origin']} is no point")
     matrix = np.eye(4)
     matrix[:3, :3] = np.array([vector for vector in vectors if vector is not None]).T
-    matrix[:3, 3] = origin
+    matrix[:3, 3] = origin[:3]
     return _checked_matrix(path, np.diag([*_TO_RAS[space], 1.0]) @ matrix)
 
 
@@ -182,14 +212,19 @@ def _checked_matrix(path: Path, matrix: FloatArray) -> FloatArray:
 
 def _spacing_candidate(header: Mapping[str, str], axis: int, unit: str, count: int) -> list[Candidate]:
     spacings = header.get("spacings", "").split()
-    if axis >= len(spacings) or unit.lower() not in TIME_UNITS:
+    text = spacings[axis] if axis < len(spacings) else ""
+    if _is_timed(header):
+        directions = re.findall(r"none|\([^)]*\)", header["space directions"])
+        text, unit = directions[axis].strip("()").rpartition(",")[2], _quoted(header.get("space units", ""), 4)[3]
+    if unit.lower() not in TIME_UNITS:
         return []
-    step, against = parsed([spacings[axis]])
+    step, against = parsed([text])
     if against or not step[0] > 0:
         return []
-    return [
-        Candidate(f"spacing of the time axis ({unit})", np.arange(float(count)) * step[0] * TIME_UNITS[unit.lower()])
-    ]
+    factor = TIME_UNITS[unit.lower()]
+    seconds = np.arange(float(count)) * step[0] * factor
+    against = against_count(seconds) if factor == 1.0 else ""
+    return [Candidate(f"spacing of the time axis ({unit})", seconds, against)]
 
 
 def _quoted(text: str, count: int) -> list[str]:
@@ -204,18 +239,18 @@ def _quoted(text: str, count: int) -> list[str]:
 def _nrrd_values(path: Path, header: Mapping[str, str], count: int) -> tuple[Frame, tuple[Path, ...]]:
     """All values of a NRRD file in the order of the file, mapped where they are not compressed; and its files."""
     order = {"big": ">", "little": "<"}.get(header.get("endian", "").lower(), "")
-    dtype = np.dtype(order + _NRRD_TYPES.get(header["type"].lower(), "V0"))
+    dtype = np.dtype(order + _NRRD_TYPES[header["type"].lower()])
     if dtype.itemsize > 1 and not order:
         raise InputError(f"{path.name} is damaged: its header does not say the byte order (endian)")
     source, start = path, _header_length(path)
     detached = header.get("data file", header.get("datafile"))
     if detached is not None:
         source, start = path.parent / detached, 0
-        if detached.split()[0] == "LIST" or "%" in detached or not source.is_file():
-            raise InputError(f"{path.name} refers to the data file {detached}, which is not there as a single file")
+        if detached.split()[:1] == ["LIST"] or "%" in detached or not source.is_file():
+            raise InputError(f"{path.name} refers to the data file {detached!r}, which is not there as a single file")
     skips, against = parsed([header.get(f"{what} skip", header.get(f"{what}skip", "0")) for what in ("byte", "line")])
-    if against:
-        raise InputError(f"{path.name} is damaged: its byte skip or line skip is no number ({against})")
+    if against or not np.isfinite(skips).all():
+        raise InputError(f"{path.name} is damaged: its byte skip or line skip is no number")
     skip, line_skip = (int(value) for value in skips)
     encoding = header["encoding"].lower()
     length = dtype.itemsize * count
@@ -225,19 +260,11 @@ def _nrrd_values(path: Path, header: Mapping[str, str], count: int) -> tuple[Fra
     if encoding == "raw":
         size = source.stat().st_size
         start = size - length if skip == -1 else start + skip
-        check_length(source, size - start if start >= 0 else size, length)
+        check_length(source.name, size - start if start >= 0 else size, length)
         return np.memmap(source, dtype, "r", start, (count,)), files
-    if encoding in ("gzip", "gz"):
-        data = unzipped(source, source.read_bytes()[start:])
-    elif encoding in ("bzip2", "bz2"):
-        try:
-            data = bz2.decompress(source.read_bytes()[start:])
-        except (OSError, ValueError) as error:
-            raise InputError(f"{source.name} is damaged: its compressed data is broken ({error})") from error
-    else:
+    if encoding not in OPENERS:
         raise InputError(f"{path.name} is written in the encoding {encoding}; save it anew from Slicer (gzip or raw)")
-    check_length(source, len(data) - skip, length)
-    return np.frombuffer(data, dtype, count, skip), files
+    return unpacked(source, encoding, start, skip, length, source.name).view(dtype), files
 
 
 def _header_length(path: Path) -> int:
@@ -251,51 +278,100 @@ def _header_length(path: Path) -> int:
 # ---- NIfTI
 
 
+@dataclass(frozen=True)
+class _NiftiHeader:
+    """The fields that are used of a header of NIfTI-1 or NIfTI-2, nifti.nimh.nih.gov."""
+
+    order: str
+    code: int
+    dim: tuple[int, ...]
+    pixdim: tuple[float, ...]
+    offset: float
+    slope: float
+    intercept: float
+    units: int
+    forms: tuple[int, int]
+    quaternion: tuple[float, ...]
+    rows: tuple[float, ...]
+
+    @classmethod
+    def of(cls, path: Path, content: bytes) -> _NiftiHeader:
+        """The header at the beginning of a file."""
+        if len(content) < 348:
+            raise InputError(f"{path.name} is damaged or no NIfTI file: it ends within its header")
+        for order in "<>":
+            size = struct.unpack_from(order + "i", content)[0]
+            if size == 540 and content[4:8] == b"n+2\0" and len(content) == 540:
+                code = struct.unpack_from(order + "h", content, 12)[0]
+                dim = struct.unpack_from(order + "8q", content, 16)
+                *pixdim, offset, slope, intercept = struct.unpack_from(order + "8dq2d", content, 104)
+                forms = struct.unpack_from(order + "2i18d", content, 344)
+                units = struct.unpack_from(order + "i", content, 500)[0]
+                break
+            if size == 348:
+                if content[344:348] != b"n+1\0":
+                    raise InputError(
+                        f"{path.name} has its data in another file (.hdr and .img); save it anew as one .nii.gz"
+                    )
+                code = struct.unpack_from(order + "h", content, 70)[0]
+                dim = struct.unpack_from(order + "8h", content, 40)
+                *pixdim, offset, slope, intercept = struct.unpack_from(order + "11f", content, 76)
+                forms = struct.unpack_from(order + "2h18f", content, 252)
+                units = content[123]
+                break
+        else:
+            raise InputError(f"{path.name} is damaged or no NIfTI file")
+        if not 1 <= dim[0] <= 7 or min(dim[1 : dim[0] + 1]) < 1 or not size <= offset < math.inf:
+            raise InputError(f"{path.name} is damaged: its header does not describe a volume")
+        values = (offset, slope, intercept, units, forms[:2], forms[2:8], forms[8:])
+        return cls(order, code, dim, tuple(pixdim), *values)
+
+
 def _nifti(path: Path) -> Stack:
-    """The NIfTI-1 header, nifti.nimh.nih.gov/nifti-1, and the values in the order of the file."""
     zipped = path.name.lower().endswith(".gz")
-    content = unzipped(path, path.read_bytes()) if zipped else b""
-    header = content[:348]
-    if not zipped:
-        with path.open("rb") as file:
-            header = file.read(348)
-    order = "<" if header[:4] == struct.pack("<i", 348) else ">"
-    if header[344:348] != b"n+1\0":
-        raise InputError(f"{path.name} has its data in another file (.hdr and .img); save it anew as one .nii.gz")
-    dim = struct.unpack(order + "8h", header[40:56])
-    pixdim = struct.unpack(order + "8f", header[76:108])
-    code = struct.unpack(order + "h", header[70:72])[0]
-    offset, slope, intercept = struct.unpack(order + "3f", header[108:120])
-    if code not in _NIFTI_TYPES:
-        raise InputError(f"{path.name} holds colors or complex numbers (data type {code}), not a signal")
-    sizes = [size for size in dim[1 : dim[0] + 1]] + [1] * (7 - dim[0])
+    try:
+        with gzip.open(path) if zipped else path.open("rb") as file:
+            header = _NiftiHeader.of(path, file.read(540))
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise InputError(f"{path.name} is damaged: its compressed data is broken or ends early ({error})") from error
+    if header.code not in _NIFTI_TYPES:
+        raise InputError(f"{path.name} holds colors or complex numbers (data type {header.code}), not a signal")
+    rank = header.dim[0]
+    sizes = [*header.dim[1 : rank + 1], *[1] * (7 - rank)]
+    vectors = sizes[3] == 1 and sizes[4] > 1  # ITK puts the values of a voxel there
+    if vectors:
+        sizes[3:5] = [sizes[4], 1]
     if max(sizes[4:]) > 1:
-        raise InputError(f"{path.name} has more than four dimensions ({'x'.join(map(str, dim[1 : dim[0] + 1]))})")
-    dtype = np.dtype(order + _NIFTI_TYPES[code])
-    length = math.prod(sizes)
-    size = len(content) if zipped else path.stat().st_size
-    check_length(path, size - int(offset), length * dtype.itemsize)
+        raise InputError(f"{path.name} has more than four dimensions ({'x'.join(map(str, header.dim[1 : rank + 1]))})")
+    dtype = np.dtype(header.order + _NIFTI_TYPES[header.code])
+    length, offset = math.prod(sizes), int(header.offset)
     values: Frame
     if zipped:
-        values = np.frombuffer(content, dtype, length, int(offset))
+        values = unpacked(path, "gzip", 0, offset, length * dtype.itemsize, path.name).view(dtype)
     else:
-        values = np.memmap(path, dtype, "r", int(offset), (length,))
+        check_length(path.name, path.stat().st_size - offset, length * dtype.itemsize)
+        values = np.memmap(path, dtype, "r", offset, (length,))
     count = sizes[3]
     grid = values.reshape(sizes[3::-1])
+    slope, intercept = header.slope, header.intercept
     scaled = math.isfinite(slope) and slope != 0.0 and (slope, intercept) != (1.0, 0.0)
+    if scaled and not math.isfinite(intercept):
+        raise InputError(f"{path.name} is damaged: it scales its values by {slope:g} and {intercept:g}")
 
     def read(number: int) -> Frame:
         frame = grid[number]
         return np.asarray(frame * slope + intercept, dtype=np.float32) if scaled else _native(frame)
 
-    matrix, warnings = _nifti_matrix(path, header, order, pixdim)
+    matrix, warnings = _nifti_matrix(path, header)
     return Stack(
         count,
         read,
         grid.shape[1:],
         matrix,
         (path,),
-        last_candidates=(_pixdim_candidate(header[123], pixdim[4], count),) if count > 1 else (),
+        last_candidates=(
+            (_pixdim_candidate(header.units, header.pixdim[4], count),) if count > 1 and not vectors else ()
+        ),
         warnings=warnings,
         keep=2 if scaled else 0,
     )
@@ -303,20 +379,21 @@ def _nifti(path: Path) -> Stack:
 
 def _pixdim_candidate(units: int, step: float, count: int) -> Candidate:
     factor = _NIFTI_TIMES_S.get(units & 0x38)
-    against = ""
+    seconds = np.arange(float(count)) * step * (factor or 1.0)
+    against = against_count(seconds) if factor == 1.0 else ""
     if factor is None:
         against = "xyzt_units does not say that it is a time"
     elif not 0.0 < step < math.inf:
         against = f"it is {step:g}"
-    return Candidate("NIfTI pixdim[4]", np.arange(float(count)) * step * (factor or 1.0), against)
+    return Candidate("NIfTI pixdim[4]", seconds, against)
 
 
-def _nifti_matrix(path: Path, header: bytes, order: str, pixdim: Sequence[float]) -> tuple[FloatArray, tuple[str, ...]]:
-    """Voxel index to RAS: the sform where there is one, else the qform; and a warning where the two differ."""
-    qform, sform = struct.unpack(order + "2h", header[252:256])
-    b, c, d, *offset = struct.unpack(order + "6f", header[256:280])
-    rows = np.array(struct.unpack(order + "12f", header[280:328])).reshape(3, 4)
-    to_mm = np.diag([_NIFTI_LENGTHS_MM.get(header[123] & 7, 1.0)] * 3 + [1.0])
+def _nifti_matrix(path: Path, header: _NiftiHeader) -> tuple[FloatArray, tuple[str, ...]]:
+    """Voxel index to RAS by the sform or the qform, as ITK and so Slicer choose; and a warning where the two differ."""
+    qform, sform = header.forms
+    b, c, d, *offset = header.quaternion
+    rows, pixdim = np.array(header.rows).reshape(3, 4), header.pixdim
+    to_mm = np.diag([_NIFTI_LENGTHS_MM.get(header.units & 7, 1.0)] * 3 + [1.0])
     by_sform, by_qform = np.eye(4), np.eye(4)
     by_sform[:3] = rows
     a = math.sqrt(max(0.0, 1.0 - b * b - c * c - d * d))
@@ -332,12 +409,14 @@ def _nifti_matrix(path: Path, header: bytes, order: str, pixdim: Sequence[float]
     if sform <= 0 and qform <= 0:
         raise InputError(
             f"{path.name} does not say how it lies in the patient (qform and sform are 0); load it in Slicer, place "
-            "it, and save it as .seq.nrrd"
+            "it, and save it as NRRD"
         )
-    chosen = _checked_matrix(path, to_mm @ (by_sform if sform > 0 else by_qform))
+    use_sform = sform > 0 and (sform == 1 or qform <= 0)
+    chosen = _checked_matrix(path, to_mm @ (by_sform if use_sform else by_qform))
     warnings = []
-    if sform > 0 and qform > 0 and not same_grid(chosen, to_mm @ by_qform):
-        warnings.append(f"sform and qform of {path.name} differ; the sform is used, Slicer may use the qform")
-    elif sform > 0 and not np.allclose(np.linalg.norm(by_sform[:3, :3], axis=0), pixdim[1:4], rtol=1e-3):
-        warnings.append(f"sform and pixdim of {path.name} differ in voxel size; the sform is used, Slicer uses pixdim")
+    if sform > 0 and qform > 0 and not same_grid(chosen, to_mm @ (by_qform if use_sform else by_sform)):
+        used = "sform" if use_sform else "qform"
+        warnings.append(f"sform and qform of the file differ; the {used} is used, as in Slicer")
+    elif use_sform and not np.allclose(np.linalg.norm(by_sform[:3, :3], axis=0), pixdim[1:4], rtol=1e-3):
+        warnings.append("sform and pixdim of the file differ in voxel size; the sform is used, Slicer uses pixdim")
     return chosen, tuple(warnings)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .conversion import Conversion, Tissue, constant_warnings, resolve_constants, sources_of
+from .conversion import Conversion, Tissue, check_maps, constant_warnings, resolve_constants, sources_of
 from .densitometry import Assessment, Densitometry, PerfusionGroup, Reference, Subject, assess, perfusion_groups
 from .errors import Cancelled, InputError
 from .kinetics import (
@@ -61,6 +61,7 @@ _SLOW_CHUNK_VOXELS = 1024
 _LEAST_VP = 1e-3  # of the exchange model, which needs some plasma
 _MARGINS_MM = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0)  # at which the sensitivity is shown
 _RESIDUAL = "residual"
+_NO_CURVE = (FitStatus.NO_BASELINE, FitStatus.CONVERSION_INVALID, FitStatus.TOO_FEW_FRAMES)
 _MISSING_SHARE = 0.1  # of the frames; a curve that lacks more has no estimate
 
 
@@ -121,6 +122,7 @@ def analyze(
         drawn,
         lambda: build_rois(masks, series.spacing_mm, settings, labels, series.ijk_to_ras),
     )
+    check_maps(maps, np.flatnonzero(_union(rois, lambda region: region.analyzed)))
     voxels = _kept(memory, "voxels", drawn, lambda: np.flatnonzero(_union(rois, lambda region: region.body)))
     motion = None
     if settings.motion.motion != "none":
@@ -138,23 +140,20 @@ def analyze(
     baseline_frames, used["baseline_frames"] = _baseline(input_signal.mean(axis=0, dtype=float), settings)
     conversion = Conversion.of(used, settings.conversion, maps, baseline_frames)
     bolus = _bolus(times_s, input_signal, baseline_frames, settings)
-    marrow = _kept(
+    rois = _kept(
         memory if motion is None else None,
         "marrow",
         (drawn, baseline_frames, settings.arterial_input.aif_pick),
-        functools.partial(_marrow, rois, series, voxels, body_signal, bolus, settings),
+        functools.partial(_exclude, rois, series, voxels, body_signal, bolus, settings),
     )
-    rois = dataclasses.replace(rois, regions=tuple(each.region for each in marrow))
-    at_margins = [each.at_margins(conversion, voxels) for each in marrow]
     analyzed = _union(rois, lambda region: region.analyzed)
     if not analyzed.any():
         raise InputError(
             "no voxel is left to analyze: " + "; ".join(_fates(region) for region in rois.regions) + "; check the "
             "outlines, or choose --exclude none"
         )
-    kept = analyzed.ravel()[voxels]
+    body_voxels, kept = voxels, analyzed.ravel()[voxels]
     voxels, voxel_signal = voxels[kept], body_signal[kept]
-    del body_signal
     whole = np.asarray(np.isfinite(voxel_signal).all(axis=1))
     lost = _incomplete(rois, voxels, whole, motion is not None)
     tissue = conversion.of_voxels(voxels)
@@ -213,9 +212,19 @@ def analyze(
         grid.ravel()[voxels] = per_voxel
         grids[name] = ParameterMap(name, grid)
     rows = [
-        _row(region, fit, model, conversion, model_input, {name: of[within] for name, of in values.items()}, settings)
+        _row(
+            region,
+            fit,
+            model,
+            conversion,
+            model_input,
+            {name: of[within] for name, of in values.items()},
+            whole[within],
+            settings,
+        )
         for region, fit, within in zip(rois.regions, fits, inside, strict=True)
     ]
+    at_margins = _margin_rows(rois, fits, body_voxels, body_signal, conversion, delayed)
     _step(report, 1.0, "Fitting voxels")
     name = subject or (densitometry.subject if densitometry else "")
     findings = (
@@ -233,7 +242,7 @@ def analyze(
         maps=grids,
         vertebrae=vertebrae_table(name, rows, model, settings.model.delay != "none"),
         descriptive=descriptive_table(name, rows),
-        margins=margins_table(name, _margin_rows(at_margins, rois, fits, model, delayed), model),
+        margins=margins_table(name, at_margins, model),
         curves=tuple(
             Curve(region.name, fit.concentration_mM, fit.fitted_mM)
             for region, fit in zip(rois.regions, fits, strict=True)
@@ -251,7 +260,7 @@ def analyze(
             *rois.warnings,
             *(motion.warnings() if motion is not None else ()),
             *lost,
-            *_exclusion_warnings(rois, settings),
+            *_exclusion_warnings(rois, rows),
             *_fit_warnings(rows, times_s.size),
             *(bone.warnings if bone is not None else _unread_of_bone(settings)),
         ),
@@ -295,76 +304,20 @@ def _bolus(
     return Bolus(times_s, baseline_frames, arrival_s, None if by_reference else curve)
 
 
-@dataclass(frozen=True)
-class _AtMargins:
-    """Mean curves of a region at several margins.
-
-    Attributes
-    ----------
-    margins_mm, voxels : (n,) each.
-    concentration_mM : (n, n_frames), NaN where there is no voxel.
-    """
-
-    margins_mm: FloatArray
-    voxels: npt.NDArray[np.intp]
-    concentration_mM: FloatArray
-
-
-@dataclass(frozen=True)
-class _Marrow:
-    """What of a region is marrow, and its mean signal at several margins; before any conversion.
-
-    Attributes
-    ----------
-    region : without what is not marrow.
-    body : (n_voxels,) which of the voxels that were read are of its body.
-    chosen : (n_margins, n) which voxels of the body are marrow beyond each margin.
-    signal : (n_margins, n_frames) their mean, NaN where there is no voxel.
-    """
-
-    region: Region
-    body: npt.NDArray[np.bool_]
-    chosen: npt.NDArray[np.bool_]
-    signal: FloatArray
-
-    @classmethod
-    def of(
-        cls,
-        region: Region,
-        series: DynamicSeries,
-        voxels: npt.NDArray[np.intp],
-        signal: npt.NDArray[np.float32],
-        bolus: Bolus,
-        settings: Settings,
-    ) -> _Marrow:
-        body = region.body.ravel()[voxels]
-        of_body = signal[body]
-        region, marrow = region.without_other_tissue(of_body, series.ijk_to_ras, bolus, settings.regions)
-        marrow &= np.isfinite(of_body).all(axis=1)
-        chosen = marrow & (region.depth_mm > np.array(_MARGINS_MM)[:, np.newaxis])
-        nowhere = np.full(signal.shape[1], np.nan)
-        means = [of_body[each].mean(axis=0, dtype=float) if each.any() else nowhere for each in chosen]
-        return cls(region, body, chosen, np.array(means))
-
-    def at_margins(self, conversion: Conversion, voxels: npt.NDArray[np.intp]) -> _AtMargins:
-        """The mean curve at each margin."""
-        tissue = conversion.of_voxels(voxels[self.body])
-        curves = [
-            _usable(conversion.tissue(mean, tissue[each].median()))
-            for mean, each in zip(self.signal, self.chosen, strict=True)
-        ]
-        return _AtMargins(np.array(_MARGINS_MM), np.count_nonzero(self.chosen, axis=1), np.array(curves))
-
-
-def _marrow(
+def _exclude(
     rois: VertebralRois,
     series: DynamicSeries,
     voxels: npt.NDArray[np.intp],
     signal: npt.NDArray[np.float32],
     bolus: Bolus,
     settings: Settings,
-) -> list[_Marrow]:
-    return [_Marrow.of(region, series, voxels, signal, bolus, settings) for region in rois.regions]
+) -> VertebralRois:
+    """The regions without what is not marrow by its curve."""
+    regions = [
+        region.without_other_tissue(signal[region.body.ravel()[voxels]], series.ijk_to_ras, bolus, settings.regions)
+        for region in rois.regions
+    ]
+    return dataclasses.replace(rois, regions=tuple(regions))
 
 
 def _kept(memory: dict[str, Any] | None, step: str, key: Any, make: Callable[[], Any]) -> Any:
@@ -377,22 +330,36 @@ def _kept(memory: dict[str, Any] | None, step: str, key: Any, make: Callable[[],
 
 
 def _margin_rows(
-    at_margins: list[_AtMargins],
     rois: VertebralRois,
     fits: list[_RegionFit],
-    model: Model,
+    voxels: npt.NDArray[np.intp],
+    signal: npt.NDArray[np.float32],
+    conversion: Conversion,
     delayed: Callable[[float], Model],
 ) -> list[Row]:
-    """What the model finds in the mean curve of each region at each margin, at the delay of the region."""
+    """What the model finds in the mean curve of each region at other margins, at the delay of the region.
+
+    The signal is that of the voxels of all bodies.
+    """
     rows: list[Row] = []
-    for region, fit, curves in zip(rois.regions, fits, at_margins, strict=True):
+    whole = np.asarray(np.isfinite(signal).all(axis=1))
+    for region, fit in zip(rois.regions, fits, strict=True):
         if fit.fit is None:
             continue
-        found = delayed(fit.delay_s).fit(curves.concentration_mM)
-        for n, margin_mm in enumerate(curves.margins_mm):
-            row: Row = {"region": region.name, "level": region.level, "margin_mm": float(margin_mm)}
-            row["voxels"] = int(curves.voxels[n])
-            for quantity in model_quantities(model):
+        body = np.flatnonzero(region.body.ravel()[voxels])
+        chosen = [body[np.asarray(region.at_margin(margin_mm)) & whole[body]] for margin_mm in _MARGINS_MM]
+        curves = [
+            _usable(
+                conversion.tissue(signal[which].mean(axis=0, dtype=float), conversion.of_voxels(voxels[which]).median())
+            )
+            if which.size
+            else np.full(signal.shape[1], np.nan)
+            for which in chosen
+        ]
+        found = delayed(fit.delay_s).fit(np.array(curves))
+        for n, (margin_mm, which) in enumerate(zip(_MARGINS_MM, chosen, strict=True)):
+            row: Row = {"region": region.name, "level": region.level, "margin_mm": margin_mm, "voxels": which.size}
+            for quantity in model_quantities(found.model):
                 row[quantity.column] = float(found.parameters[quantity.column][n])
                 row[statistic_column(quantity.column, "se")] = float(found.standard_error(quantity.column)[n])
             rows.append(row)
@@ -401,18 +368,17 @@ def _margin_rows(
 
 def _fates(region: Region) -> str:
     """How many voxels of a region are left out for which reason, in words."""
-    counts = region.counts()
-    left_out = ", ".join(f"{count} {fate.reason}" for fate, count in counts.items() if fate != Fate.ANALYZED)
+    left_out = ", ".join(f"{count} {fate.reason}" for fate, count in region.counts.items() if fate != Fate.ANALYZED)
     return f"{region.name}: {left_out or 'no voxel'}"
 
 
-def _exclusion_warnings(rois: VertebralRois, settings: Settings) -> list[str]:
+def _exclusion_warnings(rois: VertebralRois, rows: list[Row]) -> list[str]:
     """A sentence for each region of which too much is excluded."""
-    warnings = []
-    for region in rois.regions:
-        if region.analyzed.any() and (why := region.why_not_evaluable(settings.regions)):
-            warnings.append(f"{region.name} is not evaluable: {why} ({_fates(region)})")
-    return warnings
+    return [
+        f"{region.name} is not evaluable: {row['not_evaluable']} ({_fates(region)})"
+        for region, row in zip(rois.regions, rows, strict=True)
+        if row["not_evaluable"] and region.body.any()
+    ]
 
 
 def _step(report: Progress, fraction: float, message: str) -> None:
@@ -871,9 +837,12 @@ def _row(
     conversion: Conversion,
     model_input: _ModelInput,
     voxels: dict[str, npt.NDArray[Any]],
+    whole: npt.NDArray[np.bool_],
     settings: Settings,
 ) -> Row:
     """Table row of one region: the fit of its mean signal, and the statistics of its voxels."""
+    no_curve = ~whole | np.isin(voxels[STATUS.name], _NO_CURVE)
+    why_not = region.why_not_evaluable(settings.regions, int(np.count_nonzero(no_curve)))
     row: Row = {
         "region": region.name,
         "level": region.level,
@@ -881,8 +850,9 @@ def _row(
         "voxels_drawn": int(np.count_nonzero(region.drawn)),
         "voxels_analyzed": voxels[STATUS.name].size,
         "excluded_share": region.excluded_share,
-        "evaluable": "no" if region.why_not_evaluable(settings.regions) else "yes",
-        "excluded": ", ".join(f"{fate.reason} {count}" for fate, count in region.counts().items() if fate in BY_CURVE),
+        "evaluable": "no" if why_not else "yes",
+        "not_evaluable": why_not,
+        "excluded": ", ".join(f"{fate.reason} {count}" for fate, count in region.counts.items() if fate in BY_CURVE),
         "status": (FitStatus.CONVERSION_INVALID if voxels[STATUS.name].size else FitStatus.NOT_ANALYZED).label,
         "frames_used": mean.frames_used,
         "curve_type": "",

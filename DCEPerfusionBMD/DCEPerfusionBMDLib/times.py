@@ -20,7 +20,8 @@ from .errors import InputError
 FloatArray = npt.NDArray[np.float64]
 
 USER = "given by the user"
-_SHORTEST_FRAME_TIME_S = 0.2
+_SHORTEST_FRAME_TIME_S, LONGEST_FRAME_TIME_S = 0.2, 300.0
+_COUNTED_FROM = 2  # steps
 _DAY_S = 86400.0
 _IRREGULAR = 0.01
 _DISAGREE = 0.1
@@ -37,6 +38,7 @@ class Candidate:
     against : why it cannot be a time axis, where the reader knows; empty when it may be one.
     clock : whether it is the time of a day without its date, which starts anew at midnight.
     note : a warning for the user, should it be used.
+    made : whether it tells when the images were made, not when they were acquired; it tells nothing of the slices.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Candidate:
     against: str = ""
     clock: bool = False
     note: str = ""
+    made: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ def resolve_times(
 ) -> TimeAxis:
     """Choose the time axis: the first candidate, in the order given, that passes all checks.
 
+    Where it has one time per frame, the times of the slices are those of the first candidate that agrees and has them.
+
     Parameters
     ----------
     candidates : the user's first, if there is one; that one is used or refused, never passed over.
@@ -84,33 +89,54 @@ def resolve_times(
     InputError
         when no candidate passes; the message holds the reason against each.
     """
-    chosen: TimeAxis | None = None
-    rejected: list[str] = []
-    warnings: list[str] = []
+    checked: list[tuple[Candidate, TimeAxis | str]] = []
     for candidate in candidates:
         try:
-            axis = _checked(candidate, n_frames, repetition_time_ms)
+            checked.append((candidate, _checked(candidate, n_frames, repetition_time_ms)))
         except _Rejected as reason:
             if candidate.name.startswith(USER):
                 raise InputError(f"the times {candidate.name} cannot be used: {reason}") from reason
-            rejected.append(f"{candidate.name}: {reason}")
+            checked.append((candidate, str(reason)))
+    passed = [(candidate, axis) for candidate, axis in checked if isinstance(axis, TimeAxis)]
+    if not passed:
+        looked = "; ".join(f"{candidate.name}: {reason}" for candidate, reason in checked)
+        raise InputError(
+            f"{what} has no usable frame times. Looked at "
+            f"{looked or 'nothing: there is no tag or label that could hold them'}. Give them with --times (a step in "
+            "s, a list, or a CSV file)"
+        )
+    chosen = passed[0][1]
+    rejected: list[str] = []
+    warnings, offsets = list(chosen.warnings), chosen.slice_offsets_s
+    most = _DISAGREE * float(np.median(np.diff(chosen.times_s))) if n_frames > 1 else np.inf
+    for candidate, axis in checked:
+        if isinstance(axis, str):
+            rejected.append(f"{candidate.name}: {axis}")
             continue
-        if chosen is None:
-            chosen, warnings = axis, list(axis.warnings)
+        if axis is chosen:
             continue
         difference = float(np.abs(axis.times_s - chosen.times_s).max(initial=0.0))
         rejected.append(f"{candidate.name}: not needed, {chosen.source} comes first; they differ by {difference:.3g} s")
-        if n_frames > 1 and difference > _DISAGREE * float(np.median(np.diff(chosen.times_s))):
+        if difference > most:
             warnings.append(
                 f"{chosen.source} and {candidate.name} disagree by up to {difference:.3g} s; {chosen.source} is used"
             )
-    if chosen is None:
-        looked = "; ".join(rejected) or "nothing: there is no tag or label that could hold them"
-        raise InputError(
-            f"{what} has no usable frame times. Looked at {looked}. Give them with --times (a step in s, a list, or a "
-            "CSV file)"
-        )
-    return TimeAxis(chosen.times_s, chosen.source, tuple(rejected), tuple(warnings), chosen.slice_offsets_s)
+        elif offsets is None and axis.slice_offsets_s is not None:
+            offsets = axis.slice_offsets_s
+            warnings.append(
+                f"{chosen.source} has one time per frame; the times of the slices within it are from {candidate.name}"
+            )
+    return TimeAxis(chosen.times_s, chosen.source, tuple(rejected), tuple(warnings), offsets)
+
+
+def complete_first(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates, with those that lack some frames after the others, and those of the images' making last."""
+
+    def rank(candidate: Candidate) -> int:
+        known = np.isfinite(candidate.seconds)
+        return 2 if candidate.made else int(known.any() and not known.all())
+
+    return sorted(candidates, key=rank)
 
 
 class _Rejected(Exception):
@@ -126,6 +152,10 @@ def _checked(candidate: Candidate, n_frames: int, repetition_time_ms: float | No
     if not np.isfinite(table).any():
         raise _Rejected("absent")
     warnings: list[str] = [candidate.note] if candidate.note else []
+    if candidate.made:
+        warnings.append(
+            f"{candidate.name} is when an image was made, not when it was acquired; compare the times with the protocol"
+        )
     if candidate.clock:
         table, wrapped = _past_midnight(table)
         warnings += ["the acquisition crosses midnight; the times after it are counted on"] if wrapped else []
@@ -143,14 +173,17 @@ def _checked(candidate: Candidate, n_frames: int, repetition_time_ms: float | No
     if n_frames > 1:
         step = float(np.median(np.diff(times_s)))
         if not candidate.name.startswith(USER):
-            _check_plausible(step, repetition_time_ms)
+            _check_plausible(step, repetition_time_ms, bool(abs(first[0]) <= _COUNTED_FROM * step))
+        elif step > LONGEST_FRAME_TIME_S:
+            warnings.append(f"the frames are {step:g} s apart as given by the user; times are given in s")
         spread = float(np.ptp(np.diff(times_s)))
         if spread > 0.5 * step:
             warnings.append(
                 f"the frames are unevenly spaced: {np.diff(times_s).min():.3g} to {np.diff(times_s).max():.3g} s"
             )
     offsets = (table - first).mean(axis=1)
-    return TimeAxis(times_s, candidate.name, (), tuple(warnings), offsets if offsets.max() > 0 else None)
+    known = offsets.max() > 0 and not candidate.made
+    return TimeAxis(times_s, candidate.name, (), tuple(warnings), offsets if known else None)
 
 
 def _past_midnight(table: FloatArray) -> tuple[FloatArray, bool]:
@@ -200,14 +233,18 @@ def _check_increasing(table: FloatArray) -> None:
     )
 
 
-def _check_plausible(step_s: float, repetition_time_ms: float | None) -> None:
-    if repetition_time_ms and abs(step_s * 1000.0 - repetition_time_ms) < 0.01 * repetition_time_ms:
+def _check_plausible(step_s: float, repetition_time_ms: float | None, counted: bool) -> None:
+    """Refuse steps of another unit, and the repetition time where it is counted from the first frame: by a clock, a
+    sequence may well acquire a frame in one."""
+    if repetition_time_ms and counted and abs(step_s * 1000.0 - repetition_time_ms) < 0.01 * repetition_time_ms:
         raise _Rejected(
             f"its step of {step_s * 1000:g} ms is the repetition time, not a frame time (an importer may have counted "
             "TR x n)"
         )
     if step_s < _SHORTEST_FRAME_TIME_S:
         raise _Rejected(f"its step of {step_s:g} s is too short for a frame; the unit may be wrong")
+    if step_s > LONGEST_FRAME_TIME_S:
+        raise _Rejected(f"its step of {step_s:g} s is too long for a frame; the unit may be wrong")
 
 
 def times_of_user(text: str, n_frames: int) -> Candidate:
@@ -229,7 +266,7 @@ def times_of_user(text: str, n_frames: int) -> Candidate:
             raise InputError(
                 f"--times {text!r} is neither a step in s, nor times in s separated by commas, nor a file"
             ) from None
-        return Candidate(f"{USER} ({path.name})", np.array(_column(path)))
+        return Candidate(f"{USER} (file)", np.array(_column(path)))
     if len(values) == 1:
         if not 0 < values[0] < _DAY_S:
             raise InputError(f"--times {text}: a step must be above 0 s")

@@ -1,4 +1,4 @@
-"""NRRD and NIfTI files: what their header says, and whether all of their data is there.
+"""NRRD and NIfTI files: what the header of the one says, and the bytes of both, once they are all there.
 
 The readers that come with Slicer fill a truncated NIfTI file up in silence and end the whole program on a truncated
 segmentation, so files are checked before they are read.
@@ -6,21 +6,26 @@ segmentation, so files are checked before they are read.
 
 from __future__ import annotations
 
+import bz2
 import gzip
-import math
-import struct
 import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
 
 from .errors import InputError
 
-_NRRD_BYTES = {
-    1: ("signed char", "int8", "int8_t", "uchar", "unsigned char", "uint8", "uint8_t"),
-    2: ("short", "short int", "signed short", "int16", "int16_t", "ushort", "unsigned short", "uint16", "uint16_t"),
-    4: ("int", "signed int", "int32", "int32_t", "uint", "unsigned int", "uint32", "uint32_t", "float"),
-    8: ("longlong", "long long", "int64", "int64_t", "ulonglong", "unsigned long long", "uint64", "uint64_t", "double"),
+OPENERS: Mapping[str, Callable[[BinaryIO], Any]] = {
+    "gzip": gzip.open,
+    "gz": gzip.open,
+    "bzip2": bz2.open,
+    "bz2": bz2.open,
 }
-_NIFTI_HEADER_BYTES = 348
+"""What unpacks each encoding of NRRD."""
+_BLOCK_BYTES = 1 << 18
 
 
 def nrrd_header(path: Path) -> dict[str, str]:
@@ -46,73 +51,43 @@ def nrrd_header(path: Path) -> dict[str, str]:
     return header
 
 
-def check_volume_file(path: Path) -> None:
-    """Raise InputError when a NRRD or NIfTI file lacks header fields or data; other formats pass.
+def unpacked(path: Path, encoding: str, start: int, skip: int, length: int, name: str) -> npt.NDArray[np.uint8]:
+    """Bytes of a compressed file, unpacked block by block into one array.
 
     Parameters
     ----------
-    path : an existing file.
-    """
-    if path.name.lower().endswith((".nii", ".nii.gz")):
-        _check_nifti(path)
-    elif path.name.lower().endswith((".nrrd", ".nhdr")):
-        _check_nrrd(path)
-
-
-def _check_nrrd(path: Path) -> None:
-    header = nrrd_header(path)
-    lacking = [field for field in ("type", "dimension", "sizes", "encoding") if field not in header]
-    if lacking:
-        raise InputError(f"{path.name} is damaged or no NRRD file: its header has no {', '.join(lacking)}")
-    item = next((size for size, names in _NRRD_BYTES.items() if header["type"].lower() in names), 0)
-    sizes = header["sizes"].split()
-    if not item or not all(size.isdecimal() for size in sizes) or str(len(sizes)) != header["dimension"]:
-        raise InputError(
-            f"{path.name} is damaged: type {header['type']!r}, dimension {header['dimension']!r} and sizes "
-            f"{header['sizes']!r} do not describe a volume"
-        )
-    if header["encoding"].lower() not in ("raw", "gzip", "gz") or "data file" in header or "datafile" in header:
-        return
-    content = path.read_bytes()
-    ends = [content.find(blank) + len(blank) for blank in (b"\n\n", b"\n\r\n") if blank in content]
-    data = content[min(ends) :] if ends else b""
-    if header["encoding"].lower() != "raw":
-        data = unzipped(path, data)
-    check_length(path, len(data), item * math.prod(map(int, sizes)))
-
-
-def _check_nifti(path: Path) -> None:
-    content = path.read_bytes()
-    if path.name.lower().endswith(".gz"):
-        content = unzipped(path, content)
-    if len(content) < _NIFTI_HEADER_BYTES:
-        raise InputError(f"{path.name} is damaged or no NIfTI file: it ends within its header")
-    order = next((o for o in "<>" if struct.unpack(o + "i", content[:4])[0] == _NIFTI_HEADER_BYTES), "")
-    if not order:
-        raise InputError(f"{path.name} is damaged or no NIfTI-1 file")
-    rank, *dimensions = struct.unpack(order + "8h", content[40:56])
-    bits = struct.unpack(order + "h", content[72:74])[0]
-    start = struct.unpack(order + "f", content[108:112])[0]
-    if not 1 <= rank <= 7 or min(dimensions[:rank]) < 1 or bits <= 0 or not math.isfinite(start):
-        raise InputError(f"{path.name} is damaged: its header does not describe a volume")
-    check_length(path, len(content) - int(start), bits // 8 * math.prod(dimensions[:rank]))
-
-
-def unzipped(path: Path, data: bytes) -> bytes:
-    """The data without its gzip compression.
+    path : file with the data.
+    encoding : one of `OPENERS`.
+    start : where the compressed data begins.
+    skip, length : bytes to leave out after unpacking, and how many to return.
+    name : of the file in messages.
 
     Raises
     ------
     InputError
-        naming the file when the data is broken or ends early.
+        naming the file when its data is broken, ends early, or is too much for the memory.
     """
     try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path.name} is damaged: its compressed data is broken or ends early ({error})") from error
+        values = np.empty(length, dtype=np.uint8)
+    except (MemoryError, ValueError, OverflowError) as error:
+        raise InputError(f"{name} describes {length} bytes of data, more than the memory holds") from error
+    found = 0
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            with OPENERS[encoding](file) as stream:
+                stream.seek(skip)
+                while count := stream.readinto(values.data[found : found + _BLOCK_BYTES]):
+                    found += count
+                while stream.read(_BLOCK_BYTES):  # its check sum is at the end
+                    pass
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise InputError(f"{name} is damaged: its compressed data is broken or ends early ({error})") from error
+    check_length(name, found, length)
+    return values
 
 
-def check_length(path: Path, found: int, needed: int) -> None:
+def check_length(name: str, found: int, needed: int) -> None:
     """Raise InputError when a file holds fewer bytes of data than it needs."""
     if found < needed:
-        raise InputError(f"{path.name} is damaged: it holds {max(found, 0)} bytes of data where {needed} are due")
+        raise InputError(f"{name} is damaged: it holds {max(found, 0)} bytes of data where {needed} are due")

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import tempfile
 import unittest
 from pathlib import Path
@@ -267,7 +268,7 @@ class DxaTable(Folder):
         self.assertAlmostEqual(measured.bmd_g_cm2, 0.8, places=12)
 
     def test_content_and_area_may_differ_by_rounding(self):
-        """12.11 / 13.47 = 0.89903; 0.9 with one digit may be 0.85 to 0.95."""
+        """12.11 / 13.47 = 0.89903; spreadsheets write 0.90 as 0.9. Rounding is 0.01 g/cm2 at most."""
         heading = "subject,site,bmc_g,area_cm2,bmd_g_cm2\n"
         for bmd in ("0.899", "0.8990", "0.9", "0.900"):
             self.read(heading + f"A,L1,12.11,13.47,{bmd}\n")
@@ -276,6 +277,72 @@ class DxaTable(Folder):
             words = f"row 2 .subject A, L1.: BMC over area is 0.8990 g/cm2, but the BMD is {bmd}; they differ by more"
             with self.subTest(bmd=bmd), self.assertRaisesRegex(InputError, words):
                 self.read(heading + f"A,L1,12.11,13.47,{bmd}\n")
+
+        self.read(heading + "A,L1,31.4,60,0.53\n")  # 0.5233
+        for cells, bmd in (("31.5,60,1", "1"), ("51,60,0.9", "0.9"), ("31,60,0.53", "0.53")):
+            with (
+                self.subTest(cells=cells),
+                self.assertRaisesRegex(InputError, f"the BMD is {bmd}; they differ by more"),
+            ):
+                self.read(heading + f"A,L1-L4,{cells}\n")
+
+    def test_spellings_of_scores(self):
+        """Headings of reports in German and of GE Lunar."""
+        for heading in (
+            "ID;Region;BMD (g/cm\u00b2);T-Wert;Z-Wert",
+            "ID;Region;BMD (g/cm^2);Young-Adult T-Score;Age-Matched Z-Score",
+            "ID;Region;bmd;TScore;ZScore",
+        ):
+            with self.subTest(heading=heading):
+                found = self.read(f"{heading}\na;L1-L4;0,981;-2,6;-1\n")
+                measured = found.measurements[0]
+                self.assertEqual((measured.bmd_g_cm2, measured.t_score, measured.z_score), (0.981, -2.6, -1.0))
+                self.assertEqual(found.warnings, ())
+
+    def test_columns_that_are_not_read(self):
+        """Each is named; one that looks like a score or a density is refused; percentages are neither."""
+        found = self.read("subject,site,T,Comment,Young-Adult (%),T (%),Operator,\nA,L1-L4,-1,x,70,10,,\n")
+        self.assertEqual(found.measurements[0].t_score, -1.0)
+        self.assertEqual(
+            found.warnings, ("the DXA table has columns that are not read: Comment, Young-Adult (%), T (%)",)
+        )
+        found = self.read("subject,sex,age,menopause,site,T,\nA,male,45,,L1-L4,-3,7\n")
+        self.assertIn(
+            "not read: sex, age, number 7; sex, age and menopausal status are those of --s", found.warnings[0]
+        )
+        for heading in (
+            "T-Score USA",
+            "Z score (ref)",
+            "T-scores",
+            "old BMD",
+            "Knochendichte",
+            "BMC total",
+            "z value 2",
+        ):
+            words = f"dxa.csv: the column '{re.escape(heading)}' looks like a score or a density, but is not read"
+            with self.subTest(heading=heading), self.assertRaisesRegex(InputError, words):
+                self.read(f"subject,site,bmd,{heading}\nA,L1-L4,0.9,-2.6\n")
+        with self.assertRaisesRegex(InputError, "no column 'bmd_g_cm2'"):
+            self.read("subject,site,T (%)\nA,L1-L4,10\n")
+
+    def test_one_date_per_subject(self):
+        heading = "subject,site,Scan Date,Date of birth,t_score\n"
+        rows = "A,L1-L4,2015-03-01 09:30,1950-01-01,-1\nB,neck,2024-03-01,1950-01-01,-2\n"
+        found = self.read(heading + rows + "A,neck,2015-03-01T09:41:07,,-2\n", "A")
+        self.assertEqual(len(found.measurements), 2)
+        self.assertEqual(found.warnings, ("the DXA table has columns that are not read: Date of birth",))
+        words = "subject 'A' was measured on 2015-03-01, 2024-03-01; keep the rows of one date"
+        with self.assertRaisesRegex(InputError, words):
+            self.read(heading + rows + "A,neck,2024-03-01,,-2\n", "A")
+
+    def test_a_bmd_far_above_the_usual(self):
+        for text in ("bmd\nA,L1-L4,2.6", "bmc,area\nA,L1-L4,26,10"):
+            found = self.read(f"subject,site,{text}\n")
+            self.assertEqual(
+                found.warnings, ("L1-L4: a BMD of 2.6 g/cm2 is far above the usual; check it and its unit",)
+            )
+        self.assertEqual(self.read("subject,site,bmd\nA,L1-L4,2.5\n").warnings, ())
+        self.assertEqual(len(measurements_from_values({"bmd_g_cm2": "L1-L4=2.6"}).warnings), 1)
 
     def test_choice_of_subject(self):
         text = HEADING + "A,L1-L4,0.7,-2\nB,L1-L4,0.6,-3\n"
@@ -300,6 +367,15 @@ class DxaTable(Folder):
             (HEADING + "A,L1-L4,0.7,-1\nA,L1 to L4,0.8,-1\n", "subject 'A' has site 'L1-L4' 2 times"),
             (HEADING + "A,L1,0.7,-1_625\n", "t_score '-1_625' is not a number"),
             (HEADING + "A,L1,0.7,25\n", "row 2 .subject A, L1.: a T-score of 25 is not possible; a decimal point may"),
+            (HEADING + "A,L1,0.7,-11\n", "a T-score of -11 is not possible; a decimal point may be missing"),
+            (HEADING + "A,L1,0.7,10\n", "a T-score of 10 is not possible"),
+            ("subject,site,z\nA,L1,-10\n", "a Z-score of -10 is not possible"),
+            (HEADING + "A,L1,0.12,\n", "BMD 0.12 cannot be in g/cm2, it is below 0.2; a QCT density in g/cm3 belongs"),
+            (
+                "subject;site;bmc;area\nA;L1;1,050;56\n",
+                "BMC over area is 0.0187, which cannot be in g/cm2; give g and cm2",
+            ),
+            ("subject,site,bmc,area\nA,L1,14,140\n", "BMC over area is 0.1, which cannot be in g/cm2; give g and cm2"),
             (HEADING + "A,L1,0.7,-25\n", "a T-score of -25 is not possible"),
             (HEADING + "A,L1,0.7,-1625\n", "a T-score of -1625 is not possible"),
             (HEADING + "A,wrist,0.7,-1\n", "row 2 .subject A, wrist.: the site 'wrist' is not known; known are L1 to"),
@@ -429,6 +505,16 @@ class References(Folder):
                 read_references(self.write(self.changed(**changes)))
         with self.assertRaisesRegex(InputError, "two rows of the same name, site, sex and ages"):
             read_references(self.write(self.ROW, self.ROW))
+
+    def test_ages_of_one_site_do_not_overlap(self):
+        """age_to is not included, so 40 to 50 and 50 to 60 do not meet; 40 to 55 and 50 to 60 leave 52 open."""
+        row = {**self.ROW, "age_from": 40, "age_to": 50}
+        others = ({"age_from": 50, "age_to": 60}, {"sex": "male"}, {"site": "total hip"}, {"name": "Theirs"})
+        self.assertEqual(len(read_references(self.write(row, *({**row, **other} for other in others)))), 12)
+        read_references(self.write(row, self.ROW))
+        words = "the ages 40 to 50 and 49 to 60 of Ours, L1-L4, female overlap; age_to is not included"
+        with self.assertRaisesRegex(InputError, words):
+            read_references(self.write(row, {**row, "age_from": 49, "age_to": 60}))
 
     def test_standardized_bmd(self):
         """sBMD by the published equations, worked by hand."""

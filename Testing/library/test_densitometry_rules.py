@@ -20,6 +20,7 @@ from DCEPerfusionBMDLib.densitometry import (
     read_cohort,
     read_references,
     score_choice,
+    shipped_references,
 )
 from DCEPerfusionBMDLib.densitometry import DxaMeasurement as Dxa
 from DCEPerfusionBMDLib.errors import InputError
@@ -105,6 +106,7 @@ class WhoGetsWhich(unittest.TestCase):
     def test_settings_refuse_what_cannot_be(self):
         for values, words in (
             ({"age_years": 700.0}, "age_years is 700 years; the largest value accepted is 120 years"),
+            ({"age_years": 95.0}, "age_years is 95; ages above 90 may name a person and are not kept: give 90"),
             ({"age_years": -3.0}, "age_years is -3 years; the smallest value accepted is 0 years"),
             ({"sex": "w"}, "sex is 'w'; choose one of female, male"),
             ({"menopause": "yes"}, "menopause is 'yes'; choose one of pre, transition, post"),
@@ -119,6 +121,7 @@ class WhoGetsWhich(unittest.TestCase):
         self.assertEqual(DensitometrySettings(exclude_vertebrae="l2, L3").excluded(), ("L2", "L3"))
         self.assertEqual(DensitometrySettings(exclude_vertebrae="none").excluded(), ())
         self.assertIsNone(DensitometrySettings().excluded())
+        self.assertEqual(DensitometrySettings(age_years=90.0).age_years, 90.0)
 
 
 class DecidingSite(unittest.TestCase):
@@ -166,12 +169,73 @@ class DecidingSite(unittest.TestCase):
         )
         radius = found([Dxa("33 % radius", t_score=-3.0)])
         self.assertIn("neither spine nor hip has a T-score, so the 33 % radius counts", radius.warnings)
-        paper = found([Dxa("L1-L4", t_score=-1.0)], Subject(), mode="paper")  # asks nothing
-        self.assertEqual(decided(paper), ("L1-L4", "T", NORMAL))
-        self.assertEqual(paper.warnings, ())
         single = found([Dxa("L2", t_score=-3.0)]).sites[0].classification
         self.assertEqual(single.category.value, OSTEOPOROSIS)
         self.assertIn("A single vertebra never decides.", single.sentence)
+
+    def test_the_paper_takes_the_t_score_of_adults(self):
+        """Huang 2019 classifies by the lumbar T-score alone; what ISCD takes is said, and children are refused."""
+        spine = [Dxa("L1-L4", t_score=-2.6, z_score=-1.0)]
+        self.assertEqual(found(spine, mode="paper").warnings, ())
+        for subject, words in (
+            (Subject("male", 30.0), "the mode paper ignores that ISCD takes a Z-score here: man below 50 years"),
+            (
+                Subject("female", 35.0, "pre"),
+                "the mode paper ignores that ISCD takes a Z-score here: premenopausal woman",
+            ),
+            (Subject(), "the mode paper takes the T-score, where ISCD asks first: the sex decides"),
+        ):
+            with self.subTest(subject=subject):
+                assessment = found(spine, subject, mode="paper")
+                self.assertEqual(decided(assessment), ("L1-L4", "T", OSTEOPOROSIS))
+                self.assertIn(words, " ".join(assessment.warnings))
+                self.assertIn(words[1:], assessment.classification.sentence)
+        for subject in (Subject("male", 12.0), Subject("female", 19.99, "post")):
+            child = found(spine, subject, mode="paper")
+            self.assertEqual(decided(child), ("", "", NONE))
+            self.assertEqual({site.classification.category.value for site in child.sites}, {NONE})
+            self.assertIn("the rules are for adults from 20 years on", " ".join(child.warnings))
+
+    def test_what_is_not_assessable_never_decides(self):
+        """A hip, or a spine as a whole: no exclusion of vertebrae can mend it."""
+        spine, hip = Dxa("L1-L4", t_score=-0.5), Dxa("total hip", t_score=-1.2)
+        neck = Dxa("femoral neck left", t_score=-2.9, assessable=False)
+        bad = Dxa("L1-L4", t_score=-3.5, assessable=False)
+        for measurements, settings, expected, left_out in (
+            ([spine, neck], {}, ("L1-L4", "T", NORMAL), "femoral neck left"),
+            ([bad, hip], {}, ("total hip", "T", LOW), "L1-L4"),
+            ([bad, hip], {"exclude_vertebrae": "none"}, ("total hip", "T", LOW), "L1-L4"),
+            ([bad, hip], {"mode": "paper"}, ("", "", NONE), "L1-L4"),
+            ([bad, hip], {"mode": "site", "site": "L1-L4"}, ("", "", NONE), "L1-L4"),
+            ([spine, neck], {"mode": "site", "site": "femoral neck"}, ("", "", NONE), "femoral neck left"),
+            ([bad, Dxa("L2-L4", t_score=-1.5)], {}, ("L2-L4", "T", LOW), "L1-L4"),
+            ([Dxa("33 % radius", t_score=-3.0, assessable=False)], {}, ("", "", NONE), "33 % radius"),
+        ):
+            with self.subTest(sites=[m.site for m in measurements], **settings):
+                assessment = found(measurements, **settings)
+                self.assertEqual(decided(assessment), expected)
+                self.assertIn(f"{left_out} is marked as not assessable, so it does not count", assessment.warnings)
+                notes = {site.site: site.note for site in assessment.sites}
+                self.assertEqual(notes[left_out], "marked as not assessable")
+
+    def test_t_and_z_exchanged(self):
+        """From 50 years on people lose bone, so Z lies above T."""
+        for subject, z_score, warned in (
+            (WOMAN, -2.8, True),
+            (WOMAN, -1.21, True),
+            (WOMAN, -1.2, False),
+            (WOMAN, 0.3, False),
+            (Subject("male", 50.0), -2.8, True),
+            (Subject("female", 49.9, "post"), -2.8, False),
+        ):
+            with self.subTest(subject=subject, z_score=z_score):
+                assessment = found([Dxa("L1-L4", t_score=-0.9, z_score=z_score)], subject)
+                said = f"L1-L4 (T -0.9, Z {z_score:g}); T and Z may be exchanged" in " ".join(assessment.warnings)
+                self.assertEqual(said, warned)
+
+    def test_warnings_of_the_table_are_kept(self):
+        measured = Densitometry("A", (Dxa("L1-L4", t_score=-1.0),), ("columns",))
+        self.assertEqual(assess(measured, WOMAN).warnings, ("columns",))
 
     def test_a_single_vertebra_cannot_be_chosen(self):
         with self.assertRaisesRegex(InputError, "the site L3 is a single vertebra, which never decides"):
@@ -228,6 +292,79 @@ class Vertebrae(unittest.TestCase):
         notes = {site.site: site.note for site in excluded.sites}
         self.assertEqual((notes["L3"], notes["L1-L4"]), ("excluded by the user", "holds L3, excluded by the user"))
         self.assertEqual(notes["L1+L2+L4"], "")
+
+    def test_a_vertebra_not_assessable_that_is_left_in(self):
+        vertebrae = self.spine(3.0, -2.0, 1.0, -2.0, L1={"assessable": False})
+        whole = [Dxa("L1-L4", t_score=-0.9), Dxa("L1+L2+L4", t_score=-1.5)]
+        for settings, words in (
+            ({"exclude_vertebrae": "L3"}, "left in by --exclude-vertebrae: L1; look at the image"),
+            ({"exclude_vertebrae": "none"}, "left in by --exclude-vertebrae: L1; look at the image"),
+            ({"mode": "paper"}, "the mode paper proposes no exclusion, so the spine counts with it: L1; give --excl"),
+        ):
+            with self.subTest(**settings):
+                assessment = found([*vertebrae, *whole], **settings)
+                self.assertIn(f"marked as not assessable, but {words}", " ".join(assessment.warnings))
+                self.assertEqual(assessment.classification.category.value, LOW if "L3" in settings.values() else NORMAL)
+        gone = found([*vertebrae, Dxa("L2-L4", t_score=-1.5)], exclude_vertebrae="L1")
+        self.assertNotIn("not assessable", " ".join(gone.warnings))
+
+    def test_neighbors_without_t_scores(self):
+        """The rule of 1.0 T is made with Z where there is no T; where there is neither, that is said."""
+        bmds = (1.6, 0.9, 0.9, 0.9)
+        vertebrae = [Dxa(f"L{n}", bmd, bmc_g=14.0 * bmd, area_cm2=14.0) for n, bmd in enumerate(bmds, start=1)]
+        assessment = found(vertebrae, reference="GE Lunar", device="GE Lunar")
+        words = "more than 1.0 T could not be checked for L1 and L2, L2 and L3, L3 and L4, without a T- or Z-score"
+        self.assertIn(words, " ".join(assessment.warnings))
+        some = found([*self.spine(-1.0, math.nan, -1.0, -1.0), Dxa("L1-L4", 0.9, -1.0)])
+        self.assertIn("could not be checked for L1 and L2, L2 and L3, without", " ".join(some.warnings))
+        for measurements in (vertebrae[:1], [vertebrae[0], vertebrae[2]], self.spine(-1.0, -1.0, -1.0, -1.0)):
+            self.assertNotIn("could not be checked", " ".join(found(measurements).warnings))
+        by_z = found(
+            [Dxa("L1", z_score=2.0), Dxa("L2", z_score=-2.5), Dxa("L1-L4", z_score=-1.5)],
+            Subject("female", 35.0, "pre"),
+        )
+        self.assertEqual(self.proposed(by_z), ["L1", "L2"])
+        self.assertIn("L1 and L2 differ by 4.5 Z, more than 1.0", " ".join(by_z.warnings))
+        self.assertNotIn("could not be checked", " ".join(by_z.warnings))
+
+    def test_the_largest_combination_that_was_measured(self):
+        """What a device exports of the spine is not lost because another vertebra was measured too."""
+        first, hip = Dxa("L1", 1.1, -0.5), Dxa("total hip", 0.9, -0.5)
+        lower = Dxa("L2-L4", 0.8, -3.1)
+        for measurements, settings, site, score in (
+            ([first, lower, hip], {}, "L2-L4", -3.1),
+            ([first, lower, hip], {"exclude_vertebrae": "none"}, "L2-L4", -3.1),
+            ([first, lower, hip], {"mode": "paper"}, "L2-L4", -3.1),
+            ([first, lower, Dxa("L3-L4", 0.8, -3.3), hip], {}, "L2-L4", -3.1),
+            ([Dxa("L1-L3", 1.0, -2.6), lower, hip], {}, "L2-L4", -3.1),  # of two alike the lower
+            ([Dxa("L1-L2", 1.0, -2.6), Dxa("L3-L4", 0.8, -3.0), hip], {}, "L3-L4", -3.0),
+            ([Dxa("L1-L4", 0.8), lower, hip], {}, "L2-L4", -3.1),  # L1-L4 has no T-score
+        ):
+            with self.subTest(sites=[m.site for m in measurements], **settings):
+                assessment = found(measurements, **settings)
+                self.assertEqual(decided(assessment), (site, "T", OSTEOPOROSIS))
+                self.assertEqual(assessment.deciding.t_score, score)
+                lacks = "has no T-score" if measurements[0].site == "L1-L4" else "was not measured as a whole"
+                words = f"umbar spine: L1-L4 {lacks}; {site} counts, the largest combination of its vertebrae"
+                self.assertIn(words, " ".join(assessment.warnings))
+                self.assertIn(words, assessment.classification.sentence)
+        marked = [Dxa("L1-L4", 1.0, -0.5, assessable=False), first, lower, hip]
+        words = "lumbar spine: L1-L4 is marked as not assessable; L2-L4 counts"
+        self.assertIn(words, " ".join(found(marked).warnings))
+        upper = found([Dxa("L1-L2", 1.0, -1.5), Dxa("L3-L4", 0.8, -3.0), hip], exclude_vertebrae="L3")
+        self.assertEqual(decided(upper), ("L1-L2", "T", LOW))
+
+    def test_the_largest_sum(self):
+        """L1 has no BMC: (10 + 15 + 20) g over (10 + 30 + 10) cm2 of L2-L4 is 0.9; GE Lunar: (0.9 - 1.20) / 0.12."""
+        vertebrae = [
+            Dxa("L1", 1.0),
+            Dxa("L2", 1.0, bmc_g=10.0, area_cm2=10.0),
+            Dxa("L3", 0.5, bmc_g=15.0, area_cm2=30.0),
+            Dxa("L4", 2.0, bmc_g=20.0, area_cm2=10.0),
+        ]
+        assessment = found(vertebrae, reference="GE Lunar", device="GE Lunar", exclude_vertebrae="none")
+        self.assertEqual(decided(assessment), ("L2-L4", "T", OSTEOPOROSIS))
+        self.assertAlmostEqual(assessment.deciding.t_score, -2.5, places=9)
 
     def test_sum_of_contents_over_sum_of_areas(self):
         """(10 + 5) g over (10 + 10) cm2 with areas 10 and 10 is 0.75; with areas 10 and 30 it is no mean of BMDs."""
@@ -299,7 +436,6 @@ class Scores(unittest.TestCase):
             ("L1-L4", 0.937, "Hologic", "Hologic", -1.0),
             ("femoral neck left", 0.558, "Hologic", "Hologic", -2.5),
             ("total hip", 0.942, "Hologic", "Hologic", 0.0),
-            ("L1-L4", 0.854, "Huang 2019 (implied)", None, -1.0),
         ):
             with self.subTest(site=site, reference=reference):
                 assessment = found([Dxa(site, bmd)], reference=reference, device=device)
@@ -308,6 +444,32 @@ class Scores(unittest.TestCase):
                 self.assertEqual(assessment.warnings, ())
         man = found([Dxa("total hip", 0.637, device="Hologic")], Subject("male", 70.0), reference="Hologic")
         self.assertAlmostEqual(man.deciding.t_score, -2.5, places=9)  # young women for both sexes
+
+    def test_a_set_of_no_known_device(self):
+        """Huang 2019 (implied) names no device: (0.854 - 0.981) / 0.127 = -1, which holds on no particular device."""
+        for device in ("", "GE Lunar"):
+            assessment = found([Dxa("L1-L4", 0.854, device=device)], reference="Huang 2019 (implied)")
+            self.assertAlmostEqual(assessment.deciding.t_score, -1.0, places=9)
+            words = "of an unknown device, so not comparable across devices"
+            self.assertIn(f"the reference set Huang 2019 (implied) is {words}: use one", " ".join(assessment.warnings))
+            self.assertIn(f"Huang 2019 (implied), unverified, {words})", assessment.classification.sentence)
+        given = found([Dxa("L1-L4", 0.854, -1.0)], reference="Huang 2019 (implied)")
+        self.assertEqual(given.warnings, ())
+
+    def test_a_computed_score_that_cannot_be(self):
+        """GE Lunar L1-L4: (2.38 - 1.18) / 0.12 = 10; (2.37 - 1.18) / 0.12 = 9.92."""
+        words = (
+            r"L1-L4: the BMD 2.38 g/cm2 gives a T-score of 10 by the reference set GE Lunar, unverified, which is not"
+        )
+        with self.assertRaisesRegex(InputError, words):
+            found([Dxa("L1-L4", 2.38)], reference="GE Lunar", device="GE Lunar")
+        near = found([Dxa("L1-L4", 2.37)], reference="GE Lunar", device="GE Lunar")
+        self.assertEqual(near.deciding.site, "L1-L4")
+
+    def test_sets_that_are_given_and_not_chosen(self):
+        words = "the reference sets that are given have no effect: none is chosen, give --dxa-reference"
+        self.assertIn(words, found([Dxa("L1-L4", 0.9, -1.0)], references=shipped_references()).warnings)
+        self.assertEqual(found([Dxa("L1-L4", 0.9, -1.0)]).warnings, ())
 
     def test_no_score_without_a_matching_reference(self):
         none = found([Dxa("L1-L4", 0.7)])
@@ -390,6 +552,62 @@ class Qct(unittest.TestCase):
         self.assertEqual(assessment.sites[-1].site, "L1-L2")
         self.assertEqual(assessment.sites[-1].classification.category.value, OSTEOPOROSIS)
 
+    def test_a_vertebra_not_assessable_is_left_out(self):
+        for measurements, expected in (
+            ([Dxa("L1", qct_mg_cm3=200.0, assessable=False), *self.two(60.0)], ("L2-L3", "QCT", OSTEOPOROSIS)),
+            ([Dxa("L1", qct_mg_cm3=200.0, assessable=False), Dxa("L2", qct_mg_cm3=60.0)], ("", "", NONE)),
+            ([Dxa("L1-L4", qct_mg_cm3=130.0, assessable=False)], ("", "", NONE)),
+        ):
+            assessment = found(measurements)
+            self.assertEqual(decided(assessment), expected)
+            site = measurements[0].site
+            self.assertIn(f"{site} is marked as not assessable, so it does not count", assessment.warnings)
+            self.assertEqual(assessment.sites[0].note, "marked as not assessable")
+        both = found([Dxa("L1", 0.9, -1.0, qct_mg_cm3=200.0, assessable=False), *self.two(60.0)])
+        self.assertEqual(both.sites[-1].site, "L2-L3")
+        self.assertIn("QCT of L1 is left out: it is marked as not assessable", both.warnings)
+
+    def two(self, density):
+        return [Dxa("L2", qct_mg_cm3=density), Dxa("L3", qct_mg_cm3=density)]
+
+    def test_lumbar_vertebrae_of_adults_only(self):
+        """The limits of ACR are for lumbar trabecular bone."""
+        assessment = found([Dxa("femoral neck", qct_mg_cm3=100.0), Dxa("33 % radius", qct_mg_cm3=60.0)])
+        self.assertEqual(decided(assessment), ("", "", NONE))
+        self.assertEqual({site.classification.category.value for site in assessment.sites}, {NONE})
+        self.assertIn("The limits of QCT are for lumbar vertebrae", assessment.sites[0].classification.sentence)
+        child = found(self.two(60.0), Subject("female", 12.0))
+        self.assertEqual(decided(child), ("", "", NONE))
+        self.assertEqual({site.classification.category.value for site in child.sites}, {NONE})
+        self.assertIn("the rules are for adults from 20 years on", child.classification.sentence)
+        young = found(self.two(75.0), Subject("female", 30.0, "pre"))
+        self.assertEqual(decided(young), ("L2-L3", "QCT", OSTEOPOROSIS))
+        self.assertIn("take no account of age; of DXA a Z-score would count", " ".join(young.warnings))
+
+    def test_modes(self):
+        """The mode paper is of the lumbar T-score; the mode site of the site named."""
+        four = [Dxa(level, qct_mg_cm3=60.0 if level < "L3" else 130.0) for level in LEVELS]
+        for settings, expected in (
+            ({"mode": "paper"}, ("", "", NONE)),
+            ({"mode": "site", "site": "total hip"}, ("", "", NONE)),
+            ({"mode": "site", "site": "L1-L2"}, ("L1-L2", "QCT", OSTEOPOROSIS)),
+            ({"mode": "site", "site": "L3-L4"}, ("L3-L4", "QCT", NORMAL)),
+            ({"mode": "site", "site": "L1-L4"}, ("L1-L4", "QCT", LOW)),
+            ({}, ("L1-L4", "QCT", LOW)),
+        ):
+            with self.subTest(**settings):
+                self.assertEqual(decided(found(four, **settings)), expected)
+
+    def test_a_whole_beside_others(self):
+        mixed = [Dxa("L1", qct_mg_cm3=150.0), Dxa("L2-L3", qct_mg_cm3=70.0), Dxa("L4", qct_mg_cm3=150.0)]
+        assessment = found(mixed)
+        self.assertEqual(decided(assessment), ("L2-L3", "QCT", OSTEOPOROSIS))
+        self.assertIn(
+            "QCT: L2-L3 was measured as a whole and counts alone; L1, L4 are left out", " ".join(assessment.warnings)
+        )
+        parts = found([Dxa("L2", qct_mg_cm3=60.0), Dxa("L2-L3", qct_mg_cm3=70.0)])
+        self.assertNotIn("left out", " ".join(parts.warnings))
+
     def test_its_t_score_is_left_out(self):
         assessment = found([Dxa("L1-L2", t_score=-4.0, qct_mg_cm3=100.0)])
         self.assertEqual(decided(assessment), ("L1-L2", "QCT", LOW))
@@ -421,11 +639,15 @@ class Cohort(unittest.TestCase):
         self.assertEqual(counts, {NORMAL: 48, LOW: 57, OSTEOPOROSIS: 92})
 
 
-def vertebrae_table(*rows):
+def vertebrae_table(*rows, evaluable=None, excluded_share=None):
     """A table as `StudyResult` has it: level, status, Ktrans, kep, ve and the standard error of Ktrans."""
     names = ("region", "level", "status", "ktrans_per_min", "kep_per_min", "ve", "ktrans_se_per_min")
     columns = zip(names, zip(*rows, strict=True), strict=True)
-    return Table("vertebrae", "V", tuple(Column(name, list(values), name) for name, values in columns))
+    regions = (
+        Column("evaluable", evaluable or ["yes"] * len(rows), "Evaluable"),
+        Column("excluded_share", excluded_share or [0.0] * len(rows), "Share excluded"),
+    )
+    return Table("vertebrae", "V", (*(Column(name, list(values), name) for name, values in columns), *regions))
 
 
 class ClassificationTable(unittest.TestCase):
@@ -498,14 +720,11 @@ class ClassificationTable(unittest.TestCase):
 
     def test_what_the_regions_say(self):
         """A level with too many voxels excluded takes no part, however well it fits."""
-        plain = vertebrae_table(
-            *((level, level, "fitted", 0.2 * n, 2.0, 0.1, 0.0) for n, level in enumerate(LEVELS, 1))
+        vertebrae = vertebrae_table(
+            *((level, level, "fitted", 0.2 * n, 2.0, 0.1, 0.0) for n, level in enumerate(LEVELS, 1)),
+            evaluable=["yes", "no", "yes", "yes"],
+            excluded_share=[0.1, 0.7, 0.0, 0.2],
         )
-        columns = (
-            Column("evaluable", ["yes", "no", "yes", "yes"], "Evaluable"),
-            Column("excluded_share", [0.1, 0.7, 0.0, 0.2], "Share excluded"),
-        )
-        vertebrae = Table("vertebrae", "V", (*plain.columns, *columns))
         table = classification_table("A", found([Dxa("L1-L4", 0.9, -1.0)]), vertebrae)
         self.assertAlmostEqual(table["ktrans_per_min"][0], (0.2 + 0.6 + 0.8) / 3, places=12)
         self.assertEqual(table["evaluability"][0], "mean of L1, L3, L4")
@@ -585,6 +804,12 @@ class Comparison(unittest.TestCase):
             self.assertAlmostEqual(rows["class a", "Ktrans"]["z"], (0.6 - 0.2) / math.sqrt(0.02), places=9)
             self.assertTrue(math.isnan(rows["class a", "kep"]["z"]))  # all alike: no SD
             self.assertTrue(math.isnan(rows["class b", "ve"]["sd"]))  # one value
+            counts = {key: row["count"] for key, row in rows.items() if key[0] == "class b"}
+            self.assertEqual(
+                counts, {("class b", "Ktrans"): 2, ("class b", "kep"): 2, ("class b", "ve"): 1}
+            )  # as the notes say
+            self.assertIn("of 1 subject of your cohort", rows["class b", "ve"]["note"])
+            self.assertIn("of 2 subjects of your cohort", rows["class b", "kep"]["note"])
             path.write_text("\ufeffktrans_per_min;kep_per_min;ve\n0,1;1;1\n0,3;2;1\n", encoding="utf-8")
             self.assertAlmostEqual(read_cohort(path)[0].spreads["ktrans_per_min"].mean, 0.2, places=12)
             for text, words in (
@@ -595,6 +820,13 @@ class Comparison(unittest.TestCase):
                 ("ktrans_per_min,kep_per_min,ve,age\n1,1,1,700\n1,1,1,50\n", "row 2: age 700 is not possible"),
                 ("ktrans_per_min,kep_per_min,ve\n\n1,1\n", "row 3 has 2 cells, the heading has 3"),
                 ("", "no column 'ktrans_per_min'"),
+                (
+                    "subject,ktrans_per_min,kep_per_min,ve\nA,1,1,1\nB,1,1,1\nA,2,1,1\n",
+                    "cohort.csv row 4: subject 'A' is that of row 2; keep one row per subject",
+                ),
+                ("ID,ktrans_per_min,kep_per_min,ve\nA,1,1,1\nA,1,1,1\n", "row 3: subject 'A' is that of row 2"),
+                ("ktrans_per_min,kep_per_min,ve,ve\n1,1,1,0.1\n1,1,1,0.2\n", "cohort.csv has the column 've' 2 times"),
+                ("ktrans_per_min,kep_per_min,ve\n.1,.5,20\n.1,.6,24\n", "row 2: ve 20 is not possible; it is a fract"),
                 ("ktrans_per_min,kep_per_min,ve\n1,1,1\n", "a standard deviation needs at least two"),
             ):
                 path.write_text(text)

@@ -499,6 +499,9 @@ class Vendors(Folder):
         self.change(edit)
         with self.assertRaisesRegex(InputError, "Identifier .*: counts the frames.*4500 ms is nominal.*--times 4.5"):
             read_series(self.folder)
+        self.change(lambda dataset, path: setattr(dataset, "TemporalResolution", "4500000"))  # as GE writes it
+        with self.assertRaisesRegex(InputError, "4.5e.06 microseconds is nominal.*--times 4.5"):
+            read_series(self.folder)
         found = read_series(self.folder, times="4.5")
         np.testing.assert_allclose(found.times_s, np.arange(8) * 4.5)
         self.assertEqual(found.time_source, "given by the user (step of 4.5 s)")
@@ -710,6 +713,175 @@ class Studies(Folder):
         np.testing.assert_array_equal(found.flip_angles_deg, np.arange(2, 18, 2))
         np.testing.assert_array_equal(found.volumes[3], self.series.frames[3])
 
+    def test_flip_angles_of_two_studies(self):
+        """Two angles of one study, two of another, all of one place; and a dynamic series of the first."""
+        for number, angle, study in ((2, "2", "2.25.1"), (9, "9", "2.25.1"), (3, "3", "2.25.2"), (5, "5", "2.25.2")):
+            self.volume(
+                f"a{angle}", number, f"VFA {angle}", angle, edit=lambda d, s=study: setattr(d, "StudyInstanceUID", s)
+            )
+        with self.assertRaisesRegex(InputError, "series 3 and series 2 are of different studies"):
+            read_flip_angles(self.folder)
+        with self.assertRaisesRegex(InputError, "series 3 and series 2 are of different studies"):
+            read_flip_angles(self.folder, ["2", "3"])
+        for study, angles in (("2.25.1", [2, 9]), ("2.25.2", [3, 5])):
+            found = read_flip_angles(self.folder, study_uid=study)
+            np.testing.assert_array_equal(found.flip_angles_deg, angles)
+            self.assertEqual(found.warnings, ())
+        with self.assertRaisesRegex(InputError, "flip angles of another study than the dynamic series only"):
+            read_flip_angles(self.folder, study_uid="2.25.3")
+        named = read_flip_angles(self.folder, ["2", "9"], "2.25.3")
+        self.assertRegex(" ".join(named.warnings), "of another study than the dynamic series")
+
+    def test_flip_angles_of_two_kinds(self):
+        for number, angle, kind in ((2, "3", "W"), (3, "15", "F")):
+
+            def edit(dataset, kind=kind):
+                dataset.ImageType = ["DERIVED", "PRIMARY", "DIXON", kind]
+
+            self.volume(f"a{angle}", number, f"VFA {angle}", angle, edit=edit)
+        with self.assertRaisesRegex(InputError, "holds no flip angles"):
+            read_flip_angles(self.folder)
+        with self.assertRaisesRegex(InputError, "series 3 .*DIXON.F. and series 2 .*DIXON.W. hold images of diff"):
+            read_flip_angles(self.folder, ["2", "3"])
+
+    def test_maps_of_another_study(self):
+        shape = self.series.shape
+        for name, value in (("T1 map", 1000), ("PDFF", 95)):
+            with self.subTest(name=name):
+                self.volume("map", 5, name, values=np.full(shape, value, np.uint16))
+                uid = str(pydicom.dcmread(next((self.folder / "map").iterdir())).StudyInstanceUID)
+                self.assertEqual(read_map(self.folder, "5", uid)[0].shape, shape)
+                with self.assertRaisesRegex(InputError, "series 5 .* is of another study .*NRRD or NIfTI") as refusal:
+                    read_map(self.folder, "5", "2.25.3")
+                self.assertNotRegex(str(refusal.exception), "2.25")
+
+    def test_kinds_in_one_series(self):
+        """Water and fat of each frame, at the same time, in one series; then at two flip angles."""
+        doubled = [frame for frame in self.series.frames[:4] for _ in range(2)]
+        times_s = np.repeat(np.arange(4) * 6.0, 2)
+        write_series(dataclasses.replace(self.series, frames=doubled, times_s=times_s), self.folder)
+
+        def edit(dataset, path):
+            number = int(path.name[5:9]) - 1
+            kind = "WF"[number % 2]
+            dataset.ImageType = ["DERIVED", "PRIMARY", kind, kind, "DERIVED"]
+            dataset.TemporalPositionIdentifier = number // 2 + 1
+            dataset.NumberOfTemporalPositions = 4
+            if kind == "F":
+                dataset.PixelData = bytes(len(dataset.PixelData))
+
+        self.change(edit)
+        infos = inspect_folder(self.folder).series
+        self.assertEqual(
+            [(info.number, info.kind, info.frames) for info in infos], [("1:F", "dynamic", 4), ("1:W", "dynamic", 4)]
+        )
+        for wanted in (None, "1"):
+            with self.assertRaisesRegex(InputError, "2 dynamic series.*number 1:F .*; number 1:W .*choose one with --"):
+                read_series(self.folder, wanted, times="6")
+        for wanted, factor in (("1:W", 1), ("1:f", 0)):
+            found = read_series(self.folder, wanted)
+            np.testing.assert_allclose(found.times_s, np.arange(4) * 6.0)
+            for read, written in zip(found.frames, self.series.frames[:4], strict=True):
+                np.testing.assert_array_equal(read, np.asarray(written) * factor)
+            self.assertRegex(" ".join(found.warnings), r"series 1 holds images of different ImageType .*W \(8\)")
+
+        def angles(dataset, path):
+            dataset.FlipAngle = str(5 + int(dataset.TemporalPositionIdentifier))
+
+        self.change(angles)
+        with self.assertRaisesRegex(InputError, "series 1:F and series 1:W have the same flip angle of 6 degrees; "):
+            read_flip_angles(self.folder)
+        found = read_flip_angles(self.folder, ["1:W"])
+        np.testing.assert_array_equal(found.flip_angles_deg, [6, 7, 8, 9])
+        np.testing.assert_array_equal(found.volumes[2], self.series.frames[2])
+
+    def test_a_part_is_not_taken_by_itself(self):
+        """Two frames are of another kind; without them the series would be read as if it were whole."""
+        write_series(self.series, self.folder)
+
+        def edit(dataset, path):
+            dataset.ImageType = ["ORIGINAL", "PRIMARY", "M", *(["NORM"] if int(path.name[5:9]) > 2 else [])]
+
+        self.change(edit)
+        with self.assertRaisesRegex(InputError, "series 1 mixes images of different ImageType .*1:NORM .*1:PLAIN"):
+            read_series(self.folder)
+        self.assertEqual(len(read_series(self.folder, "1:NORM").frames), 6)
+
+    def test_a_series_that_the_user_names(self):
+        self.volume("a", 5, "T1 map")
+        with self.assertRaisesRegex(InputError, "series 5 'T1 map' is a T1 map .*, no dynamic series"):
+            read_series(self.folder, "5")
+        self.volume("b", 6, "STIR")
+        found = read_series(self.folder, "6")
+        self.assertRegex(" ".join(found.warnings), "series 6 does not look like a dynamic series .one frame.")
+        write_series(self.series, self.folder / "c")
+        self.change(
+            lambda d, p: d.update({"SeriesNumber": "7", "ImageType": ["DERIVED", "SECONDARY", "SUBTRACTION"]}), "c/*"
+        )
+        found = read_series(self.folder, "7")
+        self.assertRegex(" ".join(found.warnings), "series 7 does not look like .* .subtracted images by ImageType.")
+
+    def test_frames_that_are_not_there(self):
+        write_series(self.series, self.folder)
+        self.assertNotRegex(" ".join(read_series(self.folder).warnings), "missing|NumberOf")
+        self.change(lambda dataset, path: False, "frame0008*")
+        self.assertRegex(
+            " ".join(read_series(self.folder).warnings), r"NumberOfTemporalPositions \(0020,0105\) is 8, but 7 frames"
+        )
+        self.change(lambda dataset, path: False, "frame0003*")
+        self.assertRegex(" ".join(read_series(self.folder).warnings), "Identifier .* goes from 2 to 4; frames between")
+        self.change(lambda dataset, path: False, "frame0001*")
+        self.assertRegex(" ".join(read_series(self.folder).warnings), "Identifier .* starts at 2; the first frames may")
+
+    def test_units_of_real_world_values(self):
+        """Philips' mapping to "no units" tells nothing; RescaleType does."""
+        shape = self.series.shape
+        for name, unit, slope, value, truth in (
+            ("PDFF", "percent", 0.1, 600, 0.6),
+            ("T1 map", "s", 0.001, 1200, 1200.0),
+            ("PDFF", "US", 0.001, 600, 0.6),
+        ):
+
+            def edit(dataset, unit=unit, slope=slope):
+                dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = str(slope), "0", unit
+                units = item(CodeValue="1", CodingSchemeDesignator="UCUM", CodeMeaning="no units")
+                dataset.RealWorldValueMappingSequence = item(
+                    RealWorldValueSlope=slope, RealWorldValueIntercept=0.0, MeasurementUnitsCodeSequence=units
+                )
+
+            with self.subTest(name=name, unit=unit):
+                self.volume("map", 5, name, values=np.full(shape, value, np.uint16), edit=edit)
+                np.testing.assert_allclose(read_map(self.folder, "5")[0], truth)
+
+    def test_padding_of_a_map_is_no_value(self):
+        values = np.full(self.series.shape, 1000, np.uint16)
+        values[:, :, :3] = 4000
+        values[:, :, 3] = 4001
+        for tags, columns in (
+            ({0x00280120: 4000}, 3),
+            ({0x00280120: 4001, 0x00280121: 4000}, 4),
+        ):
+
+            def edit(dataset, tags=tags):
+                for tag, value in tags.items():  # PixelPaddingValue, PixelPaddingRangeLimit
+                    dataset.add_new(tag, "US", value)
+
+            self.volume("map", 5, "T1 map", values=values, edit=edit)
+            found = read_map(self.folder, "5")[0]
+            self.assertTrue(np.isnan(found[:, :, :columns]).all())
+            np.testing.assert_array_equal(found[:, :, columns:], values[:, :, columns:])
+
+    def test_a_map_with_a_table_of_values_is_refused(self):
+        def edit(dataset):
+            table = Dataset()
+            table.add_new(0x00283002, "US", [4096, 0, 16])
+            table.add_new(0x00283006, "OW", bytes(8192))
+            dataset.ModalityLUTSequence = [table]
+
+        self.volume("map", 5, "T1 map", edit=edit)
+        with self.assertRaisesRegex(InputError, "image 1 of series 5 .* has a table of values, ModalityLUTSequence"):
+            read_map(self.folder, "5")
+
     def test_units_of_maps_in_doubt(self):
         shape = self.series.shape
         for name, largest, factor in (
@@ -744,7 +916,7 @@ class Studies(Folder):
 
     def test_values_beyond_the_stored_bits(self):
         write_series(self.series, self.folder)
-        self.change(lambda d, p: setattr(d, "BitsStored", 4), "frame0002_slice001*")
+        self.change(lambda d, p: d.update({"BitsStored": 4, "HighBit": 3}), "frame0002_slice001*")
         found = read_series(self.folder)
         with self.assertRaisesRegex(InputError, "image 3 of series 1 .* beyond the 4 bits of BitsStored"):
             found.frames[1]

@@ -168,8 +168,10 @@ class Properties(unittest.TestCase):
         weights = np.isin(more_s, times_s).astype(float)
         fit = kind(times_s, plasma).fit(data)
         other = kind(more_s, more_plasma).fit(more_data, weights)
-        self.assert_same(fit, other, where=acquisition.resolved(fit), rtol=1e-2)  # valleys are flat
-        np.testing.assert_allclose(fit.rmse_mM, other.rmse_mM, rtol=1e-4)
+        resolved = acquisition.resolved(fit)
+        self.assert_same(fit, other, where=resolved, rtol=1e-2)  # valleys are flat
+        np.testing.assert_allclose(fit.rmse_mM[resolved], other.rmse_mM[resolved], rtol=1e-4)
+        np.testing.assert_allclose(fit.rmse_mM, other.rmse_mM, rtol=1e-3)
 
 
 if __name__ == "__main__":

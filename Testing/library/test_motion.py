@@ -226,12 +226,51 @@ class Estimate(unittest.TestCase):
         frames[7] = np.zeros_like(frames[7])
         motion = estimate(with_frames(self.phantom, frames), self.segments, 3, "vertebra")
         np.testing.assert_array_equal(motion.transforms[:, 7], np.tile(np.eye(4), (6, 1, 1)))
+        for of in (motion.displacement_mm, motion.largest_mm):
+            for name, values in of.items():
+                np.testing.assert_array_equal(np.isnan(values), np.arange(len(frames)) == 7, name)
         table = motion.table()
+        self.assertTrue(np.isnan(table["L1_displacement_mm"][7]))
         self.assertEqual(table["status"][7], "failed: spine, L1, L2, L3, L4, L5")
         self.assertEqual(list(table["status"]).count("registered"), len(frames) - 1)
         self.assertRegex(
             " ".join(motion.warnings()), r"could not be estimated in frame 8 \(spine, L1, .*nothing is corr"
         )
+
+    def test_values_that_are_not_finite_have_no_part_in_it(self):
+        """As masked exports hold them; the motion made is found as where all are finite."""
+        ijk_to_ras, count = self.phantom.ijk_to_ras, self.phantom.times_s.size
+        inside = np.logical_or.reduce([self.segments[name] for name in LEVELS])
+        motions = random_motions(count, 3, seed=5, most_mm=4.0, center_mm=positions(inside, ijk_to_ras).mean(axis=0))
+        frames = [moved(f, ijk_to_ras, m).astype(np.float32) for f, m in zip(self.at_rest, motions, strict=True)]
+        first, far, single = (np.zeros(inside.shape, dtype=bool) for _ in range(3))
+        first[0] = True
+        far[:] = ~ndimage.binary_dilation(np.logical_or.reduce(list(self.segments.values())), iterations=8)
+        single[tuple(np.argwhere(self.segments["L3"])[0])] = True
+        for what, holes, where in (
+            ("slice", first, range(count)),
+            ("surroundings", far, range(count)),
+            ("voxel in a frame before contrast", single, [1]),
+        ):
+            with self.subTest(what):
+                holed = [np.where(holes, np.nan, f) if n in where else f for n, f in enumerate(frames)]
+                motion = estimate(with_frames(self.phantom, holed), self.segments, 3, "series")
+                self.assertTrue(motion.registered.all())
+                for name in LEVELS:
+                    center = positions(self.segments[name], ijk_to_ras).mean(axis=0, keepdims=True)
+                    errors = [apart(f, t, center) for f, t in zip(motion.transforms[0], motions, strict=True)]
+                    self.assertLess(max(errors), 0.6, name)
+
+    def test_no_frame_after_contrast_registered(self):
+        for value in (0.0, np.nan):
+            frames = [f if n < 3 else np.full(f.shape, value) for n, f in enumerate(self.at_rest)]
+            with self.assertRaisesRegex(
+                InputError, "could not be estimated in any frame after contrast.*--motion none"
+            ):
+                estimate(with_frames(self.phantom, frames), self.segments, 3, "series")
+        frames = [np.full(f.shape, np.nan) if n < 3 else f for n, f in enumerate(self.at_rest)]
+        with self.assertRaisesRegex(InputError, "no finite value before contrast"):
+            estimate(with_frames(self.phantom, frames), self.segments, 3, "series")
 
     def test_cancel(self):
         series = with_frames(self.phantom, self.at_rest)
@@ -341,7 +380,7 @@ class Reading(unittest.TestCase):
             result = analyze(self.series, self.segments)
         estimated.assert_not_called()
         self.assertIsNone(result.motion)
-        self.assertEqual([table.name for table in result.tables()], ["vertebrae", "descriptive", "curves"])
+        self.assertEqual([table.name for table in result.tables()], ["vertebrae", "descriptive", "margins", "curves"])
 
     def test_without_simpleitk(self):
         message = (

@@ -271,7 +271,12 @@ class Options(unittest.TestCase):
         found = on_grid_of(self.series, values, turned, (1.0, 2e4))
         known = np.isfinite(found)
         self.assertGreater(known.mean(), 0.1)
-        np.testing.assert_allclose(found[known], (1000.0 + position[..., :3] @ slope)[known], rtol=1e-9)
+        # linear between the centers of its voxels, and as at the nearest center from there to their faces
+        at = position @ np.linalg.inv(turned).T[:, :3]
+        inside = ((at > -0.5) & (at < np.array([60, 50, 30]) - 0.5)).all(axis=-1)
+        np.testing.assert_array_equal(known, inside)
+        nearest = np.clip(at, 0, np.array([59, 49, 29])) @ turned[:3, :3].T + turned[:3, 3]
+        np.testing.assert_allclose(found[known], (1000.0 + nearest @ slope)[known], rtol=1e-9)
         values[12, 20, 30] = 0.0
         holed = on_grid_of(self.series, values, turned, (1.0, 2e4))
         still = np.isfinite(holed)
@@ -279,6 +284,22 @@ class Options(unittest.TestCase):
         np.testing.assert_allclose(holed[still], found[still], rtol=1e-12)
         same = on_grid_of(self.series, np.zeros(self.series.shape), self.series.ijk_to_ras, (0.0, 1.0))
         np.testing.assert_array_equal(same, 0.0)
+
+    def test_a_map_of_the_same_slices_keeps_them_all(self):
+        """Half as many voxels within each slice; rounding puts its slices a little off, and its faces are its end."""
+        coarse = self.series.ijk_to_ras @ np.diag([2.0, 2.0, 1.0, 1.0])
+        slices, rows, columns = self.series.shape
+        values = np.full((slices, rows // 2, columns // 2), 600.0)
+        for off, lost in ((0.0, 0), (1e-7, 0), (-1e-7, 0), (0.4, 0), (-0.4, 0), (0.6, 1), (-1.6, 2)):
+            matrix = coarse.copy()
+            matrix[:3, 3] += off * coarse[:3, 2]
+            found = on_grid_of(self.series, values, matrix, (1.0, 2e4))
+            finite = np.isfinite(found).reshape(slices, -1)
+            self.assertEqual(np.count_nonzero(finite.all(axis=1)), slices - lost, off)
+            self.assertEqual(np.count_nonzero(~finite.any(axis=1)), lost, off)
+            np.testing.assert_allclose(found[np.isfinite(found)], 600.0)
+            one = on_grid_of(self.series, values[:1], matrix, (1.0, 2e4))
+            self.assertEqual(np.count_nonzero(np.isfinite(one).any(axis=(1, 2))), 0 if off == -1.6 else 1, off)
 
     def test_standard_error_of_a_noisy_mean_curve_covers_the_truth(self):
         phantom = small_phantom(duration_s=360.0)

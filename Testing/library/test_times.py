@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from DCEPerfusionBMDLib.errors import InputError
-from DCEPerfusionBMDLib.times import Candidate, resolve_times, times_of_user
+from DCEPerfusionBMDLib.times import Candidate, complete_first, resolve_times, times_of_user
 
 REGULAR = np.arange(8) * 4.5
 
@@ -44,6 +44,7 @@ class Choice(unittest.TestCase):
             ("absent in the first frame, and the others are not regular", uneven),
             ("step of 3.5 ms is the repetition time, not a frame time", np.arange(8) * 0.0035),
             ("step of 0.1 s is too short for a frame; the unit may be wrong", np.arange(8) * 0.1),
+            ("step of 4500 s is too long for a frame; the unit may be wrong", REGULAR * 1000.0),
             ("slices of frame 1 are later than the start of frame 2", np.stack((REGULAR, REGULAR + 5.0))),
         ):
             with self.subTest(words=words), self.assertRaisesRegex(InputError, f"tag: .*{words}"):
@@ -55,6 +56,36 @@ class Choice(unittest.TestCase):
         axis = resolve_times([Candidate("tag", np.where(REGULAR == 0, np.nan, REGULAR))], 8)
         np.testing.assert_allclose(axis.times_s, REGULAR, atol=1e-12)
         self.assertRegex(axis.warnings[0], "tag is absent in the first frame")
+
+    def test_a_complete_one_goes_before_one_that_lacks_the_first_frame(self):
+        gap = Candidate("gap", np.where(REGULAR == 0, np.nan, REGULAR))
+        early = Candidate("clock", np.where(REGULAR == 0, -60.0, REGULAR))
+        made = Candidate("made", REGULAR * 1.3, made=True)
+        axis = resolve_times(complete_first([gap, made, early]), 8)
+        self.assertEqual(axis.source, "clock")
+        np.testing.assert_allclose(np.diff(axis.times_s)[:2], [64.5, 4.5])
+        self.assertRegex(" ".join(axis.warnings), "clock and gap disagree by up to 60 s; clock is used")
+        self.assertEqual(resolve_times(complete_first([made, gap]), 8).source, "gap")
+
+    def test_times_of_slices_are_those_that_agree(self):
+        late = np.array([[0.0], [3.0], [1.5]])
+        axis = resolve_times([Candidate("frame", REGULAR), Candidate("slice", REGULAR + late)], 8)
+        self.assertEqual(axis.source, "frame")
+        np.testing.assert_allclose(axis.slice_offsets_s, late[:, 0], atol=1e-12)
+        self.assertRegex(" ".join(axis.warnings), "frame has one time per frame; the times of the slices .* from slice")
+        for other in (Candidate("slice", REGULAR * 1.5 + late), Candidate("slice", REGULAR + late, made=True)):
+            self.assertIsNone(resolve_times([Candidate("frame", REGULAR), other], 8).slice_offsets_s)
+        axis = resolve_times([Candidate("made", REGULAR + late, made=True)], 8)
+        self.assertIsNone(axis.slice_offsets_s)
+        self.assertRegex(axis.warnings[0], "made is when an image was made, not when it was acquired")
+
+    def test_a_frame_may_take_one_long_repetition_time(self):
+        """A clock tells so; what is counted from the first frame may be TR x n."""
+        times_s = np.arange(8) * 1.5
+        clock = Candidate("clock", 43200.0 + times_s)
+        np.testing.assert_allclose(resolve_times([clock], 8, 1500.0).times_s, times_s)
+        with self.assertRaisesRegex(InputError, "its step of 1500 ms is the repetition time"):
+            resolve_times([Candidate("count", times_s)], 8, 1500.0)
 
     def test_slices_acquired_one_after_the_other(self):
         """Slice k starts k seconds after the frame; the frame's time is that of its earliest slice."""
@@ -89,7 +120,9 @@ class User(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "times.csv"
             path.write_text("\ufeffframe,time_s\n1,0\n2,3.5\n3,8\n", encoding="utf-8")
-            np.testing.assert_allclose(times_of_user(str(path), 3).seconds, [0.0, 3.5, 8.0])
+            found = times_of_user(str(path), 3)
+            np.testing.assert_allclose(found.seconds, [0.0, 3.5, 8.0])
+            self.assertEqual(found.name, "given by the user (file)")  # its name may be that of the patient
             path.write_text("0\n3.5\n8\n", encoding="utf-8")
             np.testing.assert_allclose(times_of_user(str(path), 3).seconds, [0.0, 3.5, 8.0])
             for content, words in (
@@ -108,6 +141,8 @@ class User(unittest.TestCase):
         axis = resolve_times([times_of_user("0.05", 8), tag], 8, 3.5)  # the user may know of a faster scan
         self.assertEqual(axis.source, "given by the user (step of 0.05 s)")
         self.assertRegex(axis.rejected[0], "tag: not needed")
+        axis = resolve_times([times_of_user("4500", 8), tag], 8)
+        self.assertRegex(axis.warnings[0], "4500 s apart as given by the user; times are given in s")
         with self.assertRaisesRegex(InputError, "the times given by the user .list. cannot be used: 3 values for 8"):
             resolve_times([times_of_user("0,3,6", 8), tag], 8)
 

@@ -49,8 +49,9 @@ class Folders(unittest.TestCase):
                 check(self.truths[name], folder)
 
 
-class Cases(Folders):
-    studies = vendors.CASES
+class Readable:
+    """What holds for every study that is read."""
+
     read: ClassVar = {}
 
     def each_read(self, check):
@@ -108,14 +109,13 @@ class Cases(Folders):
 
     def test_acquisition(self):
         expected = {
-            "repetition_time_ms": vendors.TR_MS,
             "flip_angle_deg": 12,
             "echo_time_ms": 1.7,
             "field_strength_T": 3,
         }
 
         def check(truth, found):
-            for name, value in expected.items():
+            for name, value in (expected | {"repetition_time_ms": truth.repetition_time_ms}).items():
                 self.assertIn(name, found.acquisition)
                 self.assertAlmostEqual(found.acquisition[name].value, value)
 
@@ -139,6 +139,22 @@ class Cases(Folders):
             self.assertEqual([found.frames for found in dynamic], [len(truth.voxels)])
 
         self.each(check)
+
+
+class Unusual(Readable, Folders):
+    studies = vendors.UNUSUAL
+
+    def test_kinds_beside_a_dynamic(self):
+        for study in ("beside static Dixon", "beside parameter maps", "beside T1 maps", "beside an odd tag"):
+            with self.subTest(study=study):
+                found = quietly(dicomio.inspect_folder, self.folders[study]).series
+                self.assertEqual([info.number for info in found if info.kind == "dynamic"], ["5"])
+        found = dicomio.inspect_folder(self.folders["beside static Dixon"]).series
+        self.assertEqual([info.number for info in found], ["5", "9:F", "9:IP", "9:OP", "9:W"])
+
+
+class Cases(Readable, Folders):
+    studies = vendors.CASES
 
     def inspected(self, study):
         return {int(found.number): found for found in dicomio.inspect_folder(self.folders[study]).series}
@@ -213,6 +229,50 @@ class Corruptions(Folders):
             self.assertTrue(found.series or found.reasons)
 
         self.each(check)
+
+    def test_inspection_does_not_call_dynamic_what_cannot_be_read(self):
+        for study in ("several frames in every classic image", "palette", "subtractions alone"):
+            with self.subTest(study=study):
+                found = quietly(dicomio.inspect_folder, self.folders[study]).series
+                self.assertEqual({info.kind for info in found}, {"other"})
+
+    def test_another_dynamic_is_not_taken_in_place_of_a_broken_one(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            vendors.CORRUPTIONS["last phase truncated"](folder / "phases")
+            vendors.ge_lava(folder / "other")
+            with self.assertRaisesRegex(InputError, "2 dynamic series: number 5 .*; number 11 "):
+                quietly(dicomio.read_series, folder)
+            self.assertEqual(len(quietly(dicomio.read_series, folder, "5").frames), vendors.FRAMES)
+            with self.assertRaisesRegex(InputError, "series 17 seems to be a phase"):
+                quietly(dicomio.read_series, folder, "12")
+
+    def test_a_lost_phase_of_one_kind_harms_no_other(self):
+        """Water and fat of each phase in series of their own, all of one name; a file of water is damaged."""
+        with tempfile.TemporaryDirectory() as name:
+            for c, kind in enumerate("WF"):
+
+                def edit(dataset, t, k, c=c, kind=kind):
+                    vendors.siemens_tags()(dataset, t, k)
+                    dataset.ImageType = ["DERIVED", "PRIMARY", "DIXON", kind]
+                    dataset.AcquisitionNumber, dataset.SeriesNumber = 1, 11 + 2 * t + c
+                    dataset.SeriesInstanceUID = vendors.uid("phase", kind, t)
+
+                folder = Path(name) / kind
+                fat = vendors.write(folder, vendors.siemens_template("dixon_dyn"), edit, vendors.random_voxels(seed=c))
+            path = Path(name) / "W" / vendors.file_of(6, 1)
+            path.write_bytes(path.read_bytes()[:-50])
+            with self.assertRaisesRegex(
+                InputError, "series 23 seems to be a phase of the acquisition of series 11 to 21"
+            ):
+                quietly(dicomio.read_series, Path(name), "11")
+            np.testing.assert_array_equal(arrays(quietly(dicomio.read_series, Path(name), "12")), fat)
+
+    def test_identifiers_are_not_told(self):
+        for study in ("two patients", "two studies"):
+            with self.subTest(study=study), self.assertRaises(InputError) as refusal:
+                quietly(dicomio.read_series, self.folders[study])
+            self.assertNotRegex(str(refusal.exception), r"2\.25\.|\bV1\b")
 
     def test_a_damaged_last_frame_is_not_lost_in_silence(self):
         """With one slice no slice is missing and the other frames are regular: only the file itself tells."""

@@ -3,6 +3,8 @@
 import contextlib
 import html
 import io
+import json
+import shutil
 import tempfile
 import unittest
 import urllib.parse
@@ -10,10 +12,14 @@ import zipfile
 import zlib
 from pathlib import Path
 
+import numpy as np
 import pydicom
-from DCEPerfusionBMDLib import cli
+import slicer
+from DCEPerfusionBMDLib import cli, scene
+from DCEPerfusionBMDLib.headless import HeadlessSlicer
 from pydicom.dataset import Dataset
 from support import small_phantom
+from test_seriesfiles import nifti
 
 MARK = "QXZVWK"
 BORN, STUDIED, CLOCK = "19530412", "20230917", "101112.987654"
@@ -120,8 +126,9 @@ class Privacy(unittest.TestCase):
         self.output = Path(temporary.name) / "out"
         self.paths = [str(self.study), str(self.study.parent), str(self.output.parent)]
 
-    def analyze(self, dicom, *more):
-        arguments = ["analyze", "--dicom", dicom, "--segmentation", self.study / "segmentation.seg.nrrd"]
+    def analyze(self, dicom, *more, volumes=None, segmentation=None):
+        arguments = ["analyze", *(("--dicom", dicom) if volumes is None else ("--volumes", volumes))]
+        arguments += ["--segmentation", segmentation or self.study / "segmentation.seg.nrrd"]
         arguments += ["--output", self.output, *more]
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -146,6 +153,67 @@ class Privacy(unittest.TestCase):
         self.assertEqual(found, [])
         self.assertGreater(searched, 25)
         self.assertEqual(spelled_in(said.replace(str(self.output), "").encode(), self.secrets), [])
+
+    def check_nothing_leaks(self, dicom=None, *more, **sources):
+        status, said = self.analyze(dicom, *more, **sources)
+        self.assertEqual(status, 0, said)
+        found, searched = leaks(self.output, self.secrets + self.paths)
+        self.assertEqual(found, [])
+        self.assertGreater(searched, 25)
+        for path in map(str, (*sources.values(), self.output)):
+            said = said.replace(path, "")
+        self.assertEqual(spelled_in(said.encode(), self.secrets), [])
+
+    def test_uid_that_chooses_the_series(self):
+        uid = str(pydicom.dcmread(next((self.study / "dicom").iterdir())).SeriesInstanceUID)
+        self.check_nothing_leaks(self.study / "dicom", "--series", uid)
+
+    def test_sequence_and_segmentation_with_names_in_their_headers(self):
+        """In the keys that are read, in others, in the name of the index and in the tags of the segments."""
+        node = scene.write_series(HeadlessSlicer().scene, small_phantom(duration_s=60.0).series(), "DCE")
+        file = self.output.parent / f"{MARK}.seq.nrrd"
+        scene.write_file(node, slicer.vtkMRMLVolumeSequenceStorageNode(), file)
+        header, _, data = file.read_bytes().partition(b"\n\n")
+        keys = {
+            "PatientName": MARK,
+            "DCEPerfusionBMD.flip_angle_deg.source": f"DICOM {MARK}",
+            "MultiVolume.FrameLabels": f"{MARK},2",
+            "MultiVolume.FrameIdentifyingDICOMTagName": f"{MARK}Time",
+            "MultiVolume.FrameIdentifyingDICOMTagUnits": MARK,
+        }
+        sources = (f"TriggerTime of {MARK}", "") if b"timeSource" in header else ()
+        self.assertTrue(sources)
+        lines = [
+            line for line in header.decode().split("\n") if "timeSource" not in line and "angle_deg.source" not in line
+        ]
+        lines += [f"{key}:={value}" for key, value in keys.items()]
+        segmentation = self.output.parent / f"{MARK}.seg.nrrd"
+        tags = f"Segment0_Tags:=DICOM.Patient:{MARK}|Segment0_Note:{MARK}|"
+        content = (self.study / "segmentation.seg.nrrd").read_bytes()
+        self.assertIn(b"Segment0_Tags:=", content)
+        content = content.replace(b"Segment0_Tags:=", tags.encode())
+        segmentation.write_bytes(content.replace(b"\n\n", f"\nDICOM.PatientID:={MARK}\n\n".encode(), 1))
+        for source in sources:
+            with self.subTest(source=source):
+                marked = [line.replace('"time"', f'"{MARK}"') for line in lines]
+                marked += [f"DCEPerfusionBMD.timeSource:={source}"] if source else []
+                file.write_bytes("\n".join(marked).encode() + b"\n\n" + data)
+                self.check_nothing_leaks(volumes=file, segmentation=segmentation)
+
+    def test_nifti_and_json_with_names_in_them(self):
+        """In the names of the files, which a warning is about, and where numbers should be."""
+        frames = np.stack([np.asarray(frame) for frame in small_phantom(duration_s=60.0).series().frames])
+        grid = small_phantom().ijk_to_ras
+        file = nifti(self.output.parent / f"{MARK}.nii", frames, code=4, sform=grid, step=3.0, pixdim=(1, 9, 9, 9))
+        times = self.output.parent / f"{MARK}.csv"
+        times.write_text("\n".join(str(3 * n) for n in range(len(frames))), encoding="utf-8")
+        content = {"VolumeTiming": [MARK], "FrameTimesStart": MARK, "PatientName": MARK, "ConversionSoftware": MARK}
+        content |= {"FlipAngle": 30, "RepetitionTime": 0.0035, "MagneticFieldStrength": 1.5}
+        file.with_suffix(".json").write_text(json.dumps(content), encoding="utf-8")
+        given = ("--agent", "gadobenate")
+        self.check_nothing_leaks(None, *given, volumes=file)
+        shutil.rmtree(self.output)
+        self.check_nothing_leaks(None, *given, "--times", times, volumes=file)
 
     def test_what_cannot_be_read_is_not_quoted(self):
         """A damaged date or number is named by its attribute; its text may be a name in the wrong place."""

@@ -58,6 +58,7 @@ for node in nodes:
                 "type": array.GetClassName(), "unit": node.GetColumnUnitLabel(key), "title": node.GetColumnTitle(key),
                 "description": node.GetColumnDescription(key),
                 "code": node.GetColumnProperty(key, "DICOM.QuantityCode"), "values": values,
+                "units": node.GetColumnProperty(key, "DICOM.UnitsCode"),
             }
         found["tables"][name] = columns
     elif node.IsA("vtkMRMLPlotSeriesNode"):
@@ -180,12 +181,23 @@ class Reopened(Scene):
                         np.testing.assert_allclose(entry["values"], column.values, rtol=1e-5, atol=1e-12)
                     if column.quantity and BY_NAME[column.quantity].dicom is not None:
                         self.assertIn(BY_NAME[column.quantity].dicom.value, entry["code"])
+                    if column.unit:
+                        self.assertIn("UCUM", entry["units"])
+        bone = found["tables"]["DCE bmd classification"]
+        for name, code in (
+            ("bmc_g", "g"),
+            ("area_cm2", "cm2"),
+            ("ktrans_se_per_min", "/min"),
+            ("excluded_share", "{ratio}"),
+            ("bmd_g_cm2", "g/cm2"),
+        ):
+            self.assertIn(f"CodeValue:{code}|", f"{bone[name]['units']}|")
 
     def check_structure(self, found):
         levels = ["L1", "L2", "L3", "L4", "L5"]
         self.assertEqual(found["segments"]["Segmentation"], [*levels, "aorta"])
         self.assertEqual(found["segments"]["DCE analyzed"], levels)
-        reasons = {fate.reason for region in self.result.rois.regions for fate in region.counts()} - {"analyzed"}
+        reasons = {fate.reason for region in self.result.rois.regions for fate in region.counts} - {"analyzed"}
         self.assertEqual(set(found["segments"]["DCE excluded"]), reasons)
         self.assertIn("margin", reasons)
         x_title, y_title, series = found["charts"]["DCE enhancement curves"]
@@ -224,6 +236,17 @@ class DxaNode(unittest.TestCase):
         self.assertEqual((first.site, first.bmd_g_cm2, first.t_score), ("L1-L4", 0.7781234567, -1.6))
         self.assertEqual((second.site, second.t_score), ("femoral neck left", -2.45))
         self.assertTrue(np.isnan(second.bmd_g_cm2))
+
+    def test_numbers_of_double_precision_where_texts_or_whole_numbers_belong(self):
+        """Tables read by Slicer hold numbers as doubles: 7.0 is subject 7, and 0.0 is no."""
+        self.column("subject", vtk.vtkDoubleArray(), [7.0, 8.0])
+        self.column("site", vtk.vtkStringArray(), ["L1", "L1"])
+        self.column("T", vtk.vtkDoubleArray(), [-2.5, -1.0])
+        self.column("assessable", vtk.vtkDoubleArray(), [0.0, 1.0])
+        for subject, t_score, assessable in (("7", -2.5, False), ("8", -1.0, True)):
+            found = scene.read_dxa_node(self.node, subject)
+            self.assertEqual(found.subject, subject)
+            self.assertEqual((found.measurements[0].t_score, found.measurements[0].assessable), (t_score, assessable))
 
     def test_refusal(self):
         self.column("subject", vtk.vtkStringArray(), ["A"])

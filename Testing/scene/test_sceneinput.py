@@ -1,5 +1,6 @@
 """Dynamic series from nodes: sequences, proxies and multivolumes, their times, tags, transforms and refusals."""
 
+import re
 import tempfile
 import unittest
 from pathlib import Path
@@ -9,7 +10,7 @@ import slicer
 import vtk
 from DCEPerfusionBMDLib import scene
 from DCEPerfusionBMDLib.errors import InputError
-from DCEPerfusionBMDLib.frames import mean_enhancement
+from DCEPerfusionBMDLib.frames import is_source, mean_enhancement
 from DCEPerfusionBMDLib.headless import HeadlessSlicer
 from DCEPerfusionBMDLib.sceneinput import is_dynamic_candidate, read_node
 from DCEPerfusionBMDLib.series import DynamicSeries, Sourced
@@ -114,7 +115,9 @@ class Times(Nodes):
         counted = [str(n) for n in range(FRAMES)]
         for index, name, unit, words in (
             (counted, "", "", "has no unit"),
-            (counted, "time", "s", "counts 0, 1, 2, as Slicer does"),
+            (counted, "time", "s", "goes up by exactly 1, as programs write"),
+            ([str(n + 1) for n in range(FRAMES)], "time", "s", "goes up by exactly 1"),
+            ([f"{n}.0" for n in range(FRAMES)], "time", "s", "goes up by exactly 1"),
             (["0", "4.5", "9", "13.5", "18", "22.5"], "time", "", "has no unit"),
             (["0", "4.5", "9", "13.5", "18", "22.5"], "frame", "s", "a count of the frames"),
             (["0", "4.5", "9", "13.5", "18", "22.5"], "b-value", "s/mm2", "is none of time"),
@@ -136,7 +139,7 @@ class Times(Nodes):
             (labels(TIMES, "TriggerTime", "count"), "'count' is no unit of time"),
             (labels(TIMES[::-1]), "frame 2 is .* before frame 1"),
             (labels(TIMES[:-1]), "7 values for 8 frames"),
-            ({**labels(TIMES), "MultiVolume.FrameLabels": "0,1000,x"}, "'x'"),
+            ({**labels(TIMES), "MultiVolume.FrameLabels": "0,1000,x"}, "value 3 is no number"),
         ):
             with self.subTest(words=words):
                 self.refuse(words, self.sequence(attributes=attributes))
@@ -153,6 +156,32 @@ class Times(Nodes):
         np.testing.assert_allclose(series.times_s, TIMES[2:] - TIMES[2])
         self.assertIn("the first 2 of 8 frames are left out", series.warnings)
         self.refuse("8 of them cannot be skipped", self.sequence(attributes=labels(TIMES)), skip_frames=8)
+
+
+class Sources(unittest.TestCase):
+    def test_known_ones_are_passed_on(self):
+        """All tags that frame times and acquisition values come from, as the sources of the library name them."""
+        folder = Path(scene.__file__).parent
+        texts = [path.read_text(encoding="utf-8") for path in (*folder.glob("dicomio/*.py"), folder / "sceneinput.py")]
+        named = set(re.findall(r'"(\w+(?:Time|Offset|Index|Identifier) \(\w{4},\w{4}\))', "".join(texts)))
+        self.assertGreater(len(named), 8)
+        tags = re.findall(r'": \("(\w+)", "(\(?\w{4},\w{4}\)?)"\)', "".join(texts))
+        self.assertGreater(len(tags), 11)
+        named |= {f"DICOM {keyword} ({tag.strip('()')})" for keyword, tag in tags}
+        own = {"given by the user (step of 4.5 s)", "given by the user (file)", "NIfTI pixdim[4]", "user", "phantom"}
+        own |= {
+            "index 'time' in 's'",
+            "spacing of the time axis (ms)",
+            "VolumeTiming of the JSON file",
+            "a single frame",
+        }
+        own |= {"AcquisitionTime of the JSON files", "MultiVolume.FrameLabels (TriggerTime)", "DCEPerfusionBMD.agent"}
+        own |= {"TemporalResolution (0020,0110) times the frame number", "MultiVolume.DICOM.FlipAngle"}
+        self.assertEqual([text for text in sorted(named | own) if not is_source(text)], [])
+
+    def test_others_are_not(self):
+        for text in ("Smith", "TriggerTime of Smith", "time 19530412", "DICOM Müller (0018,1314)", "user_Smith"):
+            self.assertFalse(is_source(text), text)
 
 
 class Tags(Nodes):
@@ -217,7 +246,7 @@ class Tags(Nodes):
 
     def test_damaged_tag(self):
         self.fill("0018,1060", lambda t, k: "soon")
-        self.assertRegex(self.read().times_rejected[1], "TriggerTime .*'soon'")
+        self.assertRegex(self.read().times_rejected[1], "TriggerTime .*: it is no number or no time in some frame")
 
     def test_acquisition_values(self):
         values = {
@@ -348,6 +377,15 @@ class Transforms(Nodes):
         multivolume.SetAndObserveTransformNodeID(inner.GetID())
         self.check(read_node(multivolume, self.scene), matrix=shift @ self.turn @ MATRIX)
 
+    def test_singular(self):
+        sequence = self.sequence(attributes=labels(TIMES))
+        transform = self.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+        matrix = vtk.vtkMatrix4x4()
+        matrix.SetElement(0, 0, 0.0)
+        transform.SetMatrixTransformToParent(matrix)
+        self.proxy(sequence).SetAndObserveTransformNodeID(transform.GetID())
+        self.refuse("lies under a transform that flattens it", sequence)
+
     def test_not_linear(self):
         node = self.scene.AddNewNodeByClass("vtkMRMLBSplineTransformNode")
         node.SetAndObserveTransformFromParent(vtk.vtkThinPlateSplineTransform())
@@ -389,7 +427,7 @@ class WrittenSeries(unittest.TestCase):
             self.series.frames,
             times,
             self.series.ijk_to_ras,
-            {**self.series.acquisition, "agent": Sourced("gadobutrol", "by hand")},
+            {**self.series.acquisition, "agent": Sourced("gadobutrol", "user")},
             "TriggerTime (0018,1060)",
         )
         with tempfile.TemporaryDirectory() as name:
@@ -404,6 +442,21 @@ class WrittenSeries(unittest.TestCase):
         self.assertEqual(dict(found.acquisition), dict(given.acquisition))
         for read, written in zip(found.frames, given.frames, strict=True):
             np.testing.assert_array_equal(read, written)
+
+    def test_display_of_frames_with_values_that_are_none(self):
+        """The window is that of the finite values; 0 to 99 here, so their percentiles are known."""
+        frame = np.arange(100, dtype=np.float32).reshape(4, 5, 5)
+        for frames, expected in (([frame] * 2, (0.99, 98.01)), ([np.full_like(frame, np.nan)] * 2, None)):
+            frames = [np.concatenate([np.full((1, 5, 5), np.nan, dtype=np.float32), part]) for part in frames]
+            scene.write_series(self.scene, DynamicSeries(frames, np.array([0.0, 2.0]), np.eye(4)), "x")
+            display = self.scene.GetNthNodeByClass(
+                self.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeDisplayNode") - 2,
+                "vtkMRMLScalarVolumeDisplayNode",
+            )
+            self.assertTrue(np.isfinite([display.GetWindow(), display.GetLevel()]).all())
+            if expected:
+                low, high = display.GetWindowLevelMin(), display.GetWindowLevelMax()
+                np.testing.assert_allclose((low, high), expected, rtol=1e-6)
 
     def test_one_second_apart(self):
         """A count by its looks, but written by us."""

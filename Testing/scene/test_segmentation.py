@@ -1,5 +1,7 @@
 """Segmentations from files, and their masks on the grid of a series."""
 
+import bz2
+import gzip
 import tempfile
 import unittest
 from pathlib import Path
@@ -14,6 +16,7 @@ from DCEPerfusionBMDLib.roi import LEVEL_CODES, SegmentLabel, farther_than
 from DCEPerfusionBMDLib.series import DynamicSeries
 from scipy import ndimage
 from support import REPOSITORY
+from test_seriesfiles import nifti, nrrd
 from vtk.util import numpy_support
 
 SHAPE = (6, 20, 24)
@@ -99,7 +102,7 @@ class Files(unittest.TestCase):
             ("labels.nrrd", {"L1": 1, "L2": 7}, "no voxel with the label of L2=7; it holds 1, 2"),
             ("broken.nrrd", {"L1": 1}, "broken.nrrd is damaged"),
             ("text.nii", {"L1": 1}, "it ends within its header"),
-            ("picture.png", {"L1": 1}, "cannot read picture.png"),
+            ("picture.png", {"L1": 1}, "picture.png is none of .seq.nrrd"),
             ("cut-labels.nii", {"L1": 1}, "bytes of data where 2880 are due"),
             ("cut-labels.nii.gz", {"L1": 1}, "compressed data is broken or ends early"),
             ("cut0.3.seg.nrrd", None, "cut0.3.seg.nrrd is damaged"),
@@ -114,6 +117,93 @@ class Files(unittest.TestCase):
             with self.subTest(name=name), self.assertRaisesRegex(InputError, words):
                 scene.read_segmentation(self.host.scene, self.folder / name, names)
         self.assertEqual(self.host.scene.GetNumberOfNodes(), before)
+
+    def edited(self, name, old, new, data=None):
+        """A segmentation as Slicer writes it, with its header edited and its data replaced, detached or not."""
+        node = scene.segmentation_from_masks(self.host.scene, "drawn", self.masks, self.matrix)
+        path = self.folder / "drawn.seg.nrrd"
+        scene.write_file(node, slicer.vtkMRMLSegmentationStorageNode(), path)
+        self.host.scene.RemoveNode(node)
+        header, _, packed = path.read_bytes().partition(b"\n\n")
+        self.assertIn(old, header)
+        data = gzip.decompress(packed) if data is None else data(gzip.decompress(packed))
+        header = header.replace(old, new)
+        if b"data file" in header:
+            (self.folder / "x.raw").write_bytes(data)
+            data = b""
+        (self.folder / name).write_bytes(header + b"\n\n" + data)
+        return self.folder / name
+
+    def test_data_that_slicers_reader_ends_the_program_on(self):
+        gz, raw = b"encoding: gzip", b"encoding: raw\ndata file: x.raw"
+        self.check(scene.read_segmentation(self.host.scene, self.edited("x.seg.nhdr", gz, raw)))
+        before = self.host.scene.GetNumberOfNodes()
+        for words, name, encoding, data in (
+            ("x.raw is damaged: it holds", "x.seg.nhdr", raw, lambda data: data[: len(data) // 2]),
+            (
+                "x.raw is damaged: its compressed data",
+                "x.seg.nhdr",
+                gz + b"\ndata file: x.raw",
+                lambda data: gzip.compress(data)[:-30],
+            ),
+            ("in the encoding bzip2; save it anew", "x.seg.nrrd", b"encoding: bzip2", bz2.compress),
+            ("x.seg.nrrd is damaged", "x.seg.nrrd", b"encoding: bzip2", lambda data: bz2.compress(data)[:-9]),
+            ("in the encoding ascii; save it anew", "x.seg.nrrd", b"encoding: ascii", lambda data: b"0 1 2 0\n"),
+        ):
+            with self.subTest(words=words), self.assertRaisesRegex(InputError, words):
+                scene.read_segmentation(self.host.scene, self.edited(name, gz, encoding, data))
+        self.assertEqual(self.host.scene.GetNumberOfNodes(), before)
+
+    def test_files_that_do_not_say_where_they_lie(self):
+        values = np.full(SHAPE, 700, dtype=np.int16)
+        for words, path in (
+            ("x.nii does not say how it lies", nifti(self.folder / "x.nii", values, codes=(0, 0))),
+            ("x.nrrd does not say how it lies", nrrd(self.folder / "x.nrrd", values, space_directions=None)),
+            ("x.nrrd does not say how it lies", nrrd(self.folder / "x.nrrd", values, space_origin=None)),
+        ):
+            with self.subTest(path=path.name):
+                with self.assertRaisesRegex(InputError, words):
+                    scene.read_segmentation(self.host.scene, path, {"L1": 700})
+                with self.assertRaisesRegex(InputError, words):
+                    scene.read_map(path, series_on(self.matrix), (1.0, 2e4))
+        path = self.edited("x.seg.nrrd", b"space directions", b"directions", gzip.compress)
+        with self.assertRaisesRegex(InputError, "does not say how it lies"):
+            scene.read_segmentation(self.host.scene, path)
+
+    def test_files_that_hold_more_than_a_volume(self):
+        values = np.full((3, *SHAPE), 700, dtype=np.int16)
+        for path in (nifti(self.folder / "x.nii", values), nrrd(self.folder / "x.nrrd", values)):
+            with self.assertRaisesRegex(InputError, "it holds 3 volumes; save one of them"):
+                scene.read_segmentation(self.host.scene, path, {"L1": 700})
+            with self.assertRaisesRegex(InputError, "is no map: it holds 3 volumes; save one of them"):
+                scene.read_map(path, series_on(self.matrix), (1.0, 2e4))
+        with self.assertRaisesRegex(InputError, "is a folder; give a file"):
+            scene.read_segmentation(self.host.scene, self.folder)
+        with self.assertRaisesRegex(InputError, "is a folder; give a file"):
+            scene.read_map(self.folder, series_on(self.matrix), (1.0, 2e4))
+
+    def test_maps_lie_where_slicer_puts_them(self):
+        """Written by Slicer, on an oblique grid."""
+        values = np.random.default_rng(3).uniform(300, 900, SHAPE).astype(np.float32)
+        for name in ("map.nrrd", "map.nii.gz", "map.nii"):
+            path = self.write_labelmap(name, values)
+            np.testing.assert_array_equal(scene.read_map(path, series_on(self.matrix), (1.0, 2e4)), values)
+
+    def test_tags_of_segments(self):
+        """Only what the segment is stays; others may name the patient."""
+        entry = (
+            b"Segment0_Tags:=TerminologyEntry:a~b|DCEPerfusionBMD.level:L1|DICOM.Patient:Smith|Note:x:y\nSegment0_ID"
+        )
+        path = self.edited("x.seg.nrrd", b"Segment0_Tags", b"Segment0_Old", gzip.compress)
+        path.write_bytes(path.read_bytes().replace(b"Segment0_ID", entry, 1))
+        node = scene.read_segmentation(self.host.scene, path)
+        segment = node.GetSegmentation().GetNthSegment(0)
+        told = vtk.mutable("")
+        self.assertTrue(segment.GetTag("TerminologyEntry", told))
+        self.assertEqual(str(told), "a~b")
+        self.assertTrue(segment.GetTag("DCEPerfusionBMD.level", told))
+        for name in ("DICOM.Patient", "Note"):
+            self.assertFalse(segment.HasTag(name))
 
 
 class Grid(unittest.TestCase):

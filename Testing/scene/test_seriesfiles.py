@@ -2,21 +2,25 @@
 
 import bz2
 import gzip
+import itertools
 import json
 import math
 import struct
 import tempfile
+import tracemalloc
 import unittest
 from pathlib import Path
 
 import numpy as np
 import slicer
+import vtk
 from DCEPerfusionBMDLib import scene
 from DCEPerfusionBMDLib.errors import InputError
 from DCEPerfusionBMDLib.headless import HeadlessSlicer
 from DCEPerfusionBMDLib.sceneinput import read_node
 from DCEPerfusionBMDLib.series import DynamicSeries, Sourced
 from DCEPerfusionBMDLib.seriesfiles import read_file
+from DCEPerfusionBMDLib.stacks import read_stack
 from support import reference_data
 
 SHAPE = (3, 4, 5)
@@ -180,7 +184,7 @@ class Nrrd(Files):
         self.check(series)
         self.assertEqual(series.source_files, 2)
         (self.folder / "x.raw.gz").unlink()
-        self.refuse("refers to the data file x.raw.gz, which is not there", path)
+        self.refuse("refers to the data file 'x.raw.gz', which is not there", path)
 
     def test_spacing_of_a_time_axis(self):
         for unit, spacing, kind in (("s", "4.5", "time"), ("ms", "4500", "list")):
@@ -191,6 +195,8 @@ class Nrrd(Files):
                 units=f'"mm" "mm" "mm" "{unit}"',
             )
             self.check(read_file(path))
+        path = nrrd(self.folder / "x.nrrd", spacings="nan nan nan 1", units='"mm" "mm" "mm" "s"')
+        self.refuse("goes up by exactly 1", path)
 
     def test_spaces(self):
         """The same place said in LPS."""
@@ -200,11 +206,47 @@ class Nrrd(Files):
         path = nrrd(self.folder / "x.seq.nrrd", space="scanner-xyz", **INDEX, **AXIS)
         self.refuse("lies in the space 'scanner-xyz'", path)
 
+    def test_spaces_with_time(self):
+        """Directions of four numbers, that of the frames the step; the unit stands with those of the space."""
+        flip = np.diag([-1.0, -1.0, 1.0, 1.0])
+        for unit, step in (("s", "4.5"), ("ms", "4500")):
+            path = nrrd(
+                self.folder / "x.nrrd",
+                space="left-posterior-superior-time",
+                space_directions="(0,-1.5,0,0) (2,0,0,0) (0,0,5,0) (0,0,0," + step + ")",
+                space_origin="(-7,3,11,0)",
+                space_units=f'"mm" "mm" "mm" "{unit}"',
+                kinds="space space space time",
+            )
+            np.testing.assert_allclose((flip @ MATRIX)[:3, 0], (0, -1.5, 0))
+            self.check(read_file(path))
+        text = path.read_bytes().replace(b'"ms"', b'""')
+        path.write_bytes(text)
+        self.refuse("no usable frame times", path)
+        path.write_bytes(text.replace(b"(0,0,0,4500)", b"(1,0,0,4500)"))
+        self.refuse("is one in space and time", path)
+
+    def test_four_axes_of_itk(self):
+        """They have no space, so nobody can tell how they lie."""
+        path = nrrd(
+            self.folder / "x.nrrd",
+            space=None,
+            space_dimension="4",
+            space_directions="(1,0,0,0) (0,1,0,0) (0,0,1,0) (0,0,0,4.5)",
+            space_origin="(0,0,0,0)",
+            kinds="domain domain domain domain",
+        )
+        self.refuse("does not say how it lies in the patient .* as ITK writes four.* a 3-D file", path)
+
     def test_no_times(self):
         path = nrrd(self.folder / "x.nrrd")
         self.refuse("no usable frame times.*--times", path)
         self.check(read_file(path, times="4.5"))
         self.refuse("none of time|has no unit", nrrd(self.folder / "x.nrrd", **INDEX))
+        milliseconds = {**INDEX, "axis 3 index values": " ".join(str(4500 * n) for n in range(FRAMES))}
+        path = nrrd(self.folder / "x.nrrd", **milliseconds, **AXIS)
+        self.refuse("4500 s is too long for a frame; the unit may be wrong", path)
+        self.check(read_file(path, times="4500"), step=4500.0)
 
     def test_skipped_frames(self):
         series = read_file(nrrd(self.folder / "x.seq.nrrd", **INDEX, **AXIS), skip_frames=3)
@@ -216,12 +258,18 @@ class Nrrd(Files):
             ("is no series of volumes", {"space_directions": "(1,0,0) none none (0,1,0)"}),
             ("3 space directions for 4 axes", {"space_directions": "none (1,0,0) (0,1,0)"}),
             ("do not span a volume", {"space_directions": "(1,0,0) (0,1,0) (1,1,0) none"}),
-            ("is no vector of three numbers", {"space_directions": "(1,x,0) (0,1,0) (1,1,0) none"}),
+            ("is no vector of 3 numbers", {"space_directions": "(1,x,0) (0,1,0) (1,1,0) none"}),
             ("is no point", {"space_origin": "(0,0)"}),
             ("holds a rgb-color", {"kinds": "domain domain domain RGB-color"}),
             ("in the encoding ascii", {"encoding": "ascii"}),
             ("skips lines", {"line_skip": "2"}),
             ("is no number", {"byte_skip": "two"}),
+            ("byte skip or line skip is no number", {"byte_skip": "inf"}),
+            ("byte skip or line skip is no number", {"byte_skip": "nan"}),
+            ("byte skip or line skip is no number", {"line_skip": "inf"}),
+            ("sizes '0 4 3 8' do not describe a volume", {"sizes": "0 4 3 8"}),
+            ("refers to the data file ''", {"data_file": " "}),
+            ("does not say how it lies in the patient", {"space": None}),
             ("does not say the byte order", {"endian": None}),
             ("it holds 960 bytes of data where 1080 are due", {"sizes": "5 4 3 9"}),
         ):
@@ -314,10 +362,41 @@ class AgainstSlicer(Files):
             path = nifti(self.folder / "x.nii.gz", **fields)
             self.check_same(read_file(path), read_node(self.by_slicer(path), self.host.scene))
 
+    def test_sform_and_qform_of_every_code(self):
+        """The same header lands in the same place as the reader of Slicer puts it, also where its forms differ."""
+        sform = np.diag([1.0, 1.0, 1.0, 1.0])
+        sform[:3, 3] = (50.0, 60.0, 70.0)
+        for q, s in itertools.product(range(5), repeat=2):
+            with self.subTest(q=q, s=s):
+                path = nifti(self.folder / "x.nii", VALUES[0], codes=(q, s), sform=sform, pixdim=(1, 1, 1, 1))
+                if not q and not s:
+                    with self.assertRaisesRegex(InputError, "does not say how it lies"):
+                        read_stack(path)
+                    continue
+                node, storage = slicer.vtkMRMLScalarVolumeNode(), slicer.vtkMRMLVolumeArchetypeStorageNode()
+                storage.SetFileName(str(path))
+                self.assertTrue(storage.ReadData(node))
+                matrix = vtk.vtkMatrix4x4()
+                node.GetIJKToRASMatrix(matrix)
+                stack = read_stack(path)
+                np.testing.assert_allclose(stack.ijk_to_ras, slicer.util.arrayFromVTKMatrix(matrix), atol=1e-5)
+                used = "sform" if np.isclose(matrix.GetElement(0, 3), 50.0) else "qform"
+                told = f"sform and qform of the file differ; the {used} is used, as in Slicer"
+                self.assertEqual(stack.warnings, (told,) if q and s else ())
+
     def test_step_that_slicer_makes_up(self):
-        node = self.by_slicer(nifti(self.folder / "x.nii", step=1.0, units=2))
-        with self.assertRaisesRegex(InputError, "counts 0, 1, 2|has no unit"):
-            read_node(node, self.host.scene)
+        """It is no time, neither on the node nor in the file that Slicer saves of it."""
+        for step, units in ((1.0, 2), (1.0, 2 | 8), (0.0, 2 | 8)):
+            with self.subTest(step=step, units=units):
+                path = nifti(self.folder / "x.nii", step=step, units=units)
+                self.refuse("no usable frame times", path)
+                node = self.by_slicer(path)
+                words = "goes up by exactly 1|has no unit"
+                with self.assertRaisesRegex(InputError, words):
+                    read_node(node, self.host.scene)
+                scene.write_file(node, slicer.vtkMRMLVolumeSequenceStorageNode(), self.folder / "x.seq.nrrd")
+                self.refuse(words, self.folder / "x.seq.nrrd")
+                self.assertEqual(read_file(self.folder / "x.seq.nrrd", times="1").times_s[-1], FRAMES - 1)
 
     def check_same(self, one, other):
         """Slicer turns the slices around where a file is left-handed, so voxels are compared where they lie."""
@@ -352,6 +431,8 @@ class Nifti(Files):
             ("xyzt_units does not say that it is a time", {"units": 2}),
             (r"pixdim\[4\]: it is 0", {"step": 0.0}),
             ("it is nan", {"step": math.nan}),
+            ("goes up by exactly 1", {"step": 1.0}),
+            ("4500 s is too long for a frame; the unit may be wrong", {"step": 4500.0}),
             ("0.0034 s is too short for a frame", {"step": 0.0034}),
         ):
             path = nifti(self.folder / "x.nii.gz", **fields)
@@ -363,6 +444,7 @@ class Nifti(Files):
         self.check(series, values=VALUES * 0.5 - 3.0)
         self.assertEqual(series.frames[0].dtype, np.float32)
         self.check(read_file(nifti(self.folder / "x.nii.gz", scale=(math.nan, math.nan))))
+        self.refuse("it scales its values by 2 and nan", nifti(self.folder / "x.nii.gz", scale=(2.0, math.nan)))
 
     def test_qform(self):
         """A quarter turn about z: (a, b, c, d) = (sqrt 1/2, 0, 0, sqrt 1/2) takes i to y and j to -x."""
@@ -374,9 +456,9 @@ class Nifti(Files):
         path = nifti(self.folder / "x.nii", codes=(1, 1), qform=(0.0, 0.0, 0.0, 7.0, -3.0, 11.0))
         series = read_file(path)
         self.check(series)
-        self.assertRegex(series.warnings[0], "sform and qform of x.nii differ; the sform is used")
+        self.assertRegex(series.warnings[0], "sform and qform of the file differ; the sform is used")
         series = read_file(nifti(self.folder / "x.nii", pixdim=(1, 2.0, 2.0, 5.0)))
-        self.assertRegex(series.warnings[0], "sform and pixdim of x.nii differ in voxel size")
+        self.assertRegex(series.warnings[0], "sform and pixdim of the file differ in voxel size")
         self.refuse("does not say how it lies", nifti(self.folder / "x.nii", codes=(0, 0)))
 
     def test_lengths_in_meters(self):
@@ -399,6 +481,55 @@ class Nifti(Files):
             path = nifti(self.folder / name)
             path.write_bytes(path.read_bytes()[:-40])
             self.refuse("is damaged", path)
+        for offset in (0.0, -100.0, 40.0, math.nan, math.inf):
+            content = bytearray(nifti(self.folder / "x.nii").read_bytes())
+            content[108:112] = struct.pack("<f", offset)
+            (self.folder / "x.nii").write_bytes(content)
+            self.refuse("its header does not describe a volume", self.folder / "x.nii")
+
+    def test_values_of_a_voxel_as_frames(self):
+        """ITK's images of vectors: five dimensions, the fourth of size 1."""
+        for name in ("x.nii", "x.nii.gz"):
+            path = nifti(self.folder / name, VALUES[:, np.newaxis])
+            self.refuse("no usable frame times", path)
+            self.check(read_file(path, times="4.5"), atol=1e-6)
+
+    def test_second_version(self):
+        """After nifti2.h: a header of 540 bytes, with wider fields in another order."""
+        for order in "<>":
+            header = struct.pack(order + "i8shh", 540, b"n+2\0\r\n\032\n", 4, 16)
+            header += struct.pack(order + "8q", 4, *VALUES.shape[::-1], 1, 1, 1) + b"\0" * 24
+            header += struct.pack(order + "8dq2d", 1, 1.5, 2, 5, 4.5, 0, 0, 0, 544, 0.5, -3.0)
+            header += b"\0" * (344 - len(header))
+            header += struct.pack(order + "2i6d12d", 0, 1, *[0.0] * 6, *MATRIX[:3].ravel())
+            header += struct.pack(order + "2i", 0, 2 | 8)
+            content = header + b"\0" * (544 - len(header)) + VALUES.astype(order + "i2").tobytes()
+            (self.folder / "x.nii").write_bytes(content)
+            (self.folder / "x.nii.gz").write_bytes(gzip.compress(content))
+            for name in ("x.nii", "x.nii.gz"):
+                self.check(read_file(self.folder / name), values=VALUES * 0.5 - 3.0)
+
+
+class Memory(Files):
+    def test_no_second_copy(self):
+        """A series is mapped, or unpacked once; also while the file is checked."""
+        values = np.random.default_rng(1).integers(0, 4000, (20, 20, 128, 128)).astype(np.int16)
+        index = {**INDEX, "axis 3 index values": " ".join(f"{4.5 * n:g}" for n in range(20)), **AXIS}
+        for path, most in (
+            (nrrd(self.folder / "x.seq.nrrd", values, **index), 0.25),
+            (nrrd(self.folder / "z.seq.nrrd", values, encoding="gzip", **index), 1.25),
+            (nifti(self.folder / "x.nii", values), 0.25),
+            (nifti(self.folder / "z.nii.gz", values), 1.25),
+        ):
+            tracemalloc.start()
+            try:
+                series = read_file(path)
+                total = sum(int(frame.sum()) for frame in series.frames)
+                peak = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+            self.assertEqual(total, int(values.sum()))
+            self.assertLess(peak / values.nbytes, most, path.name)
 
 
 class SideCar(Files):
@@ -417,6 +548,7 @@ class SideCar(Files):
         series = self.series(RepetitionTime=4.5, RepetitionTimeExcitation=0.0035)
         self.check(series)
         self.assertEqual(series.time_source, "RepetitionTime of the JSON file")
+        self.assertRegex(series.warnings[0], "come from RepetitionTime of the JSON file; check that")
         self.assertAlmostEqual(series.acquisition["repetition_time_ms"].value, 3.5)
 
     def test_repetition_time_of_the_sequence(self):
@@ -426,6 +558,21 @@ class SideCar(Files):
         self.assertEqual((series.time_source, series.warnings), ("NIfTI pixdim[4]", ()))
         self.assertRegex(series.times_rejected[0], "3.5 ms is the repetition time")
         self.assertAlmostEqual(series.acquisition["repetition_time_ms"].value, 3.5)
+
+    def test_repetition_time_of_the_sequence_that_is_long(self):
+        """Saturation recovery, say; dcm2niix takes it from DICOM (0018,0080)."""
+        series = self.series(ConversionSoftware="dcm2niix", RepetitionTime=0.5)
+        self.check(series, step=9.0)
+        self.assertRegex(series.times_rejected[0], "dcm2niix writes that of the sequence there")
+        self.assertAlmostEqual(series.acquisition["repetition_time_ms"].value, 500.0)
+
+    def test_seconds_that_are_milliseconds(self):
+        for content in ({"EchoTime": 1.5}, {"RepetitionTimeExcitation": 5.0}, {"RepetitionTimeExcitation": 3.5}):
+            with self.assertRaisesRegex(InputError, "of the JSON file is .* BIDS gives it in s"):
+                self.series(**content)
+        series = self.series(RepetitionTime=4500)
+        self.assertRegex(series.times_rejected[0], "4500 s is too long for a frame; the unit may be wrong")
+        self.check(series, step=9.0)
 
     def test_acquisition(self):
         found = self.series(
@@ -449,7 +596,7 @@ class SideCar(Files):
             with self.assertRaisesRegex(InputError, words):
                 self.series(**content)
         series = self.series(VolumeTiming=[0, 1, "x"])
-        self.assertRegex(series.times_rejected[0], "VolumeTiming .*'x'")
+        self.assertRegex(series.times_rejected[0], "VolumeTiming .*value 3 is no number")
         for text in ('{"FrameTimesStart": [0, 1,]}', "[1]"):
             (self.folder / "x.json").write_text(text, encoding="utf-8")
             self.refuse("x.json beside x.nii.gz.*correct it or take it away", self.folder / "x.nii.gz")
@@ -489,8 +636,36 @@ class Folder(Files):
         (self.stack / "DCE_3.json").write_text(json.dumps({**content, "FlipAngle": 13}), encoding="utf-8")
         self.refuse("beside DCE_3.nii.gz and DCE_0.nii.gz give different acquisition values", self.stack)
 
+    def test_what_is_no_frame(self):
+        """Beside the frames lies what was made of them, on their grid."""
+        for n, values in enumerate(VALUES):
+            nrrd(self.stack / f"frame{n:02d}.nrrd", values)
+        for words, name, write, fields in (
+            ("segmentation.seg.nrrd in stack may be no frame beside frame00.nrrd", "segmentation.seg.nrrd", nrrd, {}),
+            ("frame00.seg.nrrd in stack may be no frame", "frame00.seg.nrrd", nrrd, {}),
+            ("t1map.nrrd in stack may be no frame", "t1map.nrrd", nrrd, {"dtype": "f4"}),
+            ("frame00.nii.gz in stack may be no frame", "frame00.nii.gz", nifti, {}),
+            ("frame00.nrrd and frame0.nrrd in stack have the same", "frame0.nrrd", nrrd, {}),
+            ("frame08.nrrd holds fractions and frame00.nrrd whole", "frame08.nrrd", nrrd, {"dtype": "f4"}),
+        ):
+            with self.subTest(name=name):
+                path = write(self.stack / name, VALUES[0], **fields)
+                self.refuse(words, self.stack, times="3")
+                path.unlink()
+        self.check(read_file(self.stack, times="4.5"))
+
+    def test_detached_data_is_in_the_hash(self):
+        for field in ("data file", "datafile"):
+            for n, values in enumerate(VALUES):
+                path = nrrd(self.stack / f"{n}.nhdr", values, data_file=f"{n}.raw")
+                path.write_bytes(path.read_bytes().replace(b"data file:", f"{field}:".encode()))
+            before = read_file(self.stack, times="4.5")
+            self.assertEqual(before.source_files, 2 * FRAMES)
+            (self.stack / "3.raw").write_bytes(VALUES[0].tobytes())
+            self.assertNotEqual(read_file(self.stack, times="4.5").source_hash, before.source_hash)
+
     def test_refusals(self):
-        self.refuse("stack holds 0 NRRD or NIfTI files", self.stack)
+        self.refuse("stack holds 0 NRRD or NIfTI files.*--dicom", self.stack)
         for n, values in enumerate(VALUES):
             nrrd(self.stack / f"{n}.nrrd", values)
         moved = MATRIX.copy()

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..tables import one_line
-from .dxa import number_text, table_cells
+from .dxa import SUBJECT_NAMES, number_text, plain_heading, table_cells
 
 COMPARED = ("ktrans_per_min", "kep_per_min", "ve")
 COHORT = "cohort"
@@ -36,12 +36,14 @@ class Spread:
     sd : NaN where there is none.
     suspected_mean : what the mean is suspected to be where it is an erratum; NaN elsewhere.
     note : what to know about it.
+    count : number of subjects it is of.
     """
 
     mean: float
     sd: float
     suspected_mean: float = math.nan
     note: str = ""
+    count: int = 0
 
     def z_score(self, value: float) -> float:
         """(value - mean) / SD; NaN without a standard deviation."""
@@ -56,7 +58,7 @@ class PerfusionGroup:
     ----------
     source : where the group is from: `paper-classes`, `paper-ages` or `cohort`.
     name : of the group.
-    count : number of subjects.
+    count : number of subjects; those without a value of a quantity are not counted in its spread.
     spreads : by column name in `COMPARED`.
     """
 
@@ -91,7 +93,7 @@ def paper_groups(source: str) -> tuple[PerfusionGroup, ...]:
                 blank = "" if variance > 0 else "No z: the variance is printed as .000."
                 note = " ".join(part for part in (erratum, blank, f"Variance reading of {data['citation']}.") if part)
                 sd = math.sqrt(variance) if variance > 0 else math.nan
-                spreads[column] = Spread(mean, sd, suspected, f"{note} {data['scale']}")
+                spreads[column] = Spread(mean, sd, suspected, f"{note} {data['scale']}", row["n"])
             groups.append(PerfusionGroup(source, row["name"], row["n"], spreads))
     return tuple(groups)
 
@@ -102,7 +104,8 @@ def read_cohort(path: Path) -> tuple[PerfusionGroup, ...]:
     Parameters
     ----------
     path : CSV, one row per subject, with the columns ktrans_per_min, kep_per_min and ve, and, if wanted, class and
-        age (years). A group of fewer than two subjects has no standard deviation and is left out.
+        age (years), and a pseudonym (subject). A group of fewer than two subjects has no standard deviation and is
+        left out.
 
     Raises
     ------
@@ -111,6 +114,9 @@ def read_cohort(path: Path) -> tuple[PerfusionGroup, ...]:
     """
     heading, *cells = table_cells(path, "the cohort") or [[]]
     names = [name.strip() for name in heading]
+    for name in names:
+        if name and names.count(name) > 1:
+            raise InputError(f"{path.name} has the column {name!r} {names.count(name)} times; keep one")
     for column in COMPARED:
         if column not in names:
             raise InputError(f"{path.name} has no column {column!r}; it needs {', '.join(COMPARED)}")
@@ -122,6 +128,7 @@ def read_cohort(path: Path) -> tuple[PerfusionGroup, ...]:
             rows.append({**dict(zip(names, row, strict=True)), _ROW: str(number)})
     if not rows:
         raise InputError(f"{path.name} has no subject")
+    _refuse_repeated(path, names, rows)
     values = {
         column: np.array([_number(path, row, column) for row in rows])
         for column in (*COMPARED, *(["age"] if "age" in names else []))
@@ -162,12 +169,26 @@ def perfusion_groups(source: str, cohort: Sequence[PerfusionGroup] = ()) -> tupl
     return tuple(cohort) if source == COHORT else paper_groups(source)
 
 
+def _refuse_repeated(path: Path, names: Sequence[str], rows: Sequence[dict[str, str]]) -> None:
+    """Each subject counts once, where the table names them."""
+    for column in (name for name in names if plain_heading(name) in SUBJECT_NAMES):
+        first: dict[str, str] = {}
+        for row in rows:
+            subject = one_line(row[column])
+            if subject and subject in first:
+                raise InputError(
+                    f"{path.name} row {row[_ROW]}: subject {subject!r} is that of row {first[subject]}; keep one row "
+                    "per subject"
+                )
+            first[subject] = row[_ROW]
+
+
 def _spread(values: npt.NDArray[np.float64]) -> Spread:
     known = values[np.isfinite(values)]
-    note = f"Mean and standard deviation of {known.size} subjects of your cohort."
+    note = f"Mean and standard deviation of {known.size} subject{'' if known.size == 1 else 's'} of your cohort."
     mean = float(known.mean()) if known.size else math.nan
     sd = float(known.std(ddof=1)) if known.size >= _LEAST_SUBJECTS else math.nan
-    return Spread(mean, sd if sd > 0 else math.nan, note=note)
+    return Spread(mean, sd if sd > 0 else math.nan, note=note, count=int(known.size))
 
 
 def _number(path: Path, row: dict[str, str], column: str) -> float:
@@ -180,6 +201,10 @@ def _number(path: Path, row: dict[str, str], column: str) -> float:
         value = math.inf
     if not math.isfinite(value):
         raise InputError(f"{path.name} row {row[_ROW]}: {column} {text!r} is not a number")
+    if column == "ve" and value > 1:
+        raise InputError(
+            f"{path.name} row {row[_ROW]}: ve {text} is not possible; it is a fraction of at most 1, not mL/100 mL"
+        )
     if value < 0 or (column == "age" and value > _LARGEST_AGE):
         raise InputError(f"{path.name} row {row[_ROW]}: {column} {text} is not possible")
     return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Sequence
@@ -100,7 +101,14 @@ def read_references(path: Path) -> tuple[Reference, ...]:
     merged = {reference.key: reference for reference in shipped_references()}
     if len({reference.key for reference in own}) < len(own):
         raise InputError(f"{path.name} has two rows of the same name, site, sex and ages; keep one")
-    return tuple({**merged, **{reference.key: reference for reference in own}}.values())
+    merged |= {reference.key: reference for reference in own}
+    for one, other in itertools.combinations(merged.values(), 2):
+        if one.key[:3] == other.key[:3] and one.age_from < other.age_to and other.age_from < one.age_to:
+            raise InputError(
+                f"{path.name}: the ages {one.age_from:g} to {one.age_to:g} and {other.age_from:g} to {other.age_to:g} "
+                f"of {one.name}, {one.site}, {one.sex} overlap; age_to is not included, so it may be the next age_from"
+            )
+    return tuple(merged.values())
 
 
 def _reference(row: Any, where: str) -> Reference:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import InputError
 
-_ADULT_YEARS, _OLDER_YEARS = 20.0, 50.0
+_ADULT_YEARS, OLDER_YEARS = 20.0, 50.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,11 @@ class Subject:
                 f"the subject is male, but the menopausal status is {self.menopause!r}; correct one of them"
             )
 
+    @property
+    def is_adult(self) -> bool:
+        """Whether the rules are for the subject: not known to be under 20 years."""
+        return not self.age_years < _ADULT_YEARS
+
 
 @dataclass(frozen=True)
 class ScoreChoice:
@@ -57,13 +62,13 @@ def score_choice(subject: Subject) -> ScoreChoice:
     ISCD Official Positions, Adult, 2019.
     """
     age = subject.age_years
-    if age < _ADULT_YEARS:
+    if not subject.is_adult:
         return ScoreChoice("", "the rules are for adults from 20 years on")
     if subject.sex == "male":
         if math.isnan(age):
             return ScoreChoice("", "the age of a man decides between T-score and Z-score: give --age")
         return (
-            ScoreChoice("T", "man from 50 years on") if age >= _OLDER_YEARS else ScoreChoice("Z", "man below 50 years")
+            ScoreChoice("T", "man from 50 years on") if age >= OLDER_YEARS else ScoreChoice("Z", "man below 50 years")
         )
     if subject.menopause:
         return {
@@ -73,7 +78,7 @@ def score_choice(subject: Subject) -> ScoreChoice:
         }[subject.menopause]
     if not subject.sex:
         return ScoreChoice("", "the sex decides between T-score and Z-score: give --sex")
-    if age >= _OLDER_YEARS:
+    if age >= OLDER_YEARS:
         return ScoreChoice("T", "woman from 50 years on, taken as postmenopausal since the status is not given")
     if math.isnan(age):
         return ScoreChoice("", "the menopausal status decides between T-score and Z-score: give --menopause or --age")

@@ -44,8 +44,7 @@ class Perfusion:
 
 def unusable_reason(vertebrae: Table, row: int) -> str:
     """Why a region of the table of vertebrae is not evaluable; empty where it is."""
-    known = {column.name for column in vertebrae.columns}
-    if "evaluable" in known and vertebrae["evaluable"][row] == "no":
+    if vertebrae["evaluable"][row] == "no":
         return "too many voxels are excluded, or none is left"
     status = str(vertebrae["status"][row])
     return "" if status == _FITTED else f"fit: {status}"
@@ -179,7 +178,9 @@ def comparison_table(subject: str, vertebrae: Table, groups: Sequence[PerfusionG
             Column("subject", [subject] * len(rows), "Subject", "", "Pseudonym of the subject."),
             Column("reference", [group.source for group, *_ in rows], "Reference", "", "Where the groups are from."),
             Column("group", [group.name for group, *_ in rows], "Group", "", "A class, or ages from this year on."),
-            Column("count", [group.count for group, *_ in rows], "Count", "", "Subjects in the group."),
+            Column(
+                "count", [spread.count for *_, spread, _ in rows], "Count", "", "Subjects with a value in the group."
+            ),
             Column("quantity", [q.symbol for _, q, *_ in rows], "Quantity"),
             Column("unit", [q.unit for _, q, *_ in rows], "Unit"),
             Column("value", [value for _, _, value, *_ in rows], "Value", "", found.about or found.unusable),

@@ -1,7 +1,8 @@
 """In which order the frames of a group were acquired, and every tag that may say when.
 
 The order of the candidates is that of `_SOURCES`: what the standard defines as the time of a frame comes first, then
-what vendors count from the start of the series, then clocks. Counts of frames come last and are never times.
+what vendors count from the start of the series, then clocks. Those that lack some frames come after the others, then
+the times when the images were made. Counts of frames come last and are never times.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from ..times import Candidate, TimeAxis, resolve_times
+from ..times import LONGEST_FRAME_TIME_S, Candidate, TimeAxis, complete_first, resolve_times
 from .frames import FloatArray, Frame, clock_s, date_time_s
 from .grouping import Grid, Group, point
 
@@ -26,59 +27,63 @@ _CLOCK_CHANGE_FIT = 0.1
 
 @dataclass(frozen=True)
 class _Reading:
-    """What one tag says of every image: (n_images,) in s, NaN where absent; `against` where it cannot be read."""
+    """What one tag says of every image: (n_images,) in s, NaN where absent; `against` where it cannot be read.
+
+    `clock` tells that it may start anew at midnight, `utc` that its offsets from UTC are known and taken off.
+    """
 
     name: str
     seconds: FloatArray
     clock: bool = False
+    utc: bool = False
     against: str = ""
-    note: str = ""
 
 
-def _offset(keyword: str, unit_s: float) -> Callable[[Sequence[Frame]], tuple[FloatArray, bool]]:
-    def read(frames: Sequence[Frame]) -> tuple[FloatArray, bool]:
+def _offset(keyword: str, unit_s: float) -> Callable[[Sequence[Frame]], tuple[FloatArray, bool, bool]]:
+    def read(frames: Sequence[Frame]) -> tuple[FloatArray, bool, bool]:
         values = [frame.number(keyword) for frame in frames]
         seconds: FloatArray = np.array([np.nan if value is None else value * unit_s for value in values])
-        return seconds, False
+        return seconds, False, False
 
     return read
 
 
-def _date_time(keyword: str) -> Callable[[Sequence[Frame]], tuple[FloatArray, bool]]:
-    def read(frames: Sequence[Frame]) -> tuple[FloatArray, bool]:
+def _date_time(keyword: str) -> Callable[[Sequence[Frame]], tuple[FloatArray, bool, bool]]:
+    def read(frames: Sequence[Frame]) -> tuple[FloatArray, bool, bool]:
         table: FloatArray = np.array([date_time_s(frame, keyword) for frame in frames])
-        return _in_utc(table[:, 0], table[:, 1]), False
+        seconds, utc = _in_utc(table[:, 0], table[:, 1])
+        return seconds, False, utc
 
     return read
 
 
-def _clock(which: str) -> Callable[[Sequence[Frame]], tuple[FloatArray, bool]]:
-    def read(frames: Sequence[Frame]) -> tuple[FloatArray, bool]:
+def _clock(which: str) -> Callable[[Sequence[Frame]], tuple[FloatArray, bool, bool]]:
+    def read(frames: Sequence[Frame]) -> tuple[FloatArray, bool, bool]:
         table: FloatArray = np.array([clock_s(frame, f"{which}Date", f"{which}Time") for frame in frames])
         present = np.isfinite(table[:, 0])
         days = table[:, 1]
-        seconds = _in_utc(table[:, 0], table[:, 2])
+        seconds, utc = _in_utc(table[:, 0], table[:, 2])
         dated = bool(present.any()) and bool(np.isfinite(days[present]).all())
         if not dated:
-            return seconds, True
+            return seconds, True, utc
         # a date that never changes may be that of the study, so the clock may still start anew
-        return seconds + days * _DAY_S, bool(np.ptp(days[present]) == 0)
+        return seconds + days * _DAY_S, bool(np.ptp(days[present]) == 0), utc
 
     return read
 
 
-def _in_utc(seconds: FloatArray, offsets: FloatArray) -> FloatArray:
-    """Times without their offset from UTC, where all have one."""
+def _in_utc(seconds: FloatArray, offsets: FloatArray) -> tuple[FloatArray, bool]:
+    """Times without their offset from UTC, where all have one, and whether they have."""
     present = np.isfinite(seconds)
     known = np.isfinite(offsets[present])
     if not known.any():
-        return seconds
+        return seconds, False
     if not known.all():
         raise InputError("some of its values have an offset from UTC, others have none")
-    return seconds - offsets
+    return seconds - offsets, True
 
 
-_SOURCES: tuple[tuple[str, Callable[[Sequence[Frame]], tuple[FloatArray, bool]]], ...] = (
+_SOURCES: tuple[tuple[str, Callable[[Sequence[Frame]], tuple[FloatArray, bool, bool]]], ...] = (
     ("FrameAcquisitionDateTime (0018,9074)", _date_time("FrameAcquisitionDateTime")),
     ("FrameReferenceDateTime (0018,9151)", _date_time("FrameReferenceDateTime")),
     ("TemporalPositionTimeOffset (0020,930D)", _offset("TemporalPositionTimeOffset", 1.0)),
@@ -90,6 +95,8 @@ _SOURCES: tuple[tuple[str, Callable[[Sequence[Frame]], tuple[FloatArray, bool]]]
 )
 _SERIES_TIME = ("SeriesTime (0008,0031)", _clock("Series"))
 _ALWAYS_NAMED = ("TriggerTime (0018,1060)", "AcquisitionTime (0008,0032)", "ContentTime (0008,0033)")
+_MADE = ("ContentTime (0008,0033)", _SERIES_TIME[0])
+_NOMINAL = 0.2
 _COUNTS = (
     ("TemporalPositionIndex (0020,9128)", "TemporalPositionIndex"),
     ("TemporalPositionIdentifier (0020,0100)", "TemporalPositionIdentifier"),
@@ -109,13 +116,13 @@ def _readings(frames: Sequence[Frame], joined: bool) -> list[_Reading]:
     found = []
     for name, read in (*_SOURCES, *([_SERIES_TIME] if joined else [])):
         try:
-            seconds, clock = read(frames)
+            seconds, clock, utc = read(frames)
         except InputError as error:
             absent: FloatArray = np.full(len(frames), np.nan)
             found.append(_Reading(name, absent, against=str(error)))
             continue
         if name in _ALWAYS_NAMED or np.isfinite(seconds).any():
-            found.append(_Reading(name, seconds, clock))
+            found.append(_Reading(name, seconds, clock, utc))
     return found
 
 
@@ -173,6 +180,7 @@ def arrange(group: Group, frames: Sequence[Frame], grid: Grid) -> Arrangement:
         places: FloatArray = np.array([float(rank[frame.text("SeriesInstanceUID")]) for frame in frames])
         keys.append(("the series", places, True))
     keys += [(name, _number_column(frames, keyword), True) for name, keyword in _COUNTS]
+    keys.append(("DimensionIndexValues (0020,9157) of a time", _number_column(frames, "TemporalDimension"), False))
     keys.append(("AcquisitionNumber (0020,0012)", _number_column(frames, "AcquisitionNumber"), False))
     by_name = {reading.name: reading for reading in readings}
     keys += [(name, _unwrapped(by_name[name]), False) for name in _ORDERING_TIMES if name in by_name]
@@ -193,9 +201,10 @@ def arrange(group: Group, frames: Sequence[Frame], grid: Grid) -> Arrangement:
         index = np.array([member[np.argsort(values[member])] for member in members])
         if is_count or name.startswith("AcquisitionNumber"):
             differs = (values[index] != values[index[0]]).any()
-            if differs and is_count:
+            counts_images = np.unique(values).size == values.size
+            if differs and is_count and not counts_images:
                 raise InputError(_incomplete(keys, members, grid))
-            if differs:
+            if differs and not is_count:
                 continue
         elif name in by_name and _put_back(by_name[name], keys[-1][1], members):
             continue
@@ -239,6 +248,8 @@ def _incomplete(
         if not all(np.isfinite(column).all() and np.unique(column).size == column.size for column in columns):
             continue
         every = np.unique(values)
+        if every.size == values.size:
+            continue  # it counts images, not frames
         if every.size > max(counts) + 1 and not name.startswith(("Temporal", "the series")):
             continue
         lacking = [(k, np.setdiff1d(every, column)) for k, column in enumerate(columns)]
@@ -269,23 +280,88 @@ def time_axis(
     n_frames = index.shape[1]
     if n_frames == 1 and by_user is None:
         return TimeAxis(np.zeros(1), "a single frame", (), ())
-    candidates = [by_user] if by_user is not None else []
-    for reading in arrangement.readings:
+    resolution = _number_column(frames, "TemporalResolution")[index[0, 0]]
+    nominal = _nominal_steps_s(resolution, _number_column(frames, "AcquisitionDuration")[index[0, 0]], n_frames)
+    readings = []
+    for reading in _finer_first(arrangement.readings):
         seconds, note = _clock_changed(reading, reading.seconds[index])
-        candidates.append(Candidate(reading.name, seconds, reading.against, reading.clock, note))
+        made, against = reading.name in _MADE, reading.against
+        if made:
+            against = against or _not_nominal(seconds, nominal)
+        readings.append(Candidate(reading.name, seconds, against, reading.clock, note, made))
+    candidates = [*([by_user] if by_user is not None else []), *complete_first(readings)]
     for name, keyword in _COUNTS:
         numbers = _number_column(frames, keyword)[index]
         if np.isfinite(numbers).any():
             candidates.append(Candidate(name, numbers, "counts the frames, it is no time"))
-    resolution = _number_column(frames, "TemporalResolution")[index[0, 0]]
     if np.isfinite(resolution) and resolution > 0:
-        steps: FloatArray = np.arange(float(n_frames)) * resolution / 1000.0
+        unit, unit_s = ("ms", 1e-3) if resolution <= 1e3 * LONGEST_FRAME_TIME_S else ("microseconds", 1e-6)
+        steps: FloatArray = np.arange(float(n_frames)) * resolution * unit_s
         against = (
-            f"{resolution:g} ms is nominal and tells of no pause; if there was none, give --times {resolution / 1000:g}"
+            f"{resolution:g} {unit} is nominal and tells of no pause; if there was none, give --times "
+            f"{resolution * unit_s:g}"
         )
         candidates.append(Candidate("TemporalResolution (0020,0110) times the frame number", steps, against))
     repetition_time_ms = frames[0].number("RepetitionTime")
     return resolve_times(candidates, n_frames, repetition_time_ms)
+
+
+def _nominal_steps_s(resolution: float, duration_s: float, n_frames: int) -> list[tuple[float, str]]:
+    """What may be meant by TemporalResolution, which is in ms but in microseconds with some, and by the duration."""
+    steps = [(resolution / unit, "TemporalResolution (0020,0110)") for unit in (1.0, 1e3, 1e6)]
+    steps += [(duration_s / count, "AcquisitionDuration (0018,9073)") for count in (1, n_frames)]
+    return [(step, name) for step, name in steps if np.isfinite(step) and step > 0]
+
+
+def _not_nominal(seconds: FloatArray, nominal: Sequence[tuple[float, str]]) -> str:
+    """The reason against times whose step is none of the nominal ones; empty where one fits or none is known."""
+    times_s = seconds.min(axis=0)
+    step = float(np.median(np.diff(times_s))) if times_s.size > 1 else 0.0
+    if not nominal or not step > 0 or any(abs(step - known) <= _NOMINAL * known for known, _ in nominal):
+        return ""
+    nearest, name = min(nominal, key=lambda known: abs(np.log(known[0] / step)))
+    return f"its step of {step:.3g} s is not that of {name}, {nearest:.3g} s; it is when the images were made"
+
+
+def _finer_first(readings: Sequence[_Reading]) -> list[_Reading]:
+    """The readings, with AcquisitionTime before a date-time that is the same time in whole seconds."""
+    found = list(readings)
+    fine = next((reading for reading in found if reading.name == "AcquisitionTime (0008,0032)"), None)
+    if fine is None or fine.against or not np.isfinite(fine.seconds).all():
+        return found
+    for n, reading in enumerate(found):
+        difference = np.asarray(reading.seconds - fine.seconds)
+        whole = "DateTime" in reading.name and not reading.against and bool((reading.seconds % 1.0 == 0.0).all())
+        if whole and 1e-3 < float(np.ptp(difference)) < 1.0:
+            found.remove(fine)
+            found.insert(n, fine)
+            break
+    return found
+
+
+def count_warnings(frames: Sequence[Frame], arrangement: Arrangement) -> list[str]:
+    """What the scanner's own counts tell of frames that are not there."""
+    index = arrangement.index
+    n_frames = index.shape[1]
+    warnings = []
+    due = _number_column(frames, "NumberOfTemporalPositions")[index[0, 0]]
+    if due > 1 and due != n_frames:
+        warnings.append(
+            f"NumberOfTemporalPositions (0020,0105) is {due:g}, but {n_frames} frames are found; compare the number of "
+            "frames with the protocol"
+        )
+    for name, keyword in _COUNTS:
+        numbers = _number_column(frames, keyword)[index]
+        if not np.isfinite(numbers).all() or (numbers != numbers[0]).any():
+            continue
+        ordered = np.unique(numbers[0])
+        gaps = np.flatnonzero(np.diff(ordered) > 1)
+        if ordered[0] > 1 and ordered.size > 1:
+            warnings.append(f"{name} starts at {ordered[0]:g}; the first frames may be missing")
+        elif gaps.size:
+            before, after = ordered[gaps[0]], ordered[gaps[0] + 1]
+            warnings.append(f"{name} goes from {before:g} to {after:g}; frames between them may be missing")
+    return warnings
 
 
 def _clock_changed(reading: _Reading, table: FloatArray) -> tuple[FloatArray, str]:
@@ -298,7 +374,8 @@ def _clock_changed(reading: _Reading, table: FloatArray) -> tuple[FloatArray, st
     jumps = np.round((steps - usual) / _HOUR_S)
     put = (np.abs(jumps) == 1) & (np.abs(steps - usual - jumps * _HOUR_S) <= _CLOCK_CHANGE_FIT * np.abs(usual))
     where = np.flatnonzero(put.any(axis=0))
-    night = table[:, where[0]].max() % _DAY_S < 4 * _HOUR_S if where.size else False
+    # with offsets from UTC a step of an hour is a pause, but none goes back
+    night = where.size > 0 and not reading.utc and table[:, where[0]].max() % _DAY_S < 4 * _HOUR_S
     if where.size != 1 or not put.all(axis=0)[where[0]] or not (night or jumps[0, where[0]] < 0):
         return table, ""
     changed = table.copy()

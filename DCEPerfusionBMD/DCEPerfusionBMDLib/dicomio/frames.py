@@ -18,12 +18,14 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..series import Sourced
 from ..tables import one_line
-from .headers import ImageFile, decode
+from .headers import ImageFile, Values, decode
 
 FloatArray = npt.NDArray[np.float64]
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 PHILIPS_SCALE = "Philips' private scale slope (2005,100E)"
+
+_GE_IMAGE_TYPES = {"0": "MAGNITUDE", "1": "PHASE", "2": "REAL", "3": "IMAGINARY"}  # (0043,102F)
 
 ACQUISITION_TAGS = {
     "repetition_time_ms": ("RepetitionTime", "(0018,0080)"),
@@ -34,9 +36,22 @@ ACQUISITION_TAGS = {
     "manufacturer": ("Manufacturer", "(0008,0070)"),
 }
 
-_DATE_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)?(\d\d)?(\d\d)?(?:\.(\d{1,6}))?\s*([+-]\d{4})?")
-_TIME = re.compile(r"(\d\d):?(\d\d)?:?(\d\d)?(?:\.(\d+))?")
+_DATE_TIME = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)?(\d\d)?(\d\d)?(?:\.(\d*))?\s*([+-]\d{4})?")
+_TIME = re.compile(r"(\d\d):?(\d\d)?:?(\d\d)?(?:\.(\d*))?")
 _OFFSET = re.compile(r"([+-])(\d\d)(\d\d)")
+
+
+def _as_text(value: str | tuple[float, ...]) -> str:
+    return value if isinstance(value, str) else "\\".join(f"{item:g}" for item in value)
+
+
+def content_of(values: Values) -> tuple[str, ...]:
+    """What an image stands for: original or derived, water or fat, magnitude or phase and the like."""
+    image_type, component, code = (
+        _as_text(values.get(keyword, "")).upper() for keyword in ("ImageType", "ComplexImageComponent", "GEImageType")
+    )
+    kinds = [kind.strip() for kind in image_type.split("\\")]
+    return (*kinds[:1], *kinds[2:], *filter(None, (component, _GE_IMAGE_TYPES.get(code, code))))
 
 
 class Frame:
@@ -55,6 +70,16 @@ class Frame:
         self.file, self.index, self.values = file, index, file.values[index]
 
     @property
+    def is_localizer(self) -> bool:
+        """Whether it shows where slices lie."""
+        return "LOCALIZER" in self.text("ImageType").upper()
+
+    @property
+    def content(self) -> tuple[str, ...]:
+        """What its values stand for, as `content_of` tells."""
+        return content_of(self.values)
+
+    @property
     def named(self) -> str:
         """What messages call it."""
         name = f"image {self.text('InstanceNumber') or '?'} of series {self.text('SeriesNumber') or '?'}"
@@ -63,8 +88,7 @@ class Frame:
 
     def text(self, keyword: str) -> str:
         """An attribute as text; empty when it is absent."""
-        value = self.values.get(keyword, "")
-        return value if isinstance(value, str) else "\\".join(f"{item:g}" for item in value)
+        return _as_text(self.values.get(keyword, ""))
 
     def numbers(self, keyword: str, count: int) -> tuple[float, ...]:
         """The values of a numeric attribute; empty when it is absent or blank.
@@ -118,7 +142,7 @@ class Frame:
 
     def philips_scale(self) -> float | None:
         """Philips' private scale slope; None where there is none."""
-        if "philips" not in f"{self.text('PhilipsCreator')} {self.text('Manufacturer')}".lower():
+        if "philips" not in f"{self.text('PhilipsScaleSlopeCreator')} {self.text('Manufacturer')}".lower():
             return None
         scale = self.number("PhilipsScaleSlope")
         if scale is not None and scale <= 0:
@@ -144,7 +168,7 @@ class LazyFrames(Sequence[npt.NDArray[np.generic]]):
         self._decoded: list[npt.NDArray[np.generic] | None] = [None] * len(frames)
         images = [image for frame in frames for image in frame]
         for image in images:
-            _check_gray(image)
+            check_plain(image)
         self._private = private
         plain = all(image.scaling(private) == (1.0, 0.0) for image in images)
         types = {image.file.layout.dtype for image in images}
@@ -190,14 +214,36 @@ class LazyFrames(Sequence[npt.NDArray[np.generic]]):
         return stack
 
 
-def _check_gray(image: Frame) -> None:
+def check_plain(image: Frame) -> None:
+    """Raise InputError unless the stored values are those of one slice, with no table between them and the signal."""
     layout = image.file.layout
     count = len(image.file.pixels)
     if layout.samples != 1 or (count > 1 and not image.file.multiframe):
         shape = [*([count] if count > 1 else []), layout.rows, layout.columns]
         shape += [layout.samples] if layout.samples > 1 else []
         raise InputError(
-            f"{image.named} is not a single gray image: its pixels have the shape {'x'.join(map(str, shape))}"
+            f"{image.named} is not a single gray image: its pixels have the shape {'x'.join(map(str, shape))}; export "
+            "the series as enhanced MR, or with one file per slice"
+        )
+    if layout.photometric.upper() == "PALETTE COLOR":
+        raise InputError(
+            f"{image.named}: PhotometricInterpretation (0028,0004) is PALETTE COLOR, so its values are colors; export "
+            "the gray images"
+        )
+    if image.values.get("ModalityLUTSequence"):
+        raise InputError(
+            f"{image.named} has a table of values, ModalityLUTSequence (0028,3000), which cannot be applied; export "
+            "the series with RescaleSlope"
+        )
+    high = image.number("HighBit")
+    if high is not None and not layout.kind and high != layout.stored - 1:
+        raise InputError(
+            f"{image.named}: HighBit (0028,0102) is {high:g} where BitsStored (0028,0101) is {layout.stored}, so where "
+            "its values are is in doubt; export the series again"
+        )
+    if "MOSAIC" in image.content or (image.number("UIHImagesInGrid") or 1) > 1:
+        raise InputError(
+            f"{image.named} holds several slices side by side (a mosaic); export the series with one image per slice"
         )
 
 

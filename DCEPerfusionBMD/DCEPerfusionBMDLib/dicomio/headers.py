@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 from pydicom import charset, encaps
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.tag import BaseTag
@@ -62,6 +63,7 @@ _NUMBERS = {
     0x00101030: ("PatientWeight", "DS"),
     0x00181060: ("TriggerTime", "DS"),
     0x00181314: ("FlipAngle", "DS"),
+    0x00189073: ("AcquisitionDuration", "FD"),
     0x00189082: ("EffectiveEchoTime", "FD"),
     0x00189087: ("DiffusionBValue", "FD"),
     0x00189220: ("FrameAcquisitionDuration", "FD"),
@@ -71,6 +73,7 @@ _NUMBERS = {
     0x00200032: ("ImagePositionPatient", "DS"),
     0x00200037: ("ImageOrientationPatient", "DS"),
     0x00200100: ("TemporalPositionIdentifier", "IS"),
+    0x00200105: ("NumberOfTemporalPositions", "IS"),
     0x00200110: ("TemporalResolution", "DS"),
     0x00209128: ("TemporalPositionIndex", "UL"),
     0x00209153: ("NominalCardiacTriggerDelayTime", "FD"),
@@ -83,12 +86,14 @@ _NUMBERS = {
     0x00280030: ("PixelSpacing", "DS"),
     0x00280100: ("BitsAllocated", "US"),
     0x00280101: ("BitsStored", "US"),
+    0x00280102: ("HighBit", "US"),
     0x00280103: ("PixelRepresentation", "US"),
+    0x00280120: ("PixelPaddingValue", "US"),
+    0x00280121: ("PixelPaddingRangeLimit", "US"),
     0x00281052: ("RescaleIntercept", "DS"),
     0x00281053: ("RescaleSlope", "DS"),
     0x00409224: ("RealWorldValueIntercept", "FD"),
     0x00409225: ("RealWorldValueSlope", "FD"),
-    0x2005100E: ("PhilipsScaleSlope", "FL"),
 }
 _TEXTS = {
     0x00080005: "SpecificCharacterSet",
@@ -109,6 +114,7 @@ _TEXTS = {
     0x00080201: "TimezoneOffsetFromUTC",
     0x0008103E: "SeriesDescription",
     0x00089007: "FrameType",
+    0x00089208: "ComplexImageComponent",
     0x00100010: "PatientName",
     0x00100020: "PatientID",
     0x00100030: "PatientBirthDate",
@@ -125,14 +131,23 @@ _TEXTS = {
     0x0019109C: "GEPulseSequenceName",
     0x0020000D: "StudyInstanceUID",
     0x0020000E: "SeriesInstanceUID",
+    0x00200052: "FrameOfReferenceUID",
     0x00280004: "PhotometricInterpretation",
     0x00281054: "RescaleType",
-    0x20050010: "PhilipsCreator",
 }
+# Private elements: group, number in their block, creator of the block, keyword, VR.
+_PRIVATE = (
+    (0x0043, 0x2F, "GEMS_PARM_01", "GEImageType", "SS"),
+    (0x0065, 0x50, "Image Private Header", "UIHImagesInGrid", "DS"),
+    (0x2005, 0x0E, "Philips MR Imaging DD 001", "PhilipsScaleSlope", "FL"),
+)
+_PRIVATE_GROUPS = {group for group, *_ in _PRIVATE}
+_FIRST_BLOCK, _LAST_BLOCK = 0x10, 0xFF
 _SHARED_GROUPS, _FRAME_GROUPS, _DIMENSIONS = 0x52009229, 0x52009230, 0x00209222
 _DIMENSION_POINTER, _REAL_WORLD, _UNITS, _CODE = 0x00209165, 0x00409096, 0x004008EA, 0x00080100
-# The functional groups that hold what is used (DICOM PS3.3 C.7.6.16.2 and C.8.13.5); 2005,140F is Philips' own.
-_MACROS = {
+_MODALITY_LUT = 0x00283000
+# The functional groups that hold what is used (DICOM PS3.3 C.7.6.16.2 and C.8.13.5).
+_MACROS = (
     0x00189006,  # MR Imaging Modifier
     0x00189112,  # MR Timing and Related Parameters
     0x00189114,  # MR Echo
@@ -145,14 +160,25 @@ _MACROS = {
     0x00209310,  # Temporal Position
     0x00289110,  # Pixel Measures
     0x00289145,  # Pixel Value Transformation
-    0x2005140F,
-}
-# A dimension that points to one of these numbers the frames of a dynamic series.
-_TEMPORAL_POINTERS = {0x00209128, 0x0020930D, 0x00200100, 0x00181060, 0x00209153, 0x00189074, 0x00189151}
+)
+# Those with attributes of classic images; they count where no other functional group holds the attribute.
+_LEFTOVERS = (
+    0x00209170,  # Unassigned Shared Converted Attributes
+    0x00209171,  # Unassigned Per-Frame Converted Attributes
+    0x2005140F,  # Philips' own
+)
+# A dimension that points to one of these counts the frames of a dynamic series,
+_COUNT_POINTERS = {0x00209128, 0x00200100}
+# or puts its images in the order of their times, which need not be the same in all slices of a frame.
+_TIME_POINTERS = {0x0020930D, 0x00181060, 0x00209153, 0x00189074, 0x00189151}
 _PIXELS = {0x7FE00010: "", 0x7FE00008: "f4", 0x7FE00009: "f8"}
 _WANTED = [
     BaseTag(tag)
-    for tag in sorted({*_NUMBERS, *_TEXTS, *_PIXELS, _SHARED_GROUPS, _FRAME_GROUPS, _DIMENSIONS, _REAL_WORLD})
+    for tag in sorted(
+        {*_NUMBERS, *_TEXTS, *_PIXELS, _SHARED_GROUPS, _FRAME_GROUPS, _DIMENSIONS, _REAL_WORLD, _MODALITY_LUT}
+        | {group << 16 | _FIRST_BLOCK for group in _PRIVATE_GROUPS}
+        | {group << 16 | _FIRST_BLOCK << 8 | number for group, number, *_ in _PRIVATE}
+    )
 ]
 
 _BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
@@ -163,7 +189,7 @@ _LARGEST_FRAME = 64 * 2**20  # bytes that a compressed frame may promise whateve
 _LARGEST_RATIO = 1000
 
 _UNCOMPRESSED = {"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"}
-_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+_IMPLICIT, _BIG_ENDIAN = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2"
 _PACKAGES = {
     "1.2.840.10008.1.2.4.50": "pylibjpeg-libjpeg",
     "1.2.840.10008.1.2.4.51": "pylibjpeg-libjpeg",
@@ -271,7 +297,8 @@ def read_file(path: Path, keep_pixels: bool = True) -> ImageFile | PassedOver:
     try:
         with path.open("rb") as file:
             start = file.read(132)
-            if start[128:] != b"DICM":
+            bare = start[128:] != b"DICM"
+            if bare and not _starts_with_element(start):
                 return PassedOver(name, "not DICOM")
             content = start + file.read()
     except OSError as error:
@@ -279,8 +306,9 @@ def read_file(path: Path, keep_pixels: bool = True) -> ImageFile | PassedOver:
     values: Values = {}
     try:
         with damage_told(_Damaged):
-            dataset = pydicom.dcmread(io.BytesIO(content), specific_tags=_WANTED)
+            dataset = pydicom.dcmread(io.BytesIO(content), specific_tags=_WANTED, force=bare)
             elements = {int(tag): element for tag, element in dataset.items()}
+            elements |= _private_elsewhere(content, elements)
             _collect(elements, values)
             image = _image(name, content, dataset, elements, values)
     except _Damaged as reason:
@@ -288,6 +316,31 @@ def read_file(path: Path, keep_pixels: bool = True) -> ImageFile | PassedOver:
     if not keep_pixels and isinstance(image, ImageFile):
         return dataclasses.replace(image, pixels=(b"",) * len(image.pixels))
     return image
+
+
+def _starts_with_element(start: bytes) -> bool:
+    """Whether a file without preamble begins as a DICOM data set does, with group 0002 or 0008."""
+    if len(start) < 8 or start[:2] not in (b"\x02\0", b"\x08\0") or start[3] or start[2] > 0x18:
+        return False
+    explicit = start[4:6].isalpha() and start[4:6].isupper()
+    return explicit or int.from_bytes(start[4:8], "little") <= _LONGEST_VALUE
+
+
+def _private_elsewhere(content: bytes, elements: dict[int, Any]) -> dict[int, Any]:
+    """The private elements that are not in the first block of their group, which is where they usually are."""
+    pixels = [elements[tag].value for tag in _PIXELS if tag in elements]
+    end = max(0, len(content) - sum(len(value) for value in pixels if isinstance(value, bytes)))
+    wanted: set[int] = set()
+    for group, number, creator, *_ in _PRIVATE:
+        first: Any = elements.get(group << 16 | _FIRST_BLOCK)
+        if (first is not None and _text(first, {}) == creator) or content.find(creator.encode(), 0, end) < 0:
+            continue
+        for block in range(_FIRST_BLOCK, _LAST_BLOCK + 1):
+            wanted |= {group << 16 | block, group << 16 | block << 8 | number}
+    if not wanted:
+        return {}
+    dataset = pydicom.dcmread(io.BytesIO(content), stop_before_pixels=True, specific_tags=sorted(wanted), force=True)
+    return {int(tag): element for tag, element in dataset.items() if tag in wanted}
 
 
 def _image(
@@ -305,6 +358,8 @@ def _image(
     if values.get("Modality") != "MR":
         return PassedOver(name, "not MR (no modality)", values=values)
     syntax = str(dataset.file_meta.get("TransferSyntaxUID") or "")
+    if not syntax and content[128:132] != b"DICM" and isinstance(elements[pixel_tag], RawDataElement):
+        syntax = _IMPLICIT if elements[pixel_tag].is_little_endian else _BIG_ENDIAN  # as pydicom found it
     if not syntax:
         raise _Damaged("without transfer syntax")
     layout = _layout(values, _PIXELS[pixel_tag], syntax)
@@ -333,6 +388,28 @@ def _collect(elements: dict[int, Any], into: Values) -> None:
     for tag, element in elements.items():
         if tag in _TEXTS:
             into[_TEXTS[tag]] = _text(element, into)
+    lut: Any = elements.get(_MODALITY_LUT)
+    if lut is not None and lut.value:
+        into["ModalityLUTSequence"] = "present"
+    _collect_private(elements, into)
+
+
+def _collect_private(elements: dict[int, Any], into: Values) -> None:
+    """Parse the known private elements; a block without creator is taken for the usual one."""
+    creators = {
+        (tag >> 16, tag & 0xFFFF): _text(element, into)
+        for tag, element in elements.items()
+        if tag >> 16 in _PRIVATE_GROUPS and _FIRST_BLOCK <= tag & 0xFFFF <= _LAST_BLOCK
+    }
+    for group, number, creator, keyword, vr in _PRIVATE:
+        blocks = [block for (g, block), text in creators.items() if g == group and text.lower() == creator.lower()]
+        if not blocks and (group, _FIRST_BLOCK) not in creators:
+            blocks = [_FIRST_BLOCK]
+        for block in blocks:
+            element = elements.get(group << 16 | block << 8 | number)
+            if element is not None:
+                into[keyword] = _numbers(element, vr)
+                into[f"{keyword}Creator"] = creators.get((group, block), "")
 
 
 def _numbers(element: Any, vr: str) -> str | tuple[float, ...]:
@@ -402,7 +479,8 @@ def _split(element: Any, layout: Layout, count: int) -> tuple[bytes | memoryview
     if not layout.compressed:
         if len(value) < size * count:
             raise _Damaged(f"truncated: it holds {len(value)} bytes of pixels where {size * count} are due")
-        if len(value) - size * count >= size // layout.rows:  # less may be padding
+        more = value[size * count :]
+        if len(more) >= size or (len(more) >= size // layout.rows and any(more)):  # else it is padding
             raise _Damaged(f"damaged: it holds {len(value)} bytes of pixels where {size * count} are due")
         if count == 1:
             return (value[:size],)
@@ -435,36 +513,41 @@ def _functional_groups(dataset: Dataset, elements: dict[int, Any], top: Values) 
     groups = _items(elements, dataset, _FRAME_GROUPS)
     if not groups:
         return None
-    shared: Values = dict(top)
+    encoding: Values = {key: top[key] for key in ("SpecificCharacterSet",) if key in top}
+    shared, shared_leftovers = dict(encoding), dict(encoding)
     for item in _items(elements, dataset, _SHARED_GROUPS)[:1]:
-        _flatten(item, shared)
-    column = None
+        _flatten(item, shared, shared_leftovers)
+    columns: dict[str, int] = {}
     for n, item in enumerate(_items(elements, dataset, _DIMENSIONS)):
         pointer = item.get(_DIMENSION_POINTER)
-        if pointer is not None and int(pointer.value or 0) in _TEMPORAL_POINTERS:
-            column = n
+        tag = int(pointer.value or 0) if pointer is not None else 0
+        if tag in _COUNT_POINTERS:
+            columns["TemporalPositionIndex"] = n
+        elif tag in _TIME_POINTERS:
+            columns["TemporalDimension"] = n
     frames = []
     for item in groups:
-        values = dict(shared)
-        _flatten(item, values)
-        index = values.get("DimensionIndexValues", ())
-        unnumbered = "TemporalPositionIndex" not in values and not isinstance(index, str)
-        if unnumbered and column is not None and column < len(index):
-            values["TemporalPositionIndex"] = index[column : column + 1]
-        if values.get("EffectiveEchoTime") and not values.get("EchoTime"):
-            values["EchoTime"] = values["EffectiveEchoTime"]
-        if values.get("FrameType"):
-            values["ImageType"] = values["FrameType"]
-        frames.append(values)
+        standard, leftovers = dict(shared), dict(shared_leftovers)
+        _flatten(item, standard, leftovers)
+        index = standard.get("DimensionIndexValues", ())
+        for keyword, column in columns.items():
+            if keyword not in standard and not isinstance(index, str) and column < len(index):
+                standard[keyword] = index[column : column + 1]
+        if standard.get("EffectiveEchoTime") and not standard.get("EchoTime"):
+            standard["EchoTime"] = standard["EffectiveEchoTime"]
+        if standard.get("FrameType"):
+            standard["ImageType"] = standard["FrameType"]
+        frames.append({**top, **leftovers, **standard})
     return tuple(frames)
 
 
-def _flatten(item: Dataset, into: Values) -> None:
+def _flatten(item: Dataset, standard: Values, leftovers: Values) -> None:
     elements = {int(tag): element for tag, element in item.items()}
-    _real_world(item, elements, into)
-    for tag in _MACROS & elements.keys():
-        for inner in _items(elements, item, tag)[:1]:
-            _collect({int(t): e for t, e in inner.items()}, into)
+    _real_world(item, elements, standard)
+    for macros, into in ((_MACROS, standard), (_LEFTOVERS, leftovers)):
+        for tag in macros:
+            for inner in _items(elements, item, tag)[:1]:
+                _collect({int(t): e for t, e in inner.items()}, into)
 
 
 def _real_world(dataset: Dataset, elements: dict[int, Any], into: Values) -> None:

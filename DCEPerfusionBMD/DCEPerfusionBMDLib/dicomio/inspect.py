@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -16,25 +14,20 @@ from ..tables import Column, Table
 from .clocks import arrange, time_axis
 from .frames import Frame
 from .grouping import CONTRAST, LEAST_FRAMES, Grid, Group, check_uniform, grid_of, read_folder, reasons
+from .kinds import Kind, derived, mapped
 
-Kind = Literal["dynamic", "flip angles", "T1 map", "fat fraction", "other"]
-
-_NOT_A_LETTER = r"(?<![a-z0-9])"
-_T1_MAP = re.compile(
-    _NOT_A_LETTER + r"(?:q?t1[\s_.-]*(?:maps?|images?)|maps?[\s_.-]*(?:of[\s_.-]*)?t1)(?![a-z])", re.IGNORECASE
-)
-_FAT_FRACTION = re.compile(r"fat[\s_.-]*frac|pdff|(?<![a-z0-9])ff(?:[\s_.-]*(?:maps?|%))?(?![a-z0-9])", re.IGNORECASE)
-_SUBTRACTED = re.compile(r"(?<![a-z])sub(?:s|tr|traction|tracted|tract)?(?![a-z])", re.IGNORECASE)
-_DERIVED_TYPES = {"SUBTRACTION": "subtracted images", "SUB": "subtracted images", "MIP": "projections"}
-_DERIVED_TYPES |= {"MIN IP": "projections", "PROJECTION IMAGE": "projections", "MAX_IP": "projections"}
-_DERIVED_TYPES |= {"DIFFUSION": "diffusion images", "ADC": "a diffusion map", "LOCALIZER": "a localizer"}
 _LARGEST_ANGLE_DEG = 60.0
 _LONGEST_TR_MS = 200.0
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What a group of images is, as far as their headers tell."""
+    """What a group of images is, as far as their headers tell.
+
+    Attributes
+    ----------
+    unfit : whether the images, as far as they can be told, are no frames of a dynamic series.
+    """
 
     group: Group
     frames: list[Frame]
@@ -42,11 +35,12 @@ class Survey:
     why: str
     n_frames: int = 0
     grid: Grid | None = None
+    unfit: bool = False
 
 
 def without_localizer(frames: list[Frame]) -> tuple[list[Frame], str]:
     """The images without the localizers among them, and a sentence when there were some."""
-    others = [frame for frame in frames if "LOCALIZER" not in frame.text("ImageType").upper()]
+    others = [frame for frame in frames if not frame.is_localizer]
     if not others or len(others) == len(frames):
         return frames, ""
     return others, f"{len(frames) - len(others)} localizer images of the series are passed over"
@@ -55,29 +49,28 @@ def without_localizer(frames: list[Frame]) -> tuple[list[Frame], str]:
 def survey(group: Group) -> Survey:
     """Tell what a group of images is."""
     frames, _ = without_localizer(group.frames)
-    types = {part.strip() for part in frames[0].text("ImageType").upper().split("\\")}
     if group.conflict:
-        return Survey(group, frames, "other", group.conflict)
-    for mark, what in _DERIVED_TYPES.items():
-        if mark in types:
-            return Survey(group, frames, "other", f"{what} by ImageType")
-    if "DERIVED" in types and _SUBTRACTED.search(group.description):
-        return Survey(group, frames, "other", "subtracted images by description")
-    if any(frame.file.layout.samples > 1 for frame in frames):
+        return Survey(group, frames, "other", group.conflict, _usual_count(frames))
+    if why := derived(frames[0], group.description):
+        return Survey(group, frames, "other", why, unfit=True)
+    if any(
+        frame.file.layout.samples > 1 or frame.file.layout.photometric.upper() == "PALETTE COLOR" for frame in frames
+    ):
         return Survey(group, frames, "other", "color images")
+    if any(len(frame.file.pixels) > 1 and not frame.file.multiframe for frame in frames):
+        return Survey(group, frames, "other", "several frames in a file that tells the place of one")
     if not any(frame.values.get("ImagePositionPatient") for frame in frames):
         return Survey(group, frames, "other", "images without a position")
     try:
         grid = grid_of(frames)
     except InputError as error:
         return Survey(group, frames, "other", f"no single grid: {error}")
-    values, times = np.unique(grid.counts, return_counts=True)
-    n_frames = int(values[times == times.max()].max())
-    mapped = _mapped(types, group.description)
-    if mapped and n_frames == 1:
-        return Survey(group, frames, mapped, "by description or ImageType", 1, grid)
+    n_frames = _most_frequent(grid)
+    kind = mapped(frames[0], group.description)
+    if kind and n_frames == 1:
+        return Survey(group, frames, kind, "by description or ImageType", 1, grid, unfit=True)
     if len({frame.text("DiffusionBValue") for frame in frames}) > 1:
-        return Survey(group, frames, "other", "several b-values", n_frames, grid)
+        return Survey(group, frames, "other", "several b-values", n_frames, grid, unfit=True)
     try:
         varied = [keyword for keyword, _ in CONTRAST if len({frame.number(keyword) for frame in frames}) > 1]
         angles = sorted({frame.number("FlipAngle") or 0.0 for frame in frames})
@@ -92,16 +85,21 @@ def survey(group: Group) -> Survey:
         return Survey(group, frames, "other", why, n_frames, grid)
     why = f"{n_frames} frames of one place and contrast"
     if len(group.uids) > 1:
-        why = f"{len(group.uids)} series of one place and contrast, numbers {group.numbers[0]} to {group.numbers[-1]}"
+        why = f"{len(group.uids)} series of one place and contrast, numbers {group.span}"
     return Survey(group, frames, "dynamic", why, n_frames, grid)
 
 
-def _mapped(types: set[str], description: str) -> Kind | None:
-    if types & {"T1 MAP", "T1_MAP", "T1MAP"} or _T1_MAP.search(description):
-        return "T1 map"
-    if types & {"FF", "FAT_FRACTION", "FATFRACTION", "FAT_FRAC", "PDFF"} or _FAT_FRACTION.search(description):
-        return "fat fraction"
-    return None
+def _most_frequent(grid: Grid) -> int:
+    values, times = np.unique(grid.counts, return_counts=True)
+    return int(values[times == times.max()].max())
+
+
+def _usual_count(frames: Sequence[Frame]) -> int:
+    """Images of most slices, 0 where they have no grid."""
+    try:
+        return _most_frequent(grid_of(frames))
+    except InputError:
+        return 0
 
 
 def survey_all(groups: Sequence[Group]) -> list[Survey]:
@@ -133,7 +131,10 @@ def _may_be_an_angle(item: Survey) -> bool:
     if item.kind != "other" or item.n_frames != 1 or item.grid is None or item.grid.counts.max() != 1:
         return False
     first = item.frames[0]
-    angle, repetition_time = first.number("FlipAngle"), first.number("RepetitionTime")
+    try:
+        angle, repetition_time, _ = (first.number(keyword) for keyword in ("FlipAngle", "RepetitionTime", "EchoTime"))
+    except InputError:
+        return False
     spin_echo = "SE" in first.text("ScanningSequence").upper().split("\\")
     short = repetition_time is not None and 0 < repetition_time <= _LONGEST_TR_MS
     return angle is not None and 0 < angle <= _LARGEST_ANGLE_DEG and short and not spin_echo
@@ -146,6 +147,7 @@ def _only_angle_differs(one: Survey, other: Survey) -> bool:
         a.file.layout.rows == b.file.layout.rows
         and a.file.layout.columns == b.file.layout.columns
         and a.text("StudyInstanceUID") == b.text("StudyInstanceUID")
+        and a.content == b.content
         and abs((a.number("RepetitionTime") or 0.0) - (b.number("RepetitionTime") or 0.0)) < 1e-3
         and abs((a.number("EchoTime") or 0.0) - (b.number("EchoTime") or 0.0)) < 1e-3
         and one.grid.same_as(other.grid)
@@ -158,7 +160,8 @@ class SeriesInfo:
 
     Attributes
     ----------
-    number, uid : of the series; of the first where the phases of an acquisition are in series of their own.
+    number, uid : of the series; of the first where the phases of an acquisition are in series of their own. The
+        number ends in a colon and the kind of image where a series holds several kinds.
     description : in one line.
     kind : what it can be used for.
     why : one phrase.

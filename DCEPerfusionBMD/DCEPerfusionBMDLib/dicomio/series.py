@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import hashlib
 import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +18,8 @@ from ..errors import InputError
 from ..series import DynamicSeries, FlipAngleSeries, Progress, Sourced
 from ..tables import one_line
 from ..times import times_of_user
-from .clocks import arrange, protocol_warnings, time_axis
-from .frames import PHILIPS_SCALE, Frame, LazyFrames, acquisition
+from .clocks import arrange, count_warnings, protocol_warnings, time_axis
+from .frames import PHILIPS_SCALE, Frame, LazyFrames, acquisition, check_plain
 from .grouping import CONTRAST, LEAST_FRAMES, Group, Study, check_uniform, grid_of, read_folder, reasons
 from .headers import Values
 from .inspect import Survey, survey, survey_all, without_localizer
@@ -30,6 +32,7 @@ _UNIT_FACTORS = {
 }
 # Largest values that leave no doubt of the unit: a map of the trunk holds nearly pure fat somewhere.
 _FAT_RANGES = ((0.3, 1.3, 1.0), (50.0, 130.0, 0.01), (500.0, 1300.0, 0.001))
+_NO_UNITS = ("us", "normalized", "no units")  # unspecified
 _MEDIAN_T1_MS = (50.0, 6000.0)
 _LARGEST = {"T1 map": 1e5, "fat fraction": 1.3}
 
@@ -90,7 +93,8 @@ def read_series(
     ----------
     folder : is searched through; files that are not MR images are passed over.
     series : series number or series instance UID; needed when the folder holds more than one dynamic series. Where
-        every phase is a series of its own, that of any phase.
+        every phase is a series of its own, that of any phase. Where a series holds images of several kinds, its number
+        or UID with the kind, as `inspect_folder` lists it (5:W).
     progress : called with the fraction done and what is being done; a return of False cancels.
     times : the user's times, as `times.times_of_user` takes them, for all frames, those skipped included; go before
         all tags.
@@ -108,7 +112,7 @@ def read_series(
     _check_whole(group)
     frames, note = without_localizer(group.frames)
     check_uniform(frames, CONTRAST)
-    _check_image_type(frames)
+    _check_in_all_or_none(frames, _RESCALING)
     grid = grid_of(frames)
     arrangement = arrange(group, frames, grid)
     n_frames = arrangement.index.shape[1]
@@ -117,6 +121,7 @@ def read_series(
     axis = time_axis(group, frames, arrangement, times_of_user(times, n_frames) if times is not None else None)
     private = _has_philips_scale(frames)
     warnings = [*group.notes, *([note] if note else []), *axis.warnings, *protocol_warnings(frames, axis)]
+    warnings += count_warnings(frames, arrangement)
     if private:
         warnings.append(f"values are scaled by {PHILIPS_SCALE}: (stored * slope + intercept) / (slope * scale slope)")
     damaged = [file for file in study.passed_over if file.damaged]
@@ -152,7 +157,7 @@ def _listed(groups: Sequence[Group], by_uid: bool = False) -> str:
 
 
 def _named_groups(study: Study, folder: Path, wanted: str) -> list[Group]:
-    found = [group for group in study.groups if wanted in group.uids or wanted in group.numbers]
+    found = [group for group in study.groups if group.is_named(wanted)]
     if not found:
         numbers = ", ".join(group.number for group in study.groups)
         raise InputError(f"{folder} has no series {wanted!r}; it has {numbers}")
@@ -163,10 +168,16 @@ def _only(study: Study, folder: Path, wanted: str) -> Group:
     """The one series of a number or UID."""
     found = _named_groups(study, folder, wanted)
     if len(found) > 1:
+        by_uid = _ambiguous(found)
         raise InputError(
-            f"{folder} holds {len(found)} series of number {wanted}: {_listed(found, True)}; choose one by its UID"
+            f"{folder} holds {len(found)} series of number {wanted}: {_listed(found, by_uid)}; choose one by its "
+            f"{'UID' if by_uid else 'number'}"
         )
     return found[0]
+
+
+def _ambiguous(groups: Sequence[Group]) -> bool:
+    return len({group.number for group in groups}) < len(groups)
 
 
 def _check_some(study: Study, folder: Path) -> None:
@@ -182,25 +193,48 @@ def _check_some(study: Study, folder: Path) -> None:
 def _choose_dynamic(study: Study, folder: Path, wanted: str | None) -> Group:
     _check_some(study, folder)
     groups = study.groups if wanted is None else _named_groups(study, folder, wanted)
-    if len(groups) == 1:
+    found = [survey(group) for group in groups]
+    if len(found) == 1:
+        if wanted is not None:
+            return _named_by_user(found[0])
         # what is wrong with an only series is said when it is put together
-        item = survey(groups[0])
-        if wanted is not None or (item.kind in ("dynamic", "other") and not 0 < item.n_frames < LEAST_FRAMES):
-            return groups[0]
-    ambiguous = len({group.number for group in groups}) < len(groups)
-    dynamic = [group for group in groups if survey(group).kind == "dynamic"]
-    if len(dynamic) == 1 and wanted is None:
-        return dynamic[0]
+        item = found[0]
+        if item.kind in ("dynamic", "other") and not item.unfit and not 0 < item.n_frames < LEAST_FRAMES:
+            return item.group
+    ambiguous = _ambiguous(groups)
+    # one that contradicts itself may be the wanted one, so no other is taken in its place; what is wrong is said later
+    broken = [bool(item.group.conflict) and item.n_frames >= LEAST_FRAMES for item in found]
+    dynamic = [item.group for item, is_broken in zip(found, broken, strict=True) if item.kind == "dynamic" or is_broken]
     choose = f"choose one with --series {'UID' if ambiguous else 'NUMBER'}"
+    if len(dynamic) == 1 and wanted is None:
+        if not dynamic[0].part:
+            return dynamic[0]
+        parts = [group for group in groups if group.uids == dynamic[0].uids]
+        raise InputError(
+            f"series {dynamic[0].numbers[0]} mixes images of different ImageType (0008,0008) or complex component: "
+            f"{_listed(parts)}; {choose}"
+        )
     if dynamic:
         raise InputError(
             f"{folder} holds {len(dynamic)} dynamic series{f' of number {wanted}' if wanted else ''}: "
             f"{_listed(dynamic, ambiguous)}; {choose}"
         )
-    why = "; ".join(
-        f"{name}: {survey(group).why}" for name, group in zip(_listed_each(groups, ambiguous), groups, strict=True)
-    )
+    why = "; ".join(f"{name}: {item.why}" for name, item in zip(_listed_each(groups, ambiguous), found, strict=True))
     raise InputError(f"{folder} holds {len(groups)} series, none of them dynamic: {why}; {choose}")
+
+
+def _named_by_user(item: Survey) -> Group:
+    """The group of a series that the user names, with a note where it seems to be none that changes with time."""
+    group = item.group
+    if item.kind in _UNIT_FACTORS:
+        raise InputError(
+            f"series {group.number} {group.description!r} is a {item.kind} ({item.why}), no dynamic series; choose "
+            "another with --series"
+        )
+    if item.unfit or 0 < item.n_frames < LEAST_FRAMES:
+        note = f"series {group.number} does not look like a dynamic series ({item.why}); it is read as it was named"
+        return dataclasses.replace(group, notes=[*group.notes, note])
+    return group
 
 
 def _listed_each(groups: Sequence[Group], by_uid: bool) -> list[str]:
@@ -222,19 +256,19 @@ def _check_whole(group: Group) -> None:
         )
 
 
-def _check_image_type(frames: Sequence[Frame]) -> None:
-    """Refuse magnitude beside phase, water beside fat and the like."""
-    first = _content(frames[0])
-    for frame in frames:
-        if _content(frame) != first:
+def _check_in_all_or_none(frames: Sequence[Frame], keywords: Sequence[tuple[str, str]]) -> None:
+    """Refuse images of which some have a number that scales their values, and others lack it."""
+    for keyword, tag in keywords:
+        known = [frame.number(keyword) is not None for frame in frames]
+        if any(known) and not all(known):
             raise InputError(
-                f"the series mixes images of different ImageType (0008,0008): {one_line(frames[0].text('ImageType'))} "
-                f"in {frames[0].named}, {one_line(frame.text('ImageType'))} in {frame.named}; choose files of one kind"
+                f"{frames[known.index(False)].named} has no {keyword} {tag}, others of its series have one, so their "
+                "values cannot be compared; export the series again"
             )
 
 
-def _content(frame: Frame) -> list[str]:
-    return frame.text("ImageType").upper().split("\\")[2:]
+_RESCALING = (("RescaleSlope", "(0028,1053)"), ("RescaleIntercept", "(0028,1052)"))
+_REAL_WORLD = (("RealWorldValueSlope", "(0040,9225)"), ("RealWorldValueIntercept", "(0040,9224)"))
 
 
 def _has_philips_scale(frames: Sequence[Frame]) -> bool:
@@ -257,19 +291,20 @@ def _single_volume(group: Group) -> tuple[list[Frame], FloatArray]:
     return [frames[n] for n in np.argsort(grid.slice_of)], grid.ijk_to_ras
 
 
-def read_map(folder: Path, series: str) -> tuple[FloatArray, FloatArray]:
+def read_map(folder: Path, series: str, study_uid: str = "") -> tuple[FloatArray, FloatArray]:
     """Read a T1 map or a map of the fat fraction.
 
     The stored values are rescaled by RealWorldValueSlope and -Intercept where there are, else by RescaleSlope and
-    -Intercept. T1 is returned in ms: its unit is that of the tags (ms, s), or ms where the median of the positive
-    values lies between 50 and 6000. The fat fraction is returned as a share from 0 to 1: its unit is that of the tags
-    (%, permille, 1), or told by the largest value: 0.3 to 1.3, 50 to 130 for %, 500 to 1300 for permille. Values of
-    noise beyond 0 to 1 stay as they are.
+    -Intercept; also by these where RescaleType alone tells a unit. PixelPaddingValue is NaN. T1 is returned in ms: its
+    unit is that of the tags (ms, s), or ms where the median of the positive values lies between 50 and 6000. The fat
+    fraction is returned as a share from 0 to 1: its unit is that of the tags (%, permille, 1), or told by the largest
+    value: 0.3 to 1.3, 50 to 130 for %, 500 to 1300 for permille. Values of noise beyond 0 to 1 stay as they are.
 
     Parameters
     ----------
     folder : is searched through.
     series : series number or series instance UID.
+    study_uid : StudyInstanceUID that the map must have; any when empty.
 
     Returns
     -------
@@ -279,7 +314,7 @@ def read_map(folder: Path, series: str) -> tuple[FloatArray, FloatArray]:
     Raises
     ------
     InputError
-        when the series is neither map, or its unit is in doubt.
+        when the series is neither map, of another study, or its unit is in doubt.
     """
     study = read_folder(folder)
     _check_some(study, folder)
@@ -291,16 +326,53 @@ def read_map(folder: Path, series: str) -> tuple[FloatArray, FloatArray]:
             f"series {group.number} {group.description!r} is neither a T1 map nor a fat fraction by its description or "
             f"ImageType ({item.kind}: {item.why}); give the map as NRRD or NIfTI"
         )
+    if _other_study([group], study_uid):
+        raise InputError(
+            f"series {group.number} {group.description!r} is of another study than the dynamic series; give the map as "
+            "NRRD or NIfTI if it is of the same patient and place"
+        )
     frames, ijk_to_ras = _single_volume(group)
+    _check_in_all_or_none(frames, (*_RESCALING, *_REAL_WORLD))
     values = np.stack([_real_values(frame) for frame in frames])
     return values * _unit_factor(item, frames, values), ijk_to_ras
 
 
+def _other_study(groups: Sequence[Group], study_uid: str) -> bool:
+    uids = {str(file.values[0].get("StudyInstanceUID", "")) for group in groups for file in group.files}
+    return bool(study_uid) and uids != {study_uid}
+
+
 def _real_values(frame: Frame) -> FloatArray:
+    check_plain(frame)
+    (slope, intercept), _ = _mapping(frame)
+    stored: npt.NDArray[Any] = frame.pixels()
+    values: FloatArray = np.asarray(stored, dtype=float) * slope + intercept
+    padding = [_as_stored(frame, keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
+    known = [value for value in padding if value is not None]
+    if padding[0] is not None:
+        values[(stored >= min(known)) & (stored <= max(known))] = np.nan
+    return values
+
+
+def _as_stored(frame: Frame, keyword: str) -> float | None:
+    """A value of the type of the pixels, which may have been written without its sign."""
+    value, layout = frame.number(keyword), frame.file.layout
+    if value is not None and layout.signed and value >= 2.0 ** (layout.allocated - 1):
+        return value - 2.0**layout.allocated
+    return value
+
+
+def _mapping(frame: Frame) -> tuple[tuple[float, float], str]:
+    """Slope and intercept to real values and their unit, empty where it is not told.
+
+    A real world value mapping goes first, unless it is without unit and RescaleType has one.
+    """
     slope, intercept = frame.number("RealWorldValueSlope"), frame.number("RealWorldValueIntercept")
-    if slope is None or intercept is None:
-        slope, intercept = frame.scaling(private=False)
-    return np.asarray(frame.pixels(), dtype=float) * slope + intercept
+    real_unit, unit = (one_line(frame.text(keyword)).lower() for keyword in ("RealWorldUnit", "RescaleType"))
+    real_unit, unit = ("" if text in _NO_UNITS else text for text in (real_unit, unit))
+    if slope is None or intercept is None or (unit and real_unit in ("", "1")):
+        return frame.scaling(private=False), unit
+    return (slope, intercept), real_unit
 
 
 def _unit_factor(item: Survey, frames: Sequence[Frame], values: FloatArray) -> float:
@@ -308,7 +380,7 @@ def _unit_factor(item: Survey, frames: Sequence[Frame], values: FloatArray) -> f
     largest = float(np.nanmax(values, initial=0.0))
     if not np.isfinite(largest) or largest <= 0:
         raise InputError(f"{named} holds no positive value")
-    told = {_unit_told(frame) for frame in frames}
+    told = {_mapping(frame)[1] for frame in frames}
     factors = {_UNIT_FACTORS[item.kind][unit] for unit in told if unit in _UNIT_FACTORS[item.kind]}
     if len(factors) > 1:
         raise InputError(f"{named} mixes units: {', '.join(sorted(told))}")
@@ -332,15 +404,7 @@ def _unit_factor(item: Survey, frames: Sequence[Frame], values: FloatArray) -> f
     raise InputError(f"{named}: no tag tells its unit, and {seen}; convert it and give it as NRRD or NIfTI")
 
 
-def _unit_told(frame: Frame) -> str:
-    for keyword in ("RealWorldUnit", "RescaleType"):
-        unit = one_line(frame.text(keyword)).lower()
-        if unit and unit not in ("us", "normalized", "no units"):
-            return unit
-    return ""
-
-
-def read_flip_angles(folder: Path, series: Sequence[str] = ()) -> FlipAngleSeries:
+def read_flip_angles(folder: Path, series: Sequence[str] = (), study_uid: str = "") -> FlipAngleSeries:
     """Read volumes of one place at several flip angles.
 
     Parameters
@@ -348,11 +412,14 @@ def read_flip_angles(folder: Path, series: Sequence[str] = ()) -> FlipAngleSerie
     folder : is searched through.
     series : numbers or instance UIDs of the series, each of one or of several flip angles; all that `inspect_folder`
         calls flip angles when empty.
+    study_uid : StudyInstanceUID that they should have; series of another are passed over unless they are named. Any
+        when empty.
 
     Raises
     ------
     InputError
-        naming the series that differs in geometry, TR or TE, repeats a flip angle, or cannot be read.
+        naming the series that differs in study, kind of image, geometry, TR or TE, repeats a flip angle, or cannot be
+        read.
     """
     study = read_folder(folder)
     _check_some(study, folder)
@@ -362,6 +429,12 @@ def read_flip_angles(folder: Path, series: Sequence[str] = ()) -> FlipAngleSerie
         groups = [item.group for item in survey_all(study.groups) if item.kind == "flip angles"]
         if not groups:
             raise InputError(f"{folder} holds no flip angles: no two volumes of one place and TR differ in flip angle")
+        groups = [group for group in groups if not _other_study([group], study_uid)]
+        if not groups:
+            raise InputError(
+                f"{folder} holds flip angles of another study than the dynamic series only; name their series with "
+                "--flip-angles if they are of the same patient and place"
+            )
     volumes = [volume for group in groups for volume in _angles_of(group)]
     volumes.sort(key=lambda volume: volume[0])
     first = volumes[0]
@@ -369,10 +442,22 @@ def read_flip_angles(folder: Path, series: Sequence[str] = ()) -> FlipAngleSerie
         if after[0] - before[0] < 1e-3:
             raise InputError(
                 f"series {before[2].number} and series {after[2].number} have the same flip angle of {after[0]:g} "
-                "degrees; choose one of them"
+                "degrees; choose one of them with --flip-angles"
             )
     if len(volumes) < 2:
         raise InputError(f"series {first[2].number} has one flip angle of {first[0]:g} degrees; T1 needs at least two")
+    for _, frames, group in volumes[1:]:
+        if frames[0].text("StudyInstanceUID") != first[1][0].text("StudyInstanceUID"):
+            raise InputError(
+                f"series {group.number} and series {first[2].number} are of different studies (StudyInstanceUID "
+                "0020,000D); choose flip angles of one study with --flip-angles"
+            )
+        if frames[0].content != first[1][0].content:
+            raise InputError(
+                f"series {group.number} ({one_line(frames[0].text('ImageType'))}) and series {first[2].number} "
+                f"({one_line(first[1][0].text('ImageType'))}) hold images of different kinds; choose those of one kind "
+                "with --flip-angles"
+            )
     grid = grid_of(first[1])
     for _, frames, group in volumes[1:]:
         check = grid_of(frames)
@@ -391,6 +476,10 @@ def read_flip_angles(folder: Path, series: Sequence[str] = ()) -> FlipAngleSerie
     images = [frame for _, frames, _ in volumes for frame in frames]
     private = _has_philips_scale(images)
     warnings = [note for group in groups for note in group.notes]
+    if _other_study(groups, study_uid):
+        warnings.append(
+            "the flip angles are of another study than the dynamic series; they are read as they were named"
+        )
     if private:
         warnings.append(f"values are scaled by {PHILIPS_SCALE}")
     return FlipAngleSeries(
@@ -408,6 +497,7 @@ def _angles_of(group: Group) -> list[tuple[float, list[Frame], Group]]:
     """The volumes of a group, one per flip angle, slice by slice."""
     _check_whole(group)
     frames, _ = without_localizer(group.frames)
+    _check_in_all_or_none(frames, _RESCALING)
     by_angle: dict[float, list[Frame]] = {}
     for frame in frames:
         angle = frame.number("FlipAngle")

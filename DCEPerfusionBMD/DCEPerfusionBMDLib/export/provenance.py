@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
+import math
 import platform
 from typing import Any
 
@@ -33,7 +34,7 @@ def provenance(
     keep_identifiers : whether to name the patient and the study of the source.
     """
     values = to_dict(settings)
-    return {
+    history: dict[str, Any] = {
         "software": {"DCEPerfusionBMD": __version__, "Python": platform.python_version(), **_versions()},
         "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "subject": result.subject,
@@ -67,6 +68,16 @@ def provenance(
         "findings": [{"grade": f.grade, "topic": f.topic, "message": f.message} for f in result.findings],
         "warnings": list(result.warnings),
     }
+    return {name: _finite(value) for name, value in history.items()}
+
+
+def _finite(value: Any) -> Any:
+    """The value with None for numbers that JSON lacks, such as NaN."""
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _versions() -> dict[str, str]:

@@ -21,6 +21,7 @@ BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
 _EARLY_S = 30.0  # after arrival
+_WITH_ARTERY_S = 4.0  # between the peaks of an arterial branch and of the artery
 _LATE_SHARE = 1 / 3  # of the frames after arrival
 _LEAST_DEVIATION = 0.02  # of the signal; what is closer than this to its neighbors is never called different
 _GROWN_Z = 2.5  # voxels this far off join a group of voxels that are beyond the threshold
@@ -75,10 +76,10 @@ def propose_exclusions(
 ) -> npt.NDArray[np.uint8]:
     """The fate of each voxel of one vertebral body by its curve.
 
-    - Bone island, or other tissue without enhancement: more than `island_z` deviations darker before contrast, and
-      neither early nor late enhancement above `island_enhancement_percent`.
+    - Bone island, or other tissue without enhancement: no signal at all, or more than `island_z` deviations darker
+      before contrast, and neither early nor late enhancement above `island_enhancement_percent`.
     - Vessel: early enhancement more than `plexus_z` deviations higher. It is arterial where its mean curve peaks within
-      a frame of the artery and reaches `arterial_share` of the artery's early enhancement; the venous plexus where its
+      4 s of the artery and reaches `arterial_share` of the artery's early enhancement; the venous plexus where its
       center lies in the posterior third of the body and in the middle half of its width.
     - Haemangioma or fat: more than `fat_z` deviations brighter before contrast, or a strongly enhancing group inside
       the body that is no vessel by its place.
@@ -110,6 +111,7 @@ def propose_exclusions(
     fate = np.full(len(signal), Fate.ANALYZED, dtype=np.uint8)
     baseline, early, late = bolus.features(signal)
     usable = np.isfinite(baseline) & np.isfinite(early) & np.isfinite(late)
+    void = ~usable & np.isfinite(signal).all(axis=1)  # no signal before contrast
     inside = compared[drawn] & usable
     if np.count_nonzero(inside) < _LEAST_VOXELS or not rules:
         return fate
@@ -122,6 +124,7 @@ def propose_exclusions(
     early_z, late_z = _z(early, inside), _z(late, inside)
     unenhanced = np.fmax(early, late) < settings.island_enhancement_percent / 100.0
     lowest = np.fmin(np.fmin(early_z, late_z), bright)
+    bright[void], unenhanced[void] = -np.inf, True
     edge = _at_edge(drawn, box)
 
     def named(group: npt.NDArray[np.intp]) -> str | None:
@@ -136,16 +139,18 @@ def propose_exclusions(
             return "other-tissue"
         return "haemangioma" if enhances else None
 
-    searched = {  # how many deviations a voxel is off in the direction of each kind, and how many it takes
-        "bone-island": (np.where(unenhanced, -bright, np.nan), settings.island_z),
-        "vessel": (np.where(bright < 2 * settings.fat_z, early_z, np.nan), settings.plexus_z),
-        "haemangioma": (bright, settings.fat_z),
-        "other-tissue": (-lowest, settings.tissue_z),
+    vessel = np.where(bright < 2 * settings.fat_z, early_z, np.nan)
+    partly = void | (np.fmax(early_z, late_z) < -_GROWN_Z)  # the soft edge of an island enhances less than marrow
+    searched = {  # deviations in the direction of each kind of its core and of what joins it, and how many it takes
+        "bone-island": (np.where(unenhanced, -bright, np.nan), np.where(partly, -bright, np.nan), settings.island_z),
+        "vessel": (vessel, vessel, settings.plexus_z),
+        "haemangioma": (bright, bright, settings.fat_z),
+        "other-tissue": (-lowest, -lowest, settings.tissue_z),
     }
-    taken = ~usable
-    for kind, (off, threshold) in searched.items():
-        core = np.nan_to_num(off, nan=-np.inf) > threshold
-        near = np.nan_to_num(off, nan=-np.inf) > min(threshold, _GROWN_Z)
+    taken = ~usable & ~void
+    for kind, (off, joining, threshold) in searched.items():
+        core = np.greater(off, threshold)  # NaN is not greater
+        near = np.greater(joining, min(threshold, _GROWN_Z))
         for group in _groups(drawn, box, core & ~taken, near & ~taken, settings.exclusion_voxels):
             found = kind if kind == "bone-island" else named(group)
             if found is None:
@@ -194,8 +199,8 @@ def _vessel(
     curve = signal.mean(axis=0, dtype=float)
     if bolus.artery_signal is not None:
         _, early, _ = bolus.features(np.array([curve, bolus.artery_signal]))
-        apart = abs(int(np.argmax(curve)) - int(np.argmax(bolus.artery_signal)))
-        if apart <= 1 and early[0] >= settings.arterial_share * early[1]:
+        apart_s = abs(bolus.times_s[np.argmax(curve)] - bolus.times_s[np.argmax(bolus.artery_signal)])
+        if apart_s <= _WITH_ARTERY_S and early[0] >= settings.arterial_share * early[1]:
             return "arterial"
     left_mm, back_mm = -(where[:, ::-1] @ ijk_to_ras[:2, :3].T).T
     front, rear = np.percentile(back_mm, (1, 99))

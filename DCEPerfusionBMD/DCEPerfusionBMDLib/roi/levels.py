@@ -142,6 +142,11 @@ _STRUCTURES = tuple(
             r"lesions?|tumou?r|ha?emangioma|island|plexus|(?<![a-z])cyst|metasta|schmorl|modic|cement|cort(ex|ical)|病灶|血管瘤",
         ),
         ("a rib or ligament", r"(?<![a-z])(ribs?|ligaments?)(?![a-z])"),
+        ("fat", r"(?<![a-z])(fat|sat|vat|adipose)(?![a-z])|脂肪"),
+        ("an organ", r"(?<![a-z])(kidneys?|spleen|liver|bowel|lungs?|pancreas|ureter)(?![a-z])|肾|腎|脾|肝"),
+        ("background or an implant", r"(?<![a-z])(background|noise|air|screws?|rods?|implant)(?![a-z])"),
+        ("the posterior elements", r"posterior[\s_-]*elements?"),
+        ("the sacrum", r"(?<![a-z])(sacrum|coccyx)(?![a-z])"),
         ("a vein", r"(?<![a-z])(veins?|vena|venous|ivc)(?![a-z])|静脉|靜脈"),
         (
             "a node or the wall of a vessel",
@@ -160,6 +165,7 @@ _MUSCLE = re.compile(
     r"(?<![a-z])(muscles?|muscul(us|ar|i)|musk(el|ulatur)|(ilio)?psoas|erector|spinae|multifidus|autochthon|paraspinal)"
     r"(?![a-z])|腰大肌|肌肉|[竖豎]脊肌|多裂肌|腰肌"
 )
+_DOUBT = re.compile(r"(?<![a-z])(not|non|without|except|nothing|no)(?![a-z])|[?]")
 _EXCLUSION = re.compile(r"(?<![a-z])(exclude[ds]?|exclusions?)(?![a-z])|排除|剔除")
 _REFERENCE = re.compile(r"(?<![a-z])reference(?![a-z])")
 _PAIR = re.compile(r"(.+?)\s*=\s*([^,=\s]+)\s*(?:,|$)", re.DOTALL)  # names may hold commas and equals signs
@@ -182,6 +188,8 @@ def recognize(name: str, segment_id: str = "", code: tuple[str, str] = ("", ""),
     named = _by_text(name, "name")
     if named.kind == OTHER and not named.reason:
         named = _by_text(segment_id, "ID")
+    if named.kind == EXCLUSION:  # a copy of a vertebra keeps its code
+        return named
     claims = [claim for claim in (_by_code(*code), _by_tag(tag), named) if claim.kind != OTHER or claim.reason]
     if not claims:
         return SegmentLabel(OTHER)
@@ -247,6 +255,8 @@ def _by_text(text: str, source: str) -> SegmentLabel:
     split = re.sub(r"(?<=[a-z]{3})(?=[A-Z])", " ", text.translate(_ROMAN_SIGNS))  # vertebraL1
     plain, spaced = (unicodedata.normalize("NFKC", form).casefold() for form in (text, split))
     if _EXCLUSION.search(plain):
+        if _DOUBT.search(plain):
+            return SegmentLabel(AMBIGUOUS, source=source, reason=f"its {source} says exclusion and not")
         return SegmentLabel(EXCLUSION, source=source)
     levels = _levels_in(spaced)
     structure = next((what for what, pattern in _STRUCTURES if pattern.search(plain)), "")

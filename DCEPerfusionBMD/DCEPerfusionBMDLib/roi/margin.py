@@ -8,7 +8,7 @@ from scipy import ndimage
 
 BoolArray = npt.NDArray[np.bool_]
 
-ROUNDING_MM = 1e-6
+_ROUNDING_MM = 1e-6
 
 
 def bounding_box(mask: BoolArray) -> tuple[slice, ...]:
@@ -71,7 +71,12 @@ def farther_than(
     """
     if margin_mm == 0 or not mask.any():
         return np.array(mask, dtype=bool)
-    return np.greater(depth_mm(mask, spacing_mm, in_plane), margin_mm + ROUNDING_MM)
+    return beyond_margin(depth_mm(mask, spacing_mm, in_plane), margin_mm)
+
+
+def beyond_margin(depth: npt.NDArray[np.float64], margin_mm: float) -> BoolArray:
+    """Which depths are beyond a margin: more than it, and all that are not negative where it is 0."""
+    return np.asarray(depth >= 0 if margin_mm == 0 else depth > margin_mm + _ROUNDING_MM)
 
 
 def depth_mm(

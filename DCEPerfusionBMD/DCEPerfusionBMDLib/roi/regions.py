@@ -15,10 +15,9 @@ from .body import lies_behind, vertebral_body
 from .exclusions import Bolus, poorly_fitted, propose_exclusions
 from .fates import BY_CURVE, Fate
 from .levels import AMBIGUOUS, ARTERY, EXCLUSION, LEVEL, OTHER, REFERENCE, SegmentLabel, levels_by_user, recognize
-from .margin import ROUNDING_MM, BoolArray, depth_mm
+from .margin import BoolArray, beyond_margin, depth_mm
 
-_WHOLE_VERTEBRA = 0.15  # share of a mask beyond the body from which it looks like a whole vertebra
-
+_WHOLE_VERTEBRA = 0.3  # share of a mask beyond the body from which it looks like a whole vertebra
 _SHARED_AT_MOST = 0.1  # of the voxels of the smaller segment
 
 
@@ -31,15 +30,15 @@ class Region:
     name : segment name.
     level : vertebral level, empty where there is none.
     fate : (K, J, I) uint8 of `Fate`.
-    depth_mm : (n,) distance from the edge of each voxel of the body, in the order of the flattened grid; 0 where the
-        user excluded it.
+    depth_mm : (n,) distance from the edge of each voxel of the body, in the order of the flattened grid; below
+        0 where the user excluded it.
     level_source : what told the level, as in `SegmentLabel`; empty where there is none.
     """
 
     name: str
     level: str
     fate: npt.NDArray[np.uint8]
-    depth_mm: npt.NDArray[np.float32]
+    depth_mm: npt.NDArray[np.float64]
     level_source: str = ""
 
     @cached_property
@@ -58,30 +57,43 @@ class Region:
         return (self.fate != Fate.NOT_DRAWN) & (self.fate != Fate.ARCH)
 
     @cached_property
-    def excluded_share(self) -> float:
-        """Share of the voxels inside the margin that are excluded; NaN where there are none."""
-        counts = self._voxels
-        excluded = sum(int(counts[fate]) for fate in BY_CURVE)
-        inside = excluded + int(counts[Fate.ANALYZED])
-        return excluded / inside if inside else float("nan")
-
-    @cached_property
-    def _voxels(self) -> npt.NDArray[np.intp]:
-        """Number of voxels of each fate."""
-        return np.bincount(self.fate[self.drawn], minlength=len(Fate))
-
     def counts(self) -> dict[Fate, int]:
         """Voxels by fate, those that are not drawn apart."""
-        return {fate: int(self._voxels[fate]) for fate in Fate if fate != Fate.NOT_DRAWN and self._voxels[fate]}
+        counts = np.bincount(self.fate[self.drawn], minlength=len(Fate))
+        return {fate: int(counts[fate]) for fate in Fate if counts[fate]}
 
-    def why_not_evaluable(self, settings: RegionSettings) -> str:
-        """Why the region is not evaluable; empty where it is."""
-        if not self.analyzed.any():
+    @property
+    def excluded_share(self) -> float:
+        """Share of the voxels inside the margin that are excluded; NaN where there are none."""
+        excluded = sum(self.counts.get(fate, 0) for fate in BY_CURVE)
+        inside = excluded + self.counts.get(Fate.ANALYZED, 0)
+        return excluded / inside if inside else float("nan")
+
+    def why_not_evaluable(self, settings: RegionSettings, unknown: int = 0) -> str:
+        """Why the region is not evaluable; empty where it is.
+
+        Parameters
+        ----------
+        unknown : how many of its analyzed voxels have no curve to speak of; they count as the excluded ones do.
+        """
+        analyzed = self.counts.get(Fate.ANALYZED, 0)
+        if not analyzed:
             return "no voxel is left to analyze"
-        if self.excluded_share > settings.excluded_share_max:
-            limit = settings.excluded_share_max
-            return f"{self.excluded_share:.0%} of the voxels inside the margin are excluded, more than {limit:.0%}"
+        excluded, limit = sum(self.counts.get(fate, 0) for fate in BY_CURVE), settings.excluded_share_max
+        share = (excluded + unknown) / (excluded + analyzed)
+        if share > limit:
+            without = " or have no usable curve" if unknown else ""
+            return f"{share:.0%} of the voxels inside the margin are excluded{without}, more than {limit:.0%}"
         return ""
+
+    def at_margin(self, margin_mm: float) -> BoolArray:
+        """Which voxels of the body would be left at another margin; (n,).
+
+        What lies in the margin has not been judged by its curve, so it comes in as it is; what is excluded inside the
+        margin stays out.
+        """
+        fate = self.fate[self.body]
+        return beyond_margin(self.depth_mm, margin_mm) & ((fate == Fate.ANALYZED) | (fate == Fate.MARGIN))
 
     def without_other_tissue(
         self,
@@ -89,24 +101,18 @@ class Region:
         ijk_to_ras: npt.NDArray[np.float64],
         bolus: Bolus,
         settings: RegionSettings,
-    ) -> tuple[Region, BoolArray]:
+    ) -> Region:
         """The region without what is not marrow by its curve (`exclusions.propose_exclusions`).
 
         Parameters
         ----------
         signal : (n, n_frames) of the voxels of the body, in the order of the flattened grid.
-
-        Returns
-        -------
-        The region, and which of the voxels of the body, the margin included, are marrow; (n,).
         """
-        body = self.body
-        inside = body & (self.fate != Fate.MARGIN)
-        found = propose_exclusions(signal, body, inside, ijk_to_ras, bolus, settings)
+        found = propose_exclusions(signal, self.body, self.analyzed, ijk_to_ras, bolus, settings)
         fate = self.fate.copy()
-        before = fate[body]
-        fate[body] = np.where(before == Fate.ANALYZED, found, before)
-        return replace(self, fate=fate), found == Fate.ANALYZED
+        before = fate[self.body]
+        fate[self.body] = np.where(before == Fate.ANALYZED, found, before)
+        return replace(self, fate=fate)
 
     def without_poor_fits(self, rmse: npt.NDArray[np.floating], settings: RegionSettings) -> Region:
         """The region without the voxels whose fit is poor, told from the residuals of the analyzed voxels, (n,)."""
@@ -194,6 +200,9 @@ def build_rois(
     by_user = np.any([masks[name] for name in excluding], axis=0) if excluding else None
     in_plane = settings.regions.margin_plane == "in-plane" and margin_mm > 0
     regions, warnings = [], []
+    for name in excluding:
+        if not any((masks[name] & masks[other]).any() for other in names):
+            warnings.append(f"{name}: this segment excludes nothing, since it has no voxel in a region")
     if in_plane:
         warnings.append(
             "the margin is measured within the slices; the first and the last slice of each segment are left out"
@@ -207,28 +216,41 @@ def build_rois(
             part, found = _vertebra_part(name, drawn, spacing_mm, settings, ijk_to_ras)
             warnings += found
         depth = depth_mm(part, spacing_mm, in_plane)
-        analyzed = part & ((depth > margin_mm + ROUNDING_MM) | (margin_mm == 0))
+        analyzed = part & beyond_margin(depth, margin_mm)
         fate = np.full(drawn.shape, Fate.NOT_DRAWN, dtype=np.uint8)
         fate[drawn], fate[part], fate[analyzed] = Fate.ARCH, Fate.MARGIN, Fate.ANALYZED
         if by_user is not None:
             fate[analyzed & by_user] = Fate.USER
-            depth[by_user] = 0.0
-        source = label.source if label.level else ""
-        regions.append(Region(name, label.level, fate, depth[part].astype(np.float32), source))
+            depth[by_user] = -1.0
+        in_input = np.count_nonzero(analyzed & masks[input_name])
+        if in_input:
+            fate[analyzed & masks[input_name]] = Fate.ARTERIAL if kind is _OF_ARTERY else Fate.OTHER_TISSUE
+            depth[masks[input_name]] = -1.0
+            warnings.append(f"{name}: {in_input} of its voxels are also in {input_name!r}; they are left out")
+        regions.append(Region(name, label.level, fate, depth[part], label.source if label.level else ""))
         if not drawn.any():
             warnings.append(f"{name}: no voxel inside the series, not analyzed")
         elif part.any() and not analyzed.any():
             warnings.append(
                 f"{name}: none of its {np.count_nonzero(part)} voxels is more than {margin_mm:g} mm from the edge, "
-                "not analyzed; a smaller --margin-mm would keep some"
+                + (
+                    "not analyzed; --margin-plane 3d or --margin-mm 0 may keep some"
+                    if in_plane
+                    else "not analyzed; a smaller --margin-mm would keep some"
+                )
             )
+        elif part.any() and not regions[-1].analyzed.any():
+            warnings.append(f"{name}: all of its voxels inside the margin are excluded by segments, not analyzed")
     if not any(region.analyzed.any() for region in regions):
-        if all(np.isin(region.fate, (Fate.NOT_DRAWN, Fate.ARCH)).all() for region in regions):
-            raise InputError("; ".join(warnings))
-        raise InputError(
-            f"no region has a voxel more than {margin_mm:g} mm from its edge ({_listed(names)}); "
-            "give a smaller --margin-mm or larger outlines"
-        )
+        if all(set(region.counts) <= {Fate.MARGIN, Fate.ARCH} for region in regions) and any(
+            Fate.MARGIN in region.counts for region in regions
+        ):
+            way_out = ", --margin-plane 3d," if in_plane else ""
+            raise InputError(
+                f"no region has a voxel more than {margin_mm:g} mm from its edge ({_listed(names)}); "
+                f"give a smaller --margin-mm{way_out} or larger outlines"
+            )
+        raise InputError("; ".join(warnings))
     _refuse_overlaps(regions, input_name, masks[input_name], kind.noun)
     shared = np.zeros(masks[input_name].shape, dtype=np.uint8)
     for region in regions:
@@ -246,7 +268,7 @@ def _refuse_overlaps(regions: list[Region], input_name: str, input_mask: BoolArr
     for n, region in enumerate(regions):
         drawn = region.drawn
         inside = np.count_nonzero(drawn & input_mask)
-        if inside > _SHARED_AT_MOST * np.count_nonzero(input_mask):
+        if inside > _SHARED_AT_MOST * min(np.count_nonzero(input_mask), np.count_nonzero(drawn)):
             raise InputError(
                 f"{inside} of the {np.count_nonzero(input_mask)} voxels of the {noun} {input_name!r} lie in "
                 f"{region.name!r}; draw them apart"
@@ -288,9 +310,11 @@ def _vertebra_part(
     if not drawn.any() or (as_drawn and ijk_to_ras is None):
         return drawn, []
     body = vertebral_body(drawn, spacing_mm, thickness_mm)
+    if 2 * np.count_nonzero(body) < np.count_nonzero(drawn):  # a low body leaves less of itself than its arch
+        body[...] = False
     if not body.any():
         says = (
-            f"{name}: no part of it is {thickness_mm:g} mm thick, so its body cannot be told from the arch, not "
+            f"{name}: too little of it is {thickness_mm:g} mm thick, so its body cannot be told from the arch, not "
             "analyzed; give a smaller --arch-thickness-mm, or --vertebra-part as-drawn"
         )
         return (drawn, []) if as_drawn else (body, [says])

@@ -356,8 +356,8 @@
         <translation>年龄：</translation>
     </message>
     <message>
-        <source>Age of the subject; from the DICOM header when absent (years). From 0 to 120.</source>
-        <translation>受检者年龄；未给出时取自 DICOM 头（岁）。0 至 120。</translation>
+        <source>Age of the subject, 90 for all who are older; from the DICOM header when absent (years). From 0 to 120.</source>
+        <translation>受检者年龄，超过 90 岁者均记 90；未给出时取自 DICOM 头（岁）。0 至 120。</translation>
     </message>
     <message>
         <source>Menopause:</source>
