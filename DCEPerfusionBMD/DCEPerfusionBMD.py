@@ -260,24 +260,27 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._shownInputs = None
         self._views = None
         self._hover = None
+        self._liveTimer = None
         ScriptedLoadableModuleWidget.__init__(self, parent)
 
     def setup(self):
         """Build the panel; called when the module is opened for the first time."""
         ScriptedLoadableModuleWidget.setup(self)
+        try:
+            self.logic = DCEPerfusionBMDLogic()
+        except RuntimeError as error:  # the library is not the one beside this file
+            slicer.util.errorDisplay(str(error), windowTitle=_("DCE Perfusion BMD"))
+            return
         uiWidget = slicer.util.loadUI(self.resourcePath("UI/DCEPerfusionBMD.ui"))
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
-        self.logic = DCEPerfusionBMDLogic()
 
         from DCEPerfusionBMDLib.desktop import HoverCurve, Views
 
         self._views = Views(slicer.mrmlScene)
         self._hover = HoverCurve(slicer.mrmlScene)
         self._liveTimer = qt.QTimer()
-        self._liveTimer.singleShot = True
-        self._liveTimer.interval = self.LIVE_DELAY_MS
         self._liveTimer.timeout.connect(self.onLiveTimer)
         self._inputPlot = slicer.qMRMLPlotWidget()
         self._inputPlot.setMRMLScene(slicer.mrmlScene)
@@ -310,18 +313,22 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self):
         """Stop observing; called before the panel is destroyed."""
-        self._liveTimer.stop()
-        self._hover.stop()
-        self.setParameterNode(None)
+        if self.logic is not None:
+            self._liveTimer.stop()
+            self._hover.stop()
+            self.setParameterNode(None)
         self.removeObservers()
 
     def enter(self):
         """Called each time the module is opened."""
         self._shownInputs = None
-        self.initializeParameterNode()
+        if self.logic is not None:
+            self.initializeParameterNode()
 
     def exit(self):
         """Called each time another module is opened."""
+        if self.logic is None:
+            return
         self.ui.hoverCheckBox.checked = False
         self.setParameterNode(None)
 
@@ -407,7 +414,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.showInputs()
         self.checkCanApply()
         if node.autoUpdate and self.ui.applyButton.enabled and self.runKey() != self._lastRun:
-            self._liveTimer.start()
+            self._liveTimer.start(self.LIVE_DELAY_MS)
 
     def checkCanApply(self):
         """Enable Apply when it can run; else its tooltip says what is missing."""
@@ -652,6 +659,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Compute anew after a change, without a dialog and without letting events in."""
         from DCEPerfusionBMDLib.errors import Cancelled
 
+        self._liveTimer.stop()
         key = self.runKey()
         if self._running or self.whatIsMissing() or key == self._lastRun:
             return

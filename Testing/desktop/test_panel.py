@@ -539,6 +539,11 @@ class Scripting(Desktop):
         try:
             with self.assertRaisesRegex(RuntimeError, "another one in /elsewhere/DCEPerfusionBMDLib"):
                 self.app.module().DCEPerfusionBMDLogic()
+            panel = self.app.widget()
+            panel.exit()
+            panel.cleanup()
+            self.assertIn("another one in /elsewhere", self.app.errors[0])
+            self.assertEqual(len(self.app.errors), 1)
         finally:
             DCEPerfusionBMDLib.__file__ = beside
 
