@@ -1084,7 +1084,12 @@ class DCEPerfusionBMDTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear()
 
     def runTest(self):
-        for test in (self.test_libraryImports, self.test_phantomFromSampleDataToReload, self.test_cancel):
+        for test in (
+            self.test_libraryImports,
+            self.test_phantomFromSampleDataToReload,
+            self.test_cancelAndMissingInputs,
+            self.test_twoStudiesAndSceneClose,
+        ):
             self.setUp()
             test()
 
@@ -1134,13 +1139,37 @@ class DCEPerfusionBMDTest(ScriptedLoadableModuleTest):
         self.assertEqual(nodes["map.ktrans"].GetVoxelValueUnits().GetCodeValue(), "/min")
         self.assertEqual(nodes["chart.tissue"].GetNumberOfPlotSeriesNodes(), 2 * len(LEVELS))
 
-    def test_cancel(self):
-        """A canceled analysis leaves the scene as it was."""
+    def test_cancelAndMissingInputs(self):
+        """A canceled or refused analysis leaves the scene as it was; the panel says what is missing."""
         from DCEPerfusionBMDLib.errors import Cancelled
 
+        widget = slicer.modules.dceperfusionbmd.widgetRepresentation().self()
+        widget.enter()
+        self.assertFalse(widget.ui.applyButton.enabled)
+        self.assertTrue(widget.ui.applyButton.toolTip)
         logic = DCEPerfusionBMDLogic()
         inputs = logic.loadPhantom()
         before = slicer.mrmlScene.GetNumberOfNodes()
         with self.assertRaises(Cancelled):
             logic.analyze(inputs["series"], inputs["segmentation"], progress=lambda fraction, message: fraction < 0.5)
+        artery = inputs["segmentation"].GetSegmentation().GetSegmentIdBySegmentName("aorta")
+        inputs["segmentation"].GetSegmentation().RemoveSegment(artery)
+        with self.assertRaises(settings.InputError):
+            logic.analyze(inputs["series"], inputs["segmentation"])
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
+
+    def test_twoStudiesAndSceneClose(self):
+        """Two studies keep apart; closing the scene empties the open panel, which can be used again."""
+        widget = slicer.modules.dceperfusionbmd.widgetRepresentation().self()
+        widget.enter()
+        found = []
+        for _study in range(2):
+            inputs = widget.logic.loadPhantom()
+            found.append(widget.logic.analyze(inputs["series"], inputs["segmentation"]))
+        first, second = ({node.GetID() for node in nodes.values()} for nodes in found)
+        self.assertFalse(first & second)
+        slicer.mrmlScene.Clear()
+        self.assertIsNone(widget.logic.result)
+        widget.enter()
+        self.assertEqual(widget.ui.mapSelector.count, 0)
+        self.assertFalse(widget.ui.applyButton.enabled)
