@@ -42,5 +42,5 @@ $(VENV)/.headless: $(VENV)/.python pyproject.toml constraints/slicer-5.12.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.headless
-	$(PIP) --editable '.[headless,test]'
+	$(PIP) --editable '.[headless,test,test-desktop]'
 	@touch $@
