@@ -822,6 +822,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         self._read = {}
         self._memory = {}
         self._remembered = None
+        self._counted = (None, {})
 
     def getParameterNode(self):
         """The parameter node of the module, as an object with a member per parameter."""
@@ -909,7 +910,10 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         segmentation = parameterNode.segmentation
         pair = (ownerOf(parameterNode.series), segmentation)
         result = self.result if self._pair == pair else None
-        voxels = scenestudy.voxel_counts(segmentation, series) if series is not None else {}
+        key = (segmentation.GetID(), segmentation.GetSegmentation().GetMTime(), id(series))
+        if series is not None and self._counted[0] != key:
+            self._counted = (key, scenestudy.voxel_counts(segmentation, series))
+        voxels = self._counted[1] if series is not None else {}
         roles = panel.Roles(
             parameterNode.regions.levels,
             parameterNode.arterial_input.aif_segment,
@@ -964,6 +968,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         if self._remembered is None or not study.same_inputs(self._remembered, (series, masks, labels)):
             self._memory = {}
         self._remembered = (series, masks, labels)
+        self._counted = (None, {}) if not live else self._counted
         bone = scene.read_dxa_node(dxaTableNode) if dxaTableNode is not None else densitometry
         result = study.analyze(series, masks, settings, bone, progress=progress, labels=labels, memory=self._memory)
         owner = ownerOf(seriesNode)

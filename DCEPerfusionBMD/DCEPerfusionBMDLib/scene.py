@@ -496,7 +496,8 @@ class ResultWriter:
         for fate, color in _FATE_COLORS.items():
             voxels = np.zeros(series.shape, dtype=bool)
             for region in result.rois.regions:
-                voxels |= region.fate == fate
+                if fate in region.counts:
+                    voxels |= region.fate == fate
             if voxels.any():
                 _set_segment(node, fate.reason, voxels, series.ijk_to_ras)
                 node.GetSegmentation().GetSegment(fate.reason).SetColor(*color)
