@@ -20,7 +20,7 @@ bench: $(BENCH)/.installed $(VENV)/.headless
 	$(BENCH)/bin/python Testing/benchmarks/bench_kinetics.py --output docs/performance.md
 	$(BENCH)/bin/python Testing/benchmarks/bench_minimum.py --output docs/minimum.md
 	$(BIN)/python Testing/benchmarks/bench_dicom.py --output docs/reading-dicom.md
-	$(BIN)/python Testing/benchmarks/bench_live.py --output docs/live.md
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python Testing/benchmarks/bench_live.py --output docs/live.md
 
 # The other programs may want other versions than Slicer has, so they get an environment of their own.
 $(BENCH)/.installed: pyproject.toml

@@ -39,6 +39,7 @@ from .kinetics import (
     protocol_findings,
     scaled_to_tail,
 )
+from .memory import Memory, recalled
 from .motion import Motion, estimate_motion, simpleitk
 from .quantities import DELAY, DESCRIPTIVE, MORE_DESCRIPTIVE, QUALITY, STATUS
 from .result import (
@@ -76,7 +77,7 @@ def analyze(
     labels: Mapping[str, SegmentLabel] | None = None,
     references: Sequence[Reference] | None = None,
     cohort: Sequence[PerfusionGroup] = (),
-    memory: dict[str, Any] | None = None,
+    memory: Memory | None = None,
 ) -> StudyResult:
     """Kinetic parameters of every region of one study.
 
@@ -116,19 +117,19 @@ def analyze(
     groups = perfusion_groups(settings.densitometry.perfusion_comparison, cohort)
     by_reference = settings.model.model == "reference-region"
     drawn = (settings.regions, settings.arterial_input.aif_segment, settings.model.reference_segment, by_reference)
-    rois = _kept(
+    rois = recalled(
         memory,
         "regions",
         drawn,
-        lambda: build_rois(masks, series.spacing_mm, settings, labels, series.ijk_to_ras),
+        lambda: build_rois(masks, series.spacing_mm, settings, labels, series.ijk_to_ras, memory),
     )
     check_maps(maps, np.flatnonzero(_union(rois, lambda region: region.analyzed)))
-    voxels = _kept(memory, "voxels", drawn, lambda: np.flatnonzero(_union(rois, lambda region: region.body)))
+    voxels = recalled(memory, "voxels", drawn, lambda: np.flatnonzero(_union(rois, lambda region: region.body)))
     motion = None
     if settings.motion.motion != "none":
         motion = _motion(series, rois, settings, _part(report, 0.0, 0.8))
         report = _part(report, 0.8, 1.0)
-    body_signal, input_signal = _kept(
+    body_signal, input_signal = recalled(
         memory if motion is None else None,
         "signal",
         drawn,
@@ -140,7 +141,7 @@ def analyze(
     baseline_frames, used["baseline_frames"] = _baseline(input_signal.mean(axis=0, dtype=float), settings)
     conversion = Conversion.of(used, settings.conversion, maps, baseline_frames)
     bolus = _bolus(times_s, input_signal, baseline_frames, settings)
-    rois = _kept(
+    rois = recalled(
         memory if motion is None else None,
         "marrow",
         (drawn, baseline_frames, settings.arterial_input.aif_pick),
@@ -318,15 +319,6 @@ def _exclude(
         for region in rois.regions
     ]
     return dataclasses.replace(rois, regions=tuple(regions))
-
-
-def _kept(memory: dict[str, Any] | None, step: str, key: Any, make: Callable[[], Any]) -> Any:
-    """The result of a step, from memory where what it depends on is as it was."""
-    if memory is None:
-        return make()
-    if step not in memory or memory[step][0] != key:
-        memory[step] = (key, make())
-    return memory[step][1]
 
 
 def _margin_rows(

@@ -68,7 +68,8 @@ def main() -> None:
         f"What the panel does when a setting changes while Auto-update is on, without drawing: {voxels:,} voxels of "
         f"marrow, {len(PHANTOM.times_s)} frames of {PHANTOM.columns} x {PHANTOM.rows} x {PHANTOM.slices} voxels; three "
         f"changes each. Goal: {GOAL_S:g} s. Python {platform.python_version()}, numpy {np.__version__}, "
-        f"{os.cpu_count()} CPUs. `make bench` makes this page.",
+        f"{os.cpu_count()} CPUs, threads of the matrix product: {os.environ.get('OPENBLAS_NUM_THREADS', 'as many')}. "
+        "`make bench` makes this page.",
         "",
         "| change | CPU, s, median | wall, s, median | wall, s, min - max |",
         "| --- | ---: | ---: | ---: |",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
+from ..memory import Memory, recalled
 from ..settings import RegionSettings, Settings
 from .body import lies_behind, vertebral_body
 from .exclusions import Bolus, poorly_fitted, propose_exclusions
@@ -148,6 +150,7 @@ def build_rois(
     settings: Settings,
     labels: Mapping[str, SegmentLabel] | None = None,
     ijk_to_ras: npt.NDArray[np.float64] | None = None,
+    memory: Memory | None = None,
 ) -> VertebralRois:
     """Sort named masks into the input and the regions, and take arch and margin off the regions.
 
@@ -160,6 +163,7 @@ def build_rois(
     settings : `arterial_input.aif_segment`, `model.reference_segment` and `regions` are read.
     labels : what each segment is; told by the names alone when None.
     ijk_to_ras : (4, 4) voxel index to RAS; without it nobody is warned of masks of whole vertebrae.
+    memory : as for `study.analyze`.
 
     Raises
     ------
@@ -211,11 +215,12 @@ def build_rois(
         drawn, label = masks[name], known[name]
         if label.kind == AMBIGUOUS:
             warnings.append(f"{name}: no level, since {label.reason}; --levels {name!r}=L1 would give it one")
-        part = drawn
-        if label.kind == LEVEL and label.level != "S1":
-            part, found = _vertebra_part(name, drawn, spacing_mm, settings, ijk_to_ras)
-            warnings += found
-        depth = depth_mm(part, spacing_mm, in_plane)
+        is_vertebra = label.kind == LEVEL and label.level != "S1"
+        key = (is_vertebra, settings.regions.vertebra_part, settings.regions.arch_thickness_mm, in_plane)
+        outlined = functools.partial(_outlined, name, drawn, is_vertebra, spacing_mm, settings, ijk_to_ras, in_plane)
+        part, depth, found = recalled(memory, f"outline of {name}", key, outlined)
+        warnings += found
+        depth = depth.copy()
         analyzed = part & beyond_margin(depth, margin_mm)
         fate = np.full(drawn.shape, Fate.NOT_DRAWN, dtype=np.uint8)
         fate[drawn], fate[part], fate[analyzed] = Fate.ARCH, Fate.MARGIN, Fate.ANALYZED
@@ -296,6 +301,22 @@ def _check_levels_differ(known: Mapping[str, SegmentLabel]) -> None:
                 f"{label.level}; say which is with --levels, for example --levels {name!r}=none"
             )
         first[label.level] = name
+
+
+def _outlined(
+    name: str,
+    drawn: BoolArray,
+    is_vertebra: bool,
+    spacing_mm: tuple[float, float, float],
+    settings: Settings,
+    ijk_to_ras: npt.NDArray[np.float64] | None,
+    in_plane: bool,
+) -> tuple[BoolArray, npt.NDArray[np.floating], list[str]]:
+    """The part of a segment that is to be analyzed, the depth of its voxels, and what there is to say about it."""
+    part, found = drawn, list[str]()
+    if is_vertebra:
+        part, found = _vertebra_part(name, drawn, spacing_mm, settings, ijk_to_ras)
+    return part, depth_mm(part, spacing_mm, in_plane), found
 
 
 def _vertebra_part(
