@@ -1,0 +1,1 @@
+"""Statistics of a cohort, and of published tables: arrays in, small results out."""
