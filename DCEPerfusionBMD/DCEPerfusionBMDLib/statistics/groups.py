@@ -88,7 +88,8 @@ class GroupSummary:
     def __str__(self) -> str:
         rows = zip(self.names, self.counts, self.means, self.sds, strict=True)
         return "\n".join(
-            f"{name}: n = {count:.0f}, mean {mean:.4g}, SD {sd:.4g}" + f"; fewer than {SMALL_GROUP}" * (name in self.small)
+            f"{name}: n = {count:.0f}, mean {mean:.4g}, SD {sd:.4g}"
+            + f"; fewer than {SMALL_GROUP}" * (name in self.small)
             for name, count, mean, sd in rows
         )
 
@@ -344,7 +345,9 @@ def paired_t(first: npt.ArrayLike, second: npt.ArrayLike) -> TTest:
     error = float(away.std(ddof=1)) / math.sqrt(a.size)
     mean, df = float(away.mean()), a.size - 1
     half = float(stats.t.ppf((1 + LEVEL) / 2, df)) * error
-    return TTest("paired", mean / error, df, float(2 * stats.t.sf(abs(mean / error), df)), mean, (mean - half, mean + half))
+    return TTest(
+        "paired", mean / error, df, float(2 * stats.t.sf(abs(mean / error), df)), mean, (mean - half, mean + half)
+    )
 
 
 def hedges_g(groups: GroupSummary | Samples) -> tuple[float, tuple[float, float]]:
@@ -361,7 +364,9 @@ def hedges_g(groups: GroupSummary | Samples) -> tuple[float, tuple[float, float]
     _check_varies(summary)
     df, total = summary.df_within, summary.total
     d = float(summary.centered[0] - summary.centered[1]) / math.sqrt(summary.ss_within / df)
-    correction = math.exp(special.gammaln(df / 2) - special.gammaln((df - 1) / 2)) / math.sqrt(df / 2) if df > 1 else 0.0
+    correction = (
+        math.exp(special.gammaln(df / 2) - special.gammaln((df - 1) / 2)) / math.sqrt(df / 2) if df > 1 else 0.0
+    )
     g = d * correction
     error = math.sqrt(total / float(np.prod(summary.counts)) + g**2 / (2 * total))
     half = float(special.ndtri((1 + LEVEL) / 2)) * error
