@@ -89,6 +89,7 @@ def icc(ratings: npt.ArrayLike) -> dict[str, Icc]:
     def mean_of_k(value: float) -> float:
         return value * k / (1 + value * (k - 1))
 
+    found = {
         "ICC(1,1)": (single(f_within), (single(one[0]), single(one[1])), f_within, df_within),
         "ICC(2,1)": (two, two_interval, f_error, df_error),
         "ICC(3,1)": (single(f_error), (single(three[0]), single(three[1])), f_error, df_error),
@@ -242,7 +243,8 @@ class Repeatability:
 
     def __str__(self) -> str:
         cv = "" if math.isnan(self.within_cv) else f", within-subject CV {100 * self.within_cv:.1f} %"
-        return f"repeatability coefficient {self.coefficient:.4g} {interval_text(self.interval)}{cv}, {self.subjects} subjects"
+        limits = interval_text(self.interval)
+        return f"repeatability coefficient {self.coefficient:.4g} {limits}{cv}, {self.subjects} subjects"
 
 
 def repeatability(ratings: npt.ArrayLike) -> Repeatability:

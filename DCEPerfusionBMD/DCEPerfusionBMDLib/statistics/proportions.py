@@ -35,7 +35,7 @@ def rate(count: int, total: int) -> Rate:
         when the count exceeds the total, or one is no whole number.
     """
     (c,), (n,) = _counts("count", [count]), _counts("total", [total])
-    if not 0 < n or c > n:
+    if not n > 0 or c > n:
         raise InputError(f"{count:g} of {total:g} is no rate")
     z = float(special.ndtri((1 + LEVEL) / 2))
     share = float(c / n)

@@ -248,22 +248,19 @@ def ancova(outcome: npt.ArrayLike, labels: Sequence[Hashable], covariate: npt.Ar
         raise InputError("the model fits exactly; there is no error to compare with")
     total_z = float(z @ z)
     without_groups = float(y @ y) - float(z @ y) ** 2 / total_z
-    separate, slopes = 0.0, 0
+    separate, slopes = 0.0, 0  # of the model with a slope per group
     for member in members.values():
         own_z, own_y = inner_z[member], inner_y[member]
         squares = float(own_z @ own_z)
         separate += float(own_y @ own_y) - (float(own_z @ own_y) ** 2 / squares if squares > 0 else 0.0)
-        slopes += squares > 0
-    terms = (
-        ("groups", without_groups - residual, len(members) - 1, residual, df),
-        (name, zy**2 / zz, 1, residual, df),
-        ("slopes differ", residual - separate, slopes - 1, separate, df + 1 - slopes),
-    )
-    found = [_term(*term) for term in terms]
+        slopes += int(squares > 0)
+    between = _term("groups", without_groups - residual, len(members) - 1, residual, df)
+    common = _term(name, zy**2 / zz, 1, residual, df)
+    parallel = _term("slopes differ", residual - separate, slopes - 1, separate, df + 1 - slopes)
     mean = float(np.asarray(outcome, dtype=np.float64).mean())
     slope = zy / zz
     adjusted = {group: mean + float(y[m].mean() - slope * z[m].mean()) for group, m in members.items()}
-    return Ancova(*found, df, residual, adjusted)
+    return Ancova(between, common, parallel, df, residual, adjusted)
 
 
 def _term(name: str, ss: float, df: int, residual: float, df_residual: int) -> Term:

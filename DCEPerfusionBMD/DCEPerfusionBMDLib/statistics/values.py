@@ -82,10 +82,10 @@ def complete_rows(rows: Sequence[str], columns: Mapping[str, npt.ArrayLike]) -> 
     missing = {column: np.isnan(array) for column, array in arrays.items()}
     incomplete = np.any(list(missing.values()), axis=0) if missing else np.zeros(len(rows), dtype=bool)
     left_out = [
-        LeftOut(rows[i], "no " + ", ".join(column for column, lacks in missing.items() if lacks[i]))
+        LeftOut(rows[int(i)], "no " + ", ".join(column for column, lacks in missing.items() if lacks[i]))
         for i in np.flatnonzero(incomplete)
     ]
-    kept = tuple(rows[i] for i in np.flatnonzero(~incomplete))
+    kept = tuple(rows[int(i)] for i in np.flatnonzero(~incomplete))
     return CompleteRows(kept, {column: array[~incomplete] for column, array in arrays.items()}, tuple(left_out))
 
 
@@ -169,7 +169,7 @@ def check_regressors(names: Sequence[str]) -> None:
     InputError
         with the reason: ve is Ktrans/kep, so the three are one measurement in two dimensions.
     """
-    if _KINETIC <= {name.lower().split("_")[0] for name in names}:
+    if {name.lower().split("_")[0] for name in names} >= _KINETIC:
         raise InputError(
             "Ktrans, kep and ve must not stand in one regression: ve is Ktrans/kep, so one of them is known from the "
             "others (variance inflation above 200 in the source cohort); leave kep or ve out"
