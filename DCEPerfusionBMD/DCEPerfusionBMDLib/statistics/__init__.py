@@ -34,7 +34,7 @@ from .posthoc import (
 )
 from .proportions import chi_squared, cochran_armitage, fisher, rate
 from .regression import ancova, line_band, linear_regression, variance_inflation
-from .roc import auc_bootstrap, cliff_delta, compare_roc, roc
+from .roc import auc_bootstrap, cliff_delta, compare_roc, roc, roc_curve
 from .values import (
     CompleteRows,
     check_not_circular,
@@ -92,6 +92,7 @@ __all__ = [
     "repeatability",
     "residual_normality",
     "roc",
+    "roc_curve",
     "source_paper",
     "spearman",
     "split",

@@ -310,7 +310,7 @@ class _Auditor:
             if len(names) != 2 or any(name not in table.quantities for name in names):
                 raise InputError(f"{where}: two quantities of {table.name} are needed, not {', '.join(names)}")
             for reading in READINGS:
-                reason = _differs(table, names, reading, _get(claim, "alpha", float, where))
+                reason = _differs(table, names, reading, _number(claim, "alpha", where))
                 for name in names:
                     if reason and reading not in against[name]:
                         against[name][reading] = reason
@@ -461,7 +461,7 @@ class _Auditor:
             )
             if name not in table.counts or claim.get("from", table.groups[0]) not in table.groups:
                 raise InputError(f"{where}: {table.name} has no such count or group")
-            least = _get(claim, "at_least_percent", float, where)
+            least = _number(claim, "at_least_percent", where)
             shares = [100 * c / n for c, n in zip(table.counts[name].counts, table.n, strict=True)]
             first = table.groups.index(claim.get("from", table.groups[0]))
             for j in range(first, len(shares) - 1):
@@ -645,11 +645,16 @@ def _get(item: Any, key: str, kind: type[_T], where: str) -> _T:
     if not isinstance(item, Mapping) or key not in item:
         raise InputError(f"{where}: {key!r} is missing")
     value = item[key]
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return kind(value)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise InputError(f"{where}.{key}: {value!r} is no {kind.__name__}")
     return value
+
+
+def _number(item: Any, key: str, where: str) -> float:
+    value = item.get(key) if isinstance(item, Mapping) else None
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise InputError(f"{where}.{key}: {value!r} is no number")
+    return float(value)
 
 
 def _row(item: Any, key: str, count: int, where: str) -> list[Any]:
@@ -696,6 +701,6 @@ def _table(item: Any, where: str) -> PublishedTable:
         against = _get(meaning, "against", str, place)
         if against not in groups:
             raise InputError(f"{place}: no group is called {against!r}")
-        marks[str(mark)] = (against, _get(meaning, "alpha", float, place))
+        marks[str(mark)] = (against, _number(meaning, "alpha", place))
     name, defined_by = _get(item, "name", str, where), tuple(str(name) for name in item.get("defined_by", []))
     return PublishedTable(name, groups, tuple(n), limits, marks, quantities, counts, defined_by)

@@ -64,13 +64,9 @@ def roc(values: npt.ArrayLike, positive: npt.ArrayLike, higher_is_positive: bool
     cases, controls = _placements(score, has)
     auc = float(cases.mean())
     variance = float(cases.var(ddof=1) / cases.size + controls.var(ddof=1) / controls.size)
-    # Youden: every distinct value is a cut; at or beyond it is positive
-    order = np.argsort(-score, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(score[order])), score.size - 1)
-    sensitivity = np.cumsum(has[order])[last] / cases.size
-    specificity = 1 - np.cumsum(~has[order])[last] / controls.size
+    cuts, sensitivity, specificity = _cuts(score, has)
     best = int(np.argmax(np.round(sensitivity + specificity, 12)))
-    cut = float(score[order][last[best]])
+    cut = float(cuts[best])
     return Roc(
         auc,
         math.sqrt(variance),
@@ -82,6 +78,20 @@ def roc(values: npt.ArrayLike, positive: npt.ArrayLike, higher_is_positive: bool
         cases.size,
         controls.size,
     )
+
+
+def roc_curve(
+    values: npt.ArrayLike, positive: npt.ArrayLike, higher_is_positive: bool
+) -> tuple[FloatArray, FloatArray]:
+    """The curve from (0, 0) to (1, 1): one less specificity, and sensitivity, at every distinct value.
+
+    Raises
+    ------
+    InputError
+        as `roc` does.
+    """
+    _, sensitivity, specificity = _cuts(*_scores(values, positive, higher_is_positive))
+    return np.append(0.0, 1 - specificity), np.append(0.0, sensitivity)
 
 
 @dataclass(frozen=True)
@@ -194,6 +204,15 @@ def _scores(
         if count < 2:
             raise InputError(f"{count} of {score.size} subjects {group} the condition; at least 2 are needed")
     return (score if higher_is_positive else -score), has
+
+
+def _cuts(score: FloatArray, has: npt.NDArray[np.bool_]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Every distinct value as a cut, highest first, with sensitivity and specificity of lying at or beyond it."""
+    order = np.argsort(-score, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(score[order])), score.size - 1)
+    sensitivity = np.cumsum(has[order])[last] / np.count_nonzero(has)
+    specificity = 1 - np.cumsum(~has[order])[last] / np.count_nonzero(~has)
+    return score[order][last], sensitivity, specificity
 
 
 def _placements(score: FloatArray, has: npt.NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
