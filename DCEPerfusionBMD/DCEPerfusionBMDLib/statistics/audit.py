@@ -19,8 +19,8 @@ import numpy as np
 from scipy import stats
 
 from ..errors import InputError
-from .groups import Anova, GroupSummary, WelchAnova, anova, from_statistics, welch_anova
-from .posthoc import PostHoc, dunnett, games_howell, lsd, tukey
+from .groups import GroupSummary, anova, from_statistics, welch_anova
+from .posthoc import dunnett, games_howell, tukey
 from .proportions import chi_squared, fisher
 from .values import FloatArray, p_text
 
@@ -116,27 +116,25 @@ class Finding:
 
 @dataclass(frozen=True)
 class Retest:
-    """What the tests give for one quantity of one table, under one reading of its spreads.
+    """One quantity of one table as groups that every test of means takes.
 
     Attributes
     ----------
-    dunnett : against the group that the first mark of the table compares with; None where there is no mark.
+    reading : what the spreads were taken for.
+    groups : counts, means and variances.
+    control : the group that the first mark of the table compares with; empty where there is no mark.
     """
 
     table: str
     quantity: str
     reading: str
-    anova: Anova
-    welch: WelchAnova
-    lsd: PostHoc
-    tukey: PostHoc
-    games_howell: PostHoc
-    dunnett: PostHoc | None
+    groups: GroupSummary
+    control: str
 
     def __str__(self) -> str:
-        lines = [f"{self.table}, {self.quantity}, spread read as {READINGS[self.reading]}", self.anova, self.welch]
-        lines += [self.tukey, self.games_howell, *([self.dunnett] if self.dunnett else [])]
-        return "\n".join(str(line) for line in lines)
+        lines = [f"{self.table}, {self.quantity}, spread read as {READINGS[self.reading]}"]
+        lines += [str(test(self.groups)) for test in (anova, welch_anova, tukey, games_howell)]
+        return "\n".join([*lines, *([str(dunnett(self.groups, self.control))] if self.control else [])])
 
 
 @dataclass(frozen=True)
@@ -148,7 +146,7 @@ class Audit:
     findings : what cannot be as printed.
     readings : by quantity, what its spreads can be; the stated reading alone where nothing speaks against it.
     possible : by pair of quantities, the lowest and highest correlation that the tables allow.
-    retests : the tests, under the first possible reading of each quantity.
+    retests : quantities to be tested again, each under its first possible reading; their text runs the tests.
     not_tested : why a quantity of a table has no retest.
     """
 
@@ -481,11 +479,9 @@ class _Auditor:
                 elif not readings[quantity]:
                     reasons.append(f"{table.name}, {quantity}: its spreads agree with no reading")
                 else:
-                    groups = _summary(table, published, readings[quantity][0])
-                    base = next(iter(table.marks.values()))[0] if table.marks else None
-                    tests = anova(groups), welch_anova(groups), lsd(groups), tukey(groups), games_howell(groups)
-                    against = dunnett(groups, base) if base else None
-                    found.append(Retest(table.name, quantity, readings[quantity][0], *tests, against))
+                    reading = readings[quantity][0]
+                    control = next(iter(table.marks.values()))[0] if table.marks else ""
+                    found.append(Retest(table.name, quantity, reading, _summary(table, published, reading), control))
         return found, reasons
 
 

@@ -153,7 +153,9 @@ def dunnett(groups: GroupSummary | Samples, control: str) -> PostHoc:
     if df < 1:
         raise InputError("every group has one subject; at least one group needs 2")
     p_of: Callable[[float], float] = lambda x: dunnett_p(x, share, df)  # noqa: E731
-    critical = float(optimize.brentq(lambda x: p_of(x) - (1 - LEVEL), 0.5, 1000.0, xtol=1e-10))
+    tail = (1 - LEVEL) / 2
+    ends = float(stats.t.isf(tail * 1.001, df)), float(stats.t.isf(tail / len(others) * 0.999, df))  # one t; Bonferroni
+    critical = float(optimize.brentq(lambda x: p_of(x) - (1 - LEVEL), *ends, xtol=1e-8))
     return _pooled(f"Dunnett against {control}", summary, [(i, base) for i in others], p_of, critical)
 
 
@@ -172,7 +174,7 @@ def dunnett_p(t: float, loadings: npt.ArrayLike, df: float) -> float:
         scale, weight = np.ones(1), np.ones(1)
     else:
         ends = np.sqrt(np.array([stats.chi2.ppf(1e-25, df), stats.chi2.isf(1e-20, df)]) / df)
-        logs, weight = _panels(np.linspace(math.log(max(ends[0], 1e-8)), math.log(ends[1]), 13)[None, :])
+        logs, weight = _panels(np.linspace(math.log(max(ends[0], 1e-8)), math.log(ends[1]), 9)[None, :], 12)
         scale = np.exp(logs[0])
         # the density of s = chi / sqrt(df), times ds / dlog(s)
         weight = weight[0] * np.exp(stats.chi2.logpdf(df * scale**2, df)) * 2 * df * scale**2
@@ -183,7 +185,7 @@ def dunnett_p(t: float, loadings: npt.ArrayLike, df: float) -> float:
         for side in (-1.0, 1.0):
             edges.append(side * reach / load.mean() + width * steps)
     fixed = np.broadcast_to(np.linspace(-12.0, 12.0, 9), (scale.size, 9))
-    z, z_weight = _panels(np.sort(np.clip(np.hstack([*edges, fixed]), -12.0, 12.0), axis=1))
+    z, z_weight = _panels(np.sort(np.clip(np.hstack([*edges, fixed]), -12.0, 12.0), axis=1), 12)
     inside = np.zeros_like(z)
     for part, other in zip(load, rest, strict=True):
         outside = special.ndtr(-(reach - part * z) / other) + special.ndtr(-(reach + part * z) / other)
@@ -273,9 +275,9 @@ def _pooled(
     return PostHoc(method, tuple(pairs), summary.small)
 
 
-def _panels(edges: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _panels(edges: FloatArray, order: int) -> tuple[FloatArray, FloatArray]:
     """Nodes and weights of Gauss-Legendre panels between successive edges; one row of edges per integral."""
-    nodes, weights = np.polynomial.legendre.leggauss(16)
+    nodes, weights = np.polynomial.legendre.leggauss(order)
     half = np.diff(edges, axis=1)[:, :, None] / 2
     middle = (edges[:, :-1] + edges[:, 1:])[:, :, None] / 2
     return (middle + half * nodes).reshape(edges.shape[0], -1), (half * weights).reshape(edges.shape[0], -1)
