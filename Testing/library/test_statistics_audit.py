@@ -203,8 +203,9 @@ class TestFalseAlarms(unittest.TestCase):
             signs["correlations"][1]["r"] = text(-abs(float(signs["correlations"][1]["r"])), 3)
             found["sign"] += len(audit(signs).of("sign"))
             impossible = copy.deepcopy(paper)
-            impossible["correlations"][3]["r"] = text(-float(impossible["correlations"][3]["r"]), 3)
-            del impossible["correlations"][3]["direction"]
+            r = impossible["correlations"][0]["r"]
+            impossible["correlations"][0]["r"] = "0.990" if r.startswith("-") else "-0.990"
+            del impossible["correlations"][0]["direction"]
             found["correlation"] += len(audit(impossible).of("correlation"))
         self.assertEqual(found["percentage"], 40)
         self.assertEqual(found["sign"], 40)
@@ -212,20 +213,21 @@ class TestFalseAlarms(unittest.TestCase):
         self.assertGreaterEqual(found["correlation"], 5)
 
     def test_misprint(self):
-        """A swap of digits is put right where only one cell explains it."""
+        """A first digit that is wrong is put right where only one cell explains it, and hardly ever made worse."""
         random = np.random.default_rng(12)
         right = wrong = 0
         for _ in range(60):
             paper = random_paper(random)
-            del paper["products"]
-            mean = paper["tables"][1]["quantities"]["ktrans"]["mean"]
-            swapped = mean[0][:-2] + mean[0][-1] + mean[0][-2]
+            mean = paper["tables"][1]["quantities"]["ve"]["mean"]
+            first = next(i for i, digit in enumerate(mean[0]) if digit not in "0.")
+            swapped = mean[0][:first] + str((int(mean[0][first]) + 4) % 10) + mean[0][first + 1 :]
             true, mean[0] = mean[0], swapped
             for finding in audit(paper).of("mean"):
-                right += finding.suggestion == true
-                wrong += finding.suggestion not in (true, "") and not finding.suggestion.startswith("one of")
-        self.assertGreaterEqual(right, 3)
-        self.assertLessEqual(wrong, right / 2)
+                if finding.suggestion and not finding.suggestion.startswith("one of"):
+                    right += finding.suggestion == true
+                    wrong += finding.suggestion != true
+        self.assertGreaterEqual(right, 20, (right, wrong))
+        self.assertLessEqual(wrong, 3)
 
 
 class TestInput(unittest.TestCase):
@@ -239,7 +241,6 @@ class TestInput(unittest.TestCase):
             place[path[-1]] = value
             return paper
 
-        ktrans = ("tables", 1, "quantities", "ktrans")
         for message, paper in (
             ("'tables' is missing", {}),
             (r"tables\[0\]: 'groups' is missing", {"tables": [{}]}),
