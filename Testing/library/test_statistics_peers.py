@@ -27,6 +27,11 @@ def random_samples(seed, least=3, groups=None):
     return samples
 
 
+def stacked(samples):
+    """All values, and the group of each."""
+    return np.concatenate(list(samples.values())), np.repeat(list(samples), [len(part) for part in samples.values()])
+
+
 def agree(test, found, truth, tolerance=1e-8, **note):
     """Equal to 1e-8, absolute or relative; tiny p-values absolute only."""
     with test.subTest(**note):
@@ -71,8 +76,9 @@ class TestScipy(unittest.TestCase):
             for pair in found.pairs:
                 i, j = names.index(pair.first), names.index(pair.second)
                 agree(self, pair.p, truth.pvalue[i, j], seed=seed)
-            interval = truth.confidence_interval()
-            agree(self, found.pairs[0].interval, (interval.low[0, 1], interval.high[0, 1]), 1e-6, seed=seed)
+            if seed % 10 == 0:
+                interval = truth.confidence_interval()
+                agree(self, found.pairs[0].interval, (interval.low[0, 1], interval.high[0, 1]), 1e-6, seed=seed)
 
     def test_dunnett(self):
         """Within the Monte-Carlo error of scipy's routine."""
@@ -126,8 +132,9 @@ class TestPeers(unittest.TestCase):
             p = truth["p_unc"] if "p_unc" in truth else truth["p-unc"]
             agree(self, (found.f, found.df2, found.p), (truth["F"], truth["ddof2"], p), seed=seed)
             truth = pingouin.pairwise_gameshowell(data=table, dv="y", between="g")
+            pairs = st.games_howell(samples)
             for _, row in truth.iterrows():
-                pair = st.games_howell(samples)[row["A"], row["B"]]
+                pair = pairs[row["A"], row["B"]]
                 agree(self, (abs(pair.statistic), pair.df, pair.p), (abs(row["T"]), row["df"], row["pval"]), seed=seed)
 
     def test_corrections(self):
@@ -231,7 +238,7 @@ class TestPeers(unittest.TestCase):
             totals = random.integers(5, 80, 4)
             counts = np.maximum(random.binomial(totals, random.uniform(0.1, 0.9, 4)), 1)
             counts[0] = min(counts[0], totals[0] - 1)
-            table = statsmodels.api.stats.Table(np.column_stack([counts, totals - counts]))
+            table = statsmodels.api.stats.Table(np.column_stack([counts, totals - counts]), shift_zeros=False)
             trend = table.test_ordinal_association(row_scores=np.arange(4), col_scores=np.array([1, 0]))
             found = st.cochran_armitage(counts, totals)
             agree(self, math.copysign(math.sqrt(found.linear_by_linear), found.z), trend.zscore, seed=seed)
@@ -276,10 +283,17 @@ class TestPeers(unittest.TestCase):
                 truth = statsmodels.api.MixedLM(y, statsmodels.api.add_constant(x), subjects).fit(reml=seed % 2 == 0)
             found = st.random_intercept(y, {"x": x}, subjects, "REML" if seed % 2 == 0 else "ML")
             agree(self, found.log_likelihood, truth.llf, 1e-5, seed=seed)
+            self.assertGreater(found.log_likelihood, truth.llf - 1e-7)
             agree(self, [effect.value for effect in found.effects], truth.fe_params, 1e-3, seed=seed)
-            agree(self, [effect.se for effect in found.effects], truth.bse_fe, 1e-3, seed=seed)
-            variances = float(truth.cov_re[0, 0]), truth.scale
-            agree(self, (found.between_variance, found.within_variance), variances, 1e-3, seed=seed)
+            # the errors of generalized least squares; statsmodels inverts the Hessian of all parameters instead
+            covariance = found.within_variance * np.eye(y.size)
+            covariance += found.between_variance * (subjects[:, None] == subjects)
+            design = np.column_stack([np.ones(y.size), x])
+            exact = np.linalg.inv(design.T @ np.linalg.solve(covariance, design))
+            agree(self, [effect.se for effect in found.effects], np.sqrt(np.diag(exact)), seed=seed)
+            if found.between_variance > 0:  # statsmodels stops short of the bound
+                variances = float(truth.cov_re[0, 0]), truth.scale
+                agree(self, (found.between_variance, found.within_variance), variances, 1e-3, seed=seed)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -96,9 +97,8 @@ def tukey(groups: GroupSummary | Samples) -> PostHoc:
     """
     summary = summary_of(groups)
     k, df = len(summary.names), summary.df_within
-    root = math.sqrt(2)
-    critical = float(stats.studentized_range.ppf(LEVEL, k, df)) / root
-    p_of: Callable[[float], float] = lambda x: float(stats.studentized_range.sf(x * root, k, df))  # noqa: E731
+    p_of = partial(_range_p, k, df)
+    critical = _critical(p_of, k * (k - 1) // 2, df)
     return _pooled("Tukey-Kramer", summary, list(_all_pairs(summary)), p_of, critical)
 
 
@@ -113,15 +113,16 @@ def games_howell(groups: GroupSummary | Samples) -> PostHoc:
     summary = summary_of(groups)
     check_variances(summary)
     squares = summary.variances / summary.counts
-    k, root = len(summary.names), math.sqrt(2)
+    k = len(summary.names)
     pairs = []
     for i, j in _all_pairs(summary):
         both = squares[i] + squares[j]
         df = float(both**2 / (squares[i] ** 2 / (summary.counts[i] - 1) + squares[j] ** 2 / (summary.counts[j] - 1)))
         difference, error = float(summary.centered[i] - summary.centered[j]), math.sqrt(both)
-        half = float(stats.studentized_range.ppf(LEVEL, k, df)) / root * error
         t = difference / error
-        p = float(stats.studentized_range.sf(abs(t) * root, k, df))
+        p_of = partial(_range_p, k, df)
+        half = _critical(p_of, k * (k - 1) // 2, df) * error
+        p = p_of(abs(t))
         interval = (difference - half, difference + half)
         pairs.append(Pair(summary.names[i], summary.names[j], difference, t, df, min(max(p, 0.0), 1.0), interval))
     return PostHoc("Games-Howell", tuple(pairs), summary.small)
@@ -153,9 +154,7 @@ def dunnett(groups: GroupSummary | Samples, control: str) -> PostHoc:
     if df < 1:
         raise InputError("every group has one subject; at least one group needs 2")
     p_of: Callable[[float], float] = lambda x: dunnett_p(x, share, df)  # noqa: E731
-    tail = (1 - LEVEL) / 2
-    ends = float(stats.t.isf(tail * 1.001, df)), float(stats.t.isf(tail / len(others) * 0.999, df))  # one t; Bonferroni
-    critical = float(optimize.brentq(lambda x: p_of(x) - (1 - LEVEL), *ends, xtol=1e-8))
+    critical = _critical(p_of, len(others), df)
     return _pooled(f"Dunnett against {control}", summary, [(i, base) for i in others], p_of, critical)
 
 
@@ -273,6 +272,18 @@ def _pooled(
         names = summary.names[i], summary.names[j]
         pairs.append(Pair(*names, difference, difference / error, summary.df_within, p, interval))
     return PostHoc(method, tuple(pairs), summary.small)
+
+
+def _range_p(k: int, df: float, t: float) -> float:
+    """Probability that the largest of all pairwise |t| among k groups reaches t."""
+    return float(stats.studentized_range.sf(t * math.sqrt(2), k, df))
+
+
+def _critical(p_of: Callable[[float], float], comparisons: int, df: float) -> float:
+    """The t of which p is 5 %; it lies between that of one comparison and Bonferroni's."""
+    tail = (1 - LEVEL) / 2
+    ends = float(stats.t.isf(tail * 1.001, df)), float(stats.t.isf(tail / comparisons * 0.999, df))
+    return float(optimize.brentq(lambda t: p_of(t) - (1 - LEVEL), *ends, xtol=1e-8))
 
 
 def _panels(edges: FloatArray, order: int) -> tuple[FloatArray, FloatArray]:
