@@ -20,6 +20,7 @@ from .groups import (
     welch_anova,
     welch_t,
 )
+from .grouptables import GroupTable, group_table
 from .posthoc import (
     Pair,
     PostHoc,
@@ -50,6 +51,7 @@ __all__ = [
     "Correlation",
     "Finding",
     "GroupSummary",
+    "GroupTable",
     "Pair",
     "PostHoc",
     "ancova",
@@ -74,6 +76,7 @@ __all__ = [
     "fisher",
     "from_statistics",
     "games_howell",
+    "group_table",
     "hedges_g",
     "holm",
     "icc",

@@ -172,8 +172,9 @@ def dunnett_p(t: float, loadings: npt.ArrayLike, df: float) -> float:
     if df > _MANY_DF:
         scale, weight = np.ones(1), np.ones(1)
     else:
-        ends = np.sqrt(np.array([stats.chi2.ppf(1e-25, df), stats.chi2.isf(1e-20, df)]) / df)
-        logs, weight = _panels(np.linspace(math.log(max(ends[0], 1e-8)), math.log(ends[1]), 9)[None, :], 12)
+        low = stats.chi2.ppf([1e-25, 1e-19, 1e-14, 1e-9, 1e-6, 1e-3, 0.05, 0.3], df)
+        high = stats.chi2.isf([0.4, 0.05, 1e-3, 1e-7, 1e-13, 1e-20], df)
+        logs, weight = _panels(np.log(np.append(low, high) / df)[None, :] / 2, 12)
         scale = np.exp(logs[0])
         # the density of s = chi / sqrt(df), times ds / dlog(s)
         weight = weight[0] * np.exp(stats.chi2.logpdf(df * scale**2, df)) * 2 * df * scale**2
