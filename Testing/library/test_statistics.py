@@ -303,6 +303,15 @@ class TestTextbooks(unittest.TestCase):
         self.assertLess(delta.interval[0], delta.delta)
         self.assertGreater(delta.interval[0], -1)
 
+    def test_share_interval(self):
+        """At either end the observed F is a 2.5 % event of the noncentral F distribution."""
+        found = st.anova(PLANTS)
+        for share, probability in zip(found.interval, (0.975, 0.025), strict=True):
+            noncentrality = 30 * share / (1 - share)
+            if share > 0:
+                self.assertAlmostEqual(stats.ncf.cdf(found.f, 2, 27, noncentrality), probability, places=6)
+        self.assertGreater(found.interval[0], 0)
+
     def test_share_interval_covers(self):
         """The interval of eta2 covers lambda / (lambda + N)."""
         random = np.random.default_rng(11)

@@ -1,6 +1,7 @@
 """The source paper's tables from the synthetic cohort, cell by cell as printed, and what their marks mean."""
 
 import csv
+import time
 import unittest
 
 import numpy as np
@@ -90,6 +91,61 @@ class TestPaperTables(unittest.TestCase):
             with self.subTest(message), self.assertRaisesRegex(InputError, message):
                 call()
         self.assertIn("not compared with a, since a group does not vary: x b", table(["a", "b", "b"]).footnote)
+
+
+class TestSyntheticCohort(unittest.TestCase):
+    def test_meets_the_tables(self):
+        for seed in range(5):
+            cohort = st.synthetic_cohort(seed)
+            self.assertEqual(len(set(cohort["subject"])), 197)
+            np.testing.assert_allclose(cohort["ve"], cohort["ktrans"] / cohort["kep"], rtol=1e-12)
+            self.assertGreater(min(cohort["ktrans"].min(), cohort["bmd_lumbar"].min()), 0)
+            for printed in st.source_paper()["tables"]:
+                order, name = (AGES, "age_group") if len(printed["n"]) == 5 else (CLASSES, "bmd_class")
+                members = [cohort[name] == group for group in order]
+                self.assertEqual([int(member.sum()) for member in members], printed["n"])
+                for quantity, row in printed["quantities"].items():
+                    if quantity == "age":
+                        continue
+                    means = [0.138 if text == "0.318" else float(text) for text in row["mean"]]
+                    found = [cohort[quantity][member] for member in members]
+                    np.testing.assert_allclose([part.mean() for part in found], means, atol=0.004)
+                    variances = np.array(row["spread"], dtype=float)
+                    np.testing.assert_allclose([part.var(ddof=1) for part in found], variances, atol=0.025)
+                for count, row in printed.get("counts", {}).items():
+                    site, _, kind = count.replace("femoral neck", "fn").partition(" ")
+                    column = cohort["fn_class" if site == "fn" else "bmd_class"] == kind.replace(" ", "_")
+                    self.assertEqual([int(column[member].sum()) for member in members], row["n"])
+            decades = np.searchsorted([50, 60, 70, 80], cohort["age"], side="right")
+            np.testing.assert_array_equal(np.array(AGES)[decades], cohort["age_group"])
+
+    def test_seed(self):
+        first, same, other = (st.synthetic_cohort(seed) for seed in (3, 3, 4))
+        np.testing.assert_array_equal(first["ktrans"], same["ktrans"])
+        self.assertFalse(np.array_equal(first["ktrans"], other["ktrans"]))
+
+
+class TestMany(unittest.TestCase):
+    def test_a_hundred_thousand_subjects(self):
+        """Every test of a comparison, a table and a mixed model in seconds."""
+        random = np.random.default_rng(0)
+        n = 100_000
+        labels = random.choice(["a", "b", "c"], n)
+        y, x = random.normal(1, 0.2, n), random.normal(60, 8, n)
+        start = time.perf_counter()
+        samples = st.split(y, labels)
+        st.compare(samples, "y", "arm")
+        for method in (st.lsd, st.tukey, st.games_howell, st.dunn):
+            method(samples)
+        st.dunnett(samples, "a")
+        st.ancova(y, labels, x)
+        st.partial(y, x, {"z": random.normal(size=n)})
+        st.roc(y, labels == "a", True)
+        st.icc(np.column_stack([y, y + random.normal(0, 0.1, n)]))
+        st.group_table("t", "t", "arm", labels, "abc", {"y": y, "x": x}, {"high": y > 1}, {"*": ("a", 0.05)})
+        subjects = np.repeat(np.arange(n), 5)
+        st.random_intercept(np.repeat(y, 5) + random.normal(size=5 * n), {"x": np.repeat(x, 5)}, subjects)
+        self.assertLess(time.perf_counter() - start, 30)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ from .posthoc import (
 from .proportions import chi_squared, cochran_armitage, fisher, rate
 from .regression import ancova, line_band, linear_regression, variance_inflation
 from .roc import auc_bootstrap, cliff_delta, compare_roc, roc, roc_curve
+from .synthetic import synthetic_cohort
 from .values import (
     CompleteRows,
     check_not_circular,
@@ -100,6 +101,7 @@ __all__ = [
     "spearman",
     "split",
     "student_t",
+    "synthetic_cohort",
     "tukey",
     "variance_inflation",
     "welch_anova",
