@@ -218,6 +218,10 @@ class TestTextbooks(unittest.TestCase):
         self.assertAlmostEqual(found.upper, 73.86, delta=6e-3)
         # the paper: standard error of the bias 9.4, t = 2.12, interval -22.0 to 17.8
         np.testing.assert_allclose(found.bias_interval, (-22.0, 17.8), atol=0.06)
+        # Bland & Altman 1999, section 2.2: error of a limit = SD sqrt(1 / n + 1.96^2 / (2 (n - 1))), t(16) = 2.1199
+        half = 2.1199 * 38.7651 * math.sqrt(1 / 17 + 1.96**2 / 32)
+        np.testing.assert_allclose(found.upper_interval, (found.upper - half, found.upper + half), atol=2e-3)
+        np.testing.assert_allclose(found.lower_interval, (found.lower - half, found.lower + half), atol=2e-3)
         self.assertAlmostEqual(st.pearson(WRIGHT, MINI).r, 0.943279, delta=6e-7)
 
     def test_repeatability(self):

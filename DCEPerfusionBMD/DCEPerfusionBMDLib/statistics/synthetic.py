@@ -47,11 +47,11 @@ def synthetic_cohort(seed: int) -> dict[str, npt.NDArray[np.generic]]:
     for name, tables in margins.items():
         part = _SHARED[name]
         noise = part * shared + np.sqrt(1 - part**2) * random.uniform(-1, 1, kind.size)
-        sides = [
-            (index, *(np.array(table["quantities"][name][key], dtype=np.float64) for key in ("mean", "spread")))
-            for index, table in zip((kind, bin_), tables, strict=True)
-            if table is not None
-        ]
+        sides: list[tuple[npt.NDArray[np.intp], FloatArray, FloatArray]] = []
+        for index, table in zip((kind, bin_), tables, strict=True):
+            if table is not None:
+                row = table["quantities"][name]
+                sides.append((index, np.array(row["mean"], dtype=float), np.array(row["spread"], dtype=float)))
         columns[name] = _column(sides, kind * len(AGE_GROUPS) + bin_, noise)
     columns["ve"] = columns["ktrans"] / columns["kep"]  # type: ignore[operator]
     columns["fn_class"] = _neck_classes(columns["bmd_femoral_neck"], bin_, table1["counts"])
