@@ -1,0 +1,279 @@
+"""Do two readings agree: intraclass correlation, concordance, Bland-Altman, repeatability."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special, stats
+
+from ..errors import InputError
+from .values import LEVEL, FloatArray, complete, interval_text, p_text
+
+
+@dataclass(frozen=True)
+class Icc:
+    """One intraclass correlation.
+
+    Attributes
+    ----------
+    name : as Shrout and Fleiss write it: `ICC(2,1)`.
+    value, interval : estimate and 95 % interval.
+    f, df1, df2, p : test that it is 0.
+    """
+
+    name: str
+    value: float
+    interval: tuple[float, float]
+    f: float
+    df1: int
+    df2: int
+    p: float
+
+    def __str__(self) -> str:
+        return f"{self.name} = {self.value:.3f} {interval_text(self.interval)}, p = {p_text(self.p)}"
+
+
+def icc(ratings: npt.ArrayLike) -> dict[str, Icc]:
+    """The six intraclass correlations of Shrout and Fleiss (Psychol Bull 1979;86:420), by name.
+
+    (1,.) every subject has raters of its own; (2,.) raters are a sample, absolute agreement; (3,.) these raters,
+    consistency; (.,1) one reading, (.,k) the mean of k.
+
+    Parameters
+    ----------
+    ratings : shape (subjects, raters), complete.
+
+    Raises
+    ------
+    InputError
+        when there are fewer than two subjects or raters, a rating is missing, or no rating varies within subjects.
+    """
+    x = _ratings(ratings)
+    n, k = x.shape
+    x = x - x.mean()
+    rows, columns = x.mean(axis=1), x.mean(axis=0)
+    subject = k * float(rows @ rows) / (n - 1)
+    rater = n * float(columns @ columns) / (k - 1)
+    inside = x - rows[:, None]
+    within = float(np.sum(inside**2)) / (n * (k - 1))
+    error = float(np.sum((inside - columns) ** 2)) / ((n - 1) * (k - 1))
+    if not error > 1e-28 * max(subject, within, 1e-300):
+        raise InputError("the readings differ by no more than a constant; there is no error to compare with")
+    high = (1 + LEVEL) / 2
+
+    def bounds(f: float, df1: float, df2: float) -> tuple[float, float]:
+        return f / float(stats.f.ppf(high, df1, df2)), f * float(stats.f.ppf(high, df2, df1))
+
+    def single(f: float) -> float:
+        return (f - 1) / (f + k - 1)
+
+    df1, df_within, df_error = n - 1, n * (k - 1), (n - 1) * (k - 1)
+    f_within, f_error = subject / within, subject / error
+    one, three = bounds(f_within, df1, df_within), bounds(f_error, df1, df_error)
+    two = (subject - error) / (subject + (k - 1) * error + k * (rater - error) / n)
+    two_mean = (subject - error) / (subject + (rater - error) / n)
+    # Shrout & Fleiss, appendix: Satterthwaite's degrees of freedom
+    fj = rater / error
+    top = (k - 1) * (n - 1) * (k * two * fj + n * (1 + (k - 1) * two) - k * two) ** 2
+    df2 = top / ((n - 1) * k**2 * two**2 * fj**2 + (n * (1 + (k - 1) * two) - k * two) ** 2)
+    upper, lower = float(stats.f.ppf(high, n - 1, df2)), float(stats.f.ppf(high, df2, n - 1))
+    noise = k * rater + (k * n - k - n) * error
+    two_interval = (
+        n * (subject - upper * error) / (upper * noise + n * subject),
+        n * (lower * subject - error) / (noise + n * lower * subject),
+    )
+
+    def mean_of_k(value: float) -> float:
+        return value * k / (1 + value * (k - 1))
+
+    found = {
+        "ICC(1,1)": (single(f_within), (single(one[0]), single(one[1])), f_within, df_within),
+        "ICC(2,1)": (two, two_interval, f_error, df_error),
+        "ICC(3,1)": (single(f_error), (single(three[0]), single(three[1])), f_error, df_error),
+        "ICC(1,k)": (1 - 1 / f_within, (1 - 1 / one[0], 1 - 1 / one[1]), f_within, df_within),
+        "ICC(2,k)": (two_mean, (mean_of_k(two_interval[0]), mean_of_k(two_interval[1])), f_error, df_error),
+        "ICC(3,k)": (1 - 1 / f_error, (1 - 1 / three[0], 1 - 1 / three[1]), f_error, df_error),
+    }
+    return {
+        name: Icc(name, value, interval, f, df1, df2_, float(stats.f.sf(f, df1, df2_)))
+        for name, (value, interval, f, df2_) in found.items()
+    }
+
+
+@dataclass(frozen=True)
+class Concordance:
+    """Lin's concordance correlation: precision r times accuracy."""
+
+    value: float
+    interval: tuple[float, float]
+    precision: float
+    accuracy: float
+
+    def __str__(self) -> str:
+        return f"CCC {self.value:.3f} {interval_text(self.interval)}"
+
+
+def concordance(x: npt.ArrayLike, y: npt.ArrayLike) -> Concordance:
+    """Lin's concordance correlation with its interval by the z-transform (Biometrics 1989;45:255, 2000;56:324).
+
+    Parameters
+    ----------
+    x, y : two readings, shape (n,).
+
+    Raises
+    ------
+    InputError
+        when lengths differ, there are fewer than three pairs, or a reading does not vary.
+    """
+    a = complete("x", x, least=3)
+    b = complete("y", y, length=a.size)
+    n = a.size
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        raise InputError("a reading does not vary; concordance needs both to")
+    va, vb = float(a.var()), float(b.var())
+    shift = float(a.mean() - b.mean())
+    covariance = float(np.mean((a - a.mean()) * (b - b.mean())))
+    value = 2 * covariance / (va + vb + shift**2)
+    r = covariance / math.sqrt(va * vb)
+    if abs(r) < 1e-12 or 1 - abs(value) < 1e-12:
+        return Concordance(value, (math.nan, math.nan), r, value / r if r else math.nan)
+    u2 = shift**2 / math.sqrt(va * vb)
+    c2 = value**2
+    variance = (
+        (1 - r**2) * c2 / ((1 - c2) * r**2)
+        + 2 * value**3 * (1 - value) * u2 / (r * (1 - c2) ** 2)
+        - value**4 * u2**2 / (2 * r**2 * (1 - c2) ** 2)
+    ) / (n - 2)
+    half = float(special.ndtri((1 + LEVEL) / 2)) * math.sqrt(max(variance, 0.0))
+    z = math.atanh(value)
+    return Concordance(value, (math.tanh(z - half), math.tanh(z + half)), r, value / r)
+
+
+@dataclass(frozen=True)
+class BlandAltman:
+    """Differences of two readings, first less second, in their unit.
+
+    Attributes
+    ----------
+    bias, sd : mean and standard deviation of the differences.
+    lower, upper : limits of agreement, bias -+ 1.96 SD.
+    bias_interval, lower_interval, upper_interval : their 95 % intervals.
+    slope_p : does the difference change with the size of what is measured? p of their correlation.
+    n : pairs.
+    """
+
+    bias: float
+    sd: float
+    lower: float
+    upper: float
+    bias_interval: tuple[float, float]
+    lower_interval: tuple[float, float]
+    upper_interval: tuple[float, float]
+    slope_p: float
+    n: int
+
+    def __str__(self) -> str:
+        return (
+            f"bias {self.bias:.4g} {interval_text(self.bias_interval)}, limits of agreement {self.lower:.4g} to "
+            f"{self.upper:.4g}, n = {self.n}; difference against mean p = {p_text(self.slope_p)}"
+        )
+
+
+def bland_altman(first: npt.ArrayLike, second: npt.ArrayLike) -> BlandAltman:
+    """Limits of agreement (Bland & Altman, Lancet 1986;1:307, and Stat Methods Med Res 1999;8:135 for intervals).
+
+    Parameters
+    ----------
+    first, second : two readings of the same subjects, shape (n,).
+
+    Raises
+    ------
+    InputError
+        when lengths differ, there are fewer than three pairs, or all differences are equal.
+    """
+    a = complete("first", first, least=3)
+    b = complete("second", second, length=a.size)
+    away, n = a - b, a.size
+    if np.ptp(away) == 0:
+        raise InputError("all differences are equal; limits of agreement need them to vary")
+    bias, sd = float(away.mean()), float(away.std(ddof=1))
+    z = float(special.ndtri((1 + LEVEL) / 2))
+    t = float(stats.t.ppf((1 + LEVEL) / 2, n - 1))
+    of_bias = t * sd / math.sqrt(n)
+    of_limit = t * sd * math.sqrt(1 / n + z**2 / (2 * (n - 1)))
+    lower, upper = bias - z * sd, bias + z * sd
+    mean = (a + b) / 2
+    slope_p = float(stats.pearsonr(mean, away).pvalue) if np.ptp(mean) > 0 else math.nan
+    return BlandAltman(
+        bias,
+        sd,
+        lower,
+        upper,
+        (bias - of_bias, bias + of_bias),
+        (lower - of_limit, lower + of_limit),
+        (upper - of_limit, upper + of_limit),
+        slope_p,
+        n,
+    )
+
+
+@dataclass(frozen=True)
+class Repeatability:
+    """Repeated readings of the same subjects.
+
+    Attributes
+    ----------
+    within_sd : within-subject standard deviation, in the unit of the readings.
+    coefficient : repeatability coefficient, 1.96 sqrt(2) = 2.77 within-subject SDs: two readings differ by less in
+        95 % of subjects.
+    interval : 95 % interval of the coefficient.
+    within_cv : root mean square of the subjects' coefficients of variation, as a fraction; NaN where a mean is not
+        positive.
+    subjects : how many.
+    """
+
+    within_sd: float
+    coefficient: float
+    interval: tuple[float, float]
+    within_cv: float
+    subjects: int
+
+    def __str__(self) -> str:
+        cv = "" if math.isnan(self.within_cv) else f", within-subject CV {100 * self.within_cv:.1f} %"
+        limits = interval_text(self.interval)
+        return f"repeatability coefficient {self.coefficient:.4g} {limits}{cv}, {self.subjects} subjects"
+
+
+def repeatability(ratings: npt.ArrayLike) -> Repeatability:
+    """Within-subject variation of repeated readings (Raunig et al., Stat Methods Med Res 2015;24:27).
+
+    Parameters
+    ----------
+    ratings : shape (subjects, repeats), complete.
+
+    Raises
+    ------
+    InputError
+        when there are fewer than two subjects or repeats, or no reading varies within subjects.
+    """
+    x = _ratings(ratings)
+    n, k = x.shape
+    df = n * (k - 1)
+    sd = math.sqrt(float(x.var(axis=1, ddof=1).mean()))
+    if not sd > 0:
+        raise InputError("no reading varies within a subject")
+    factor = float(special.ndtri((1 + LEVEL) / 2)) * math.sqrt(2)
+    limits = np.sqrt(df / stats.chi2.ppf([(1 + LEVEL) / 2, (1 - LEVEL) / 2], df)) * factor * sd
+    means = x.mean(axis=1)
+    cv = math.sqrt(float(np.mean(x.var(axis=1, ddof=1) / means**2))) if means.min() > 0 else math.nan
+    return Repeatability(sd, factor * sd, (float(limits[0]), float(limits[1])), cv, n)
+
+
+def _ratings(ratings: npt.ArrayLike) -> FloatArray:
+    x = np.asarray(ratings)
+    if x.ndim != 2 or min(x.shape) < 2:
+        raise InputError(f"ratings have two subjects and two readings or more, not the shape {x.shape}")
+    return complete("ratings", x.ravel()).reshape(x.shape)

@@ -1,0 +1,523 @@
+"""Groups compared in their means: analysis of variance, Welch, Kruskal, t-tests, effect sizes, assumptions.
+
+Every test of means takes either the values of the groups or their published counts, means and spreads: the values
+are reduced to a `GroupSummary` first, and the tests know nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy import optimize, special, stats
+
+from ..errors import InputError
+from .values import LEVEL, SMALL_GROUP, FloatArray, check_not_circular, complete, interval_text, p_text
+
+Samples: TypeAlias = Mapping[str, npt.ArrayLike]
+
+_SHAPIRO_MOST = 5000
+_READINGS = ("sd", "se", "variance")
+
+
+@dataclass(frozen=True)
+class GroupSummary:
+    """Counts, means and variances of groups: all that the tests of means need.
+
+    Attributes
+    ----------
+    names : of the groups.
+    counts : subjects per group.
+    means : per group.
+    variances : per group, with n - 1 in the denominator; NaN for a group of one.
+    centered : means less one common number, free of the rounding that large means would bring.
+    """
+
+    names: tuple[str, ...]
+    counts: FloatArray
+    means: FloatArray
+    variances: FloatArray
+    centered: FloatArray
+
+    @property
+    def sds(self) -> FloatArray:
+        """Standard deviations."""
+        return np.sqrt(self.variances)
+
+    @property
+    def small(self) -> tuple[str, ...]:
+        """Names of the groups below `SMALL_GROUP` subjects."""
+        return tuple(name for name, count in zip(self.names, self.counts, strict=True) if count < SMALL_GROUP)
+
+    @property
+    def total(self) -> int:
+        """Number of subjects."""
+        return int(self.counts.sum())
+
+    @property
+    def grand_mean(self) -> float:
+        """Mean of all subjects."""
+        return float(np.average(self.means, weights=self.counts))
+
+    @property
+    def ss_between(self) -> float:
+        """Sum of squares between the groups."""
+        away = self.centered - np.average(self.centered, weights=self.counts)
+        return float(np.sum(self.counts * away**2))
+
+    @property
+    def ss_within(self) -> float:
+        """Sum of squares within the groups."""
+        return float(np.sum(np.where(self.counts > 1, (self.counts - 1) * self.variances, 0.0)))
+
+    @property
+    def df_within(self) -> int:
+        """Degrees of freedom within the groups."""
+        return self.total - len(self.names)
+
+    def pair(self, first: int, second: int) -> GroupSummary:
+        """Two of the groups."""
+        i = [first, second]
+        names = (self.names[first], self.names[second])
+        return GroupSummary(names, self.counts[i], self.means[i], self.variances[i], self.centered[i])
+
+    def __str__(self) -> str:
+        rows = zip(self.names, self.counts, self.means, self.sds, strict=True)
+        return "\n".join(
+            f"{name}: n = {count:.0f}, mean {mean:.4g}, SD {sd:.4g}"
+            + f"; fewer than {SMALL_GROUP}" * (name in self.small)
+            for name, count, mean, sd in rows
+        )
+
+
+def describe(samples: Samples) -> GroupSummary:
+    """Counts, means and variances of the values of each group.
+
+    Parameters
+    ----------
+    samples : values by name of the group.
+
+    Raises
+    ------
+    InputError
+        naming the group that is empty or holds what is no number, or when there are fewer than two groups.
+    """
+    arrays = [complete(f"group {name!r}", values) for name, values in samples.items()]
+    _check_groups(len(arrays))
+    origin = arrays[0][0]
+    shifted = [array - origin for array in arrays]
+    centered = np.array([array.mean() for array in shifted])
+    variances = np.array([array.var(ddof=1) if array.size > 1 else math.nan for array in shifted])
+    counts = np.array([array.size for array in arrays], dtype=np.float64)
+    return GroupSummary(tuple(samples), counts, origin + centered, variances, centered)
+
+
+def from_statistics(
+    names: Sequence[str], counts: npt.ArrayLike, means: npt.ArrayLike, spreads: npt.ArrayLike, reading: str = "sd"
+) -> GroupSummary:
+    """Groups known by what was published of them.
+
+    Parameters
+    ----------
+    names, counts, means, spreads : one per group.
+    reading : what the spreads are: `sd`, `se` (standard errors of the means) or `variance`.
+
+    Raises
+    ------
+    InputError
+        when lengths differ, a count is no whole number of at least 2, or a spread is negative.
+    """
+    if reading not in _READINGS:
+        raise InputError(f"a spread is read as {', '.join(_READINGS)}, not as {reading!r}")
+    _check_groups(len(names))
+    n = complete("counts", counts, length=len(names))
+    m = complete("means", means, length=len(names))
+    s = complete("spreads", spreads, length=len(names))
+    for name, count, spread in zip(names, n, s, strict=True):
+        if count < 2 or count != round(count):
+            raise InputError(f"group {name!r}: a count of {count:g} has no spread; whole numbers from 2 are needed")
+        if spread < 0:
+            raise InputError(f"group {name!r}: the spread {spread:g} is negative")
+    variances = {"sd": s**2, "se": n * s**2, "variance": s}[reading]
+    return GroupSummary(tuple(names), n, m, variances, m - np.average(m, weights=n))
+
+
+def summary_of(groups: GroupSummary | Samples) -> GroupSummary:
+    """The summary itself, or that of the values."""
+    return groups if isinstance(groups, GroupSummary) else describe(groups)
+
+
+@dataclass(frozen=True)
+class Anova:
+    """One-way analysis of variance with equal variances.
+
+    Attributes
+    ----------
+    f, df_between, df_within, p : the test.
+    ss_between, ss_within : sums of squares, in the unit of the values squared.
+    eta2, omega2 : share of the variance that lies between the groups, as it is in the sample and less biased.
+    interval : 95 % interval of that share in the population.
+    """
+
+    f: float
+    df_between: int
+    df_within: int
+    p: float
+    ss_between: float
+    ss_within: float
+    eta2: float
+    omega2: float
+    interval: tuple[float, float]
+
+    def __str__(self) -> str:
+        return (
+            f"ANOVA F({self.df_between}, {self.df_within}) = {self.f:.4g}, p = {p_text(self.p)}, "
+            f"eta2 = {self.eta2:.3f}, omega2 = {self.omega2:.3f} {interval_text(self.interval)}"
+        )
+
+
+def anova(groups: GroupSummary | Samples) -> Anova:
+    """One-way analysis of variance.
+
+    The interval inverts the noncentral F distribution (Steiger, Psychol Methods 2004;9:164): the share is
+    lambda / (lambda + N).
+
+    Parameters
+    ----------
+    groups : values by group, or a summary.
+
+    Raises
+    ------
+    InputError
+        when no group varies, or no subject is left within the groups.
+    """
+    summary = summary_of(groups)
+    within, df_within = summary.ss_within, summary.df_within
+    _check_varies(summary)
+    between, df_between = summary.ss_between, len(summary.names) - 1
+    mean_square = within / df_within
+    f = between / df_between / mean_square
+    omega2 = (between - df_between * mean_square) / (between + within + mean_square)
+    interval = _share_interval(f, df_between, df_within, summary.total)
+    p = float(stats.f.sf(f, df_between, df_within))
+    eta2 = between / (between + within)
+    return Anova(f, df_between, df_within, p, between, within, eta2, omega2, interval)
+
+
+@dataclass(frozen=True)
+class WelchAnova:
+    """Welch's analysis of variance: the variances may differ."""
+
+    f: float
+    df1: int
+    df2: float
+    p: float
+
+    def __str__(self) -> str:
+        return f"Welch F({self.df1}, {self.df2:.2f}) = {self.f:.4g}, p = {p_text(self.p)}"
+
+
+def welch_anova(groups: GroupSummary | Samples) -> WelchAnova:
+    """Welch's analysis of variance (Biometrika 1951;38:330).
+
+    Parameters
+    ----------
+    groups : values by group, or a summary; every group needs two subjects and a variance.
+
+    Raises
+    ------
+    InputError
+        naming the group without a variance.
+    """
+    summary = summary_of(groups)
+    check_variances(summary)
+    k = len(summary.names)
+    weights = summary.counts / summary.variances
+    share = weights / weights.sum()
+    away = summary.centered - np.sum(share * summary.centered)
+    spread = float(np.sum((1 - share) ** 2 / (summary.counts - 1)))
+    f = float(np.sum(weights * away**2)) / (k - 1) / (1 + 2 * (k - 2) * spread / (k**2 - 1))
+    df2 = (k**2 - 1) / 3 / spread
+    return WelchAnova(f, k - 1, df2, float(stats.f.sf(f, k - 1, df2)))
+
+
+@dataclass(frozen=True)
+class RankTest:
+    """Kruskal-Wallis test: statistic H, corrected for ties."""
+
+    h: float
+    df: int
+    p: float
+
+    def __str__(self) -> str:
+        return f"Kruskal-Wallis H({self.df}) = {self.h:.4g}, p = {p_text(self.p)}"
+
+
+def kruskal(samples: Samples) -> RankTest:
+    """Kruskal-Wallis test.
+
+    Raises
+    ------
+    InputError
+        when all values are equal, and as `describe` does.
+    """
+    summary = describe(samples)
+    arrays = [complete(name, values) for name, values in samples.items()]
+    if summary.ss_within == 0 and summary.ss_between == 0:
+        raise InputError("all values are equal; there is nothing to rank")
+    found = stats.kruskal(*arrays)
+    return RankTest(float(found.statistic), len(arrays) - 1, float(found.pvalue))
+
+
+@dataclass(frozen=True)
+class TTest:
+    """A t-test of the difference of two means.
+
+    Attributes
+    ----------
+    kind : `student`, `welch` or `paired`.
+    t, df, p : the test, two-sided.
+    difference : first mean less second mean, or mean of the differences.
+    interval : 95 % interval of the difference.
+    hedges_g, g_interval : difference in pooled standard deviations, corrected for small samples; NaN where paired.
+    """
+
+    kind: str
+    t: float
+    df: float
+    p: float
+    difference: float
+    interval: tuple[float, float]
+    hedges_g: float = math.nan
+    g_interval: tuple[float, float] = (math.nan, math.nan)
+
+    def __str__(self) -> str:
+        text = f"{self.kind} t({self.df:.5g}) = {self.t:.4g}, p = {p_text(self.p)}, difference {self.difference:.4g} "
+        effect = "" if math.isnan(self.hedges_g) else f", g = {self.hedges_g:.3g} {interval_text(self.g_interval)}"
+        return text + interval_text(self.interval) + effect
+
+
+def student_t(groups: GroupSummary | Samples) -> TTest:
+    """Two-sample t-test with equal variances, of exactly two groups.
+
+    Raises
+    ------
+    InputError
+        when there are not two groups, or none of them varies.
+    """
+    summary = _two(groups)
+    _check_varies(summary)
+    error = math.sqrt(summary.ss_within / summary.df_within * float(np.sum(1 / summary.counts)))
+    return _t_test("student", summary, error, summary.df_within)
+
+
+def welch_t(groups: GroupSummary | Samples) -> TTest:
+    """Two-sample t-test with variances that may differ, of exactly two groups.
+
+    Raises
+    ------
+    InputError
+        when there are not two groups, or one of them has no variance.
+    """
+    summary = _two(groups)
+    check_variances(summary)
+    squares = summary.variances / summary.counts
+    df = float(squares.sum() ** 2 / np.sum(squares**2 / (summary.counts - 1)))
+    return _t_test("welch", summary, math.sqrt(squares.sum()), df)
+
+
+def paired_t(first: npt.ArrayLike, second: npt.ArrayLike) -> TTest:
+    """Paired t-test of two measurements of the same subjects, shape (n,) each.
+
+    Raises
+    ------
+    InputError
+        when lengths differ, there is one pair, or all differences are equal.
+    """
+    a = complete("first", first, least=2)
+    away = a - complete("second", second, length=a.size)
+    if np.ptp(away) == 0:
+        raise InputError("all differences are equal; a paired t-test needs them to vary")
+    error = float(away.std(ddof=1)) / math.sqrt(a.size)
+    mean, df = float(away.mean()), a.size - 1
+    half = float(stats.t.ppf((1 + LEVEL) / 2, df)) * error
+    return TTest(
+        "paired", mean / error, df, float(2 * stats.t.sf(abs(mean / error), df)), mean, (mean - half, mean + half)
+    )
+
+
+def hedges_g(groups: GroupSummary | Samples) -> tuple[float, tuple[float, float]]:
+    """Difference of two means in pooled standard deviations, corrected for small samples, and its 95 % interval.
+
+    Exact correction and normal approximation of the error (Hedges & Olkin 1985, ch. 5).
+
+    Raises
+    ------
+    InputError
+        when there are not two groups, or none of them varies.
+    """
+    summary = _two(groups)
+    _check_varies(summary)
+    df, total = summary.df_within, summary.total
+    d = float(summary.centered[0] - summary.centered[1]) / math.sqrt(summary.ss_within / df)
+    correction = (
+        math.exp(special.gammaln(df / 2) - special.gammaln((df - 1) / 2)) / math.sqrt(df / 2) if df > 1 else 0.0
+    )
+    g = d * correction
+    error = math.sqrt(total / float(np.prod(summary.counts)) + g**2 / (2 * total))
+    half = float(special.ndtri((1 + LEVEL) / 2)) * error
+    return g, (g - half, g + half)
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """A test of what another test assumes; a small p speaks against it."""
+
+    name: str
+    statistic: float
+    p: float
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.statistic:.4g}, p = {p_text(self.p)}"
+
+
+def levene(samples: Samples, center: str = "mean") -> Assumption:
+    """Equality of variances: Levene (`center` mean) or Brown-Forsythe (`center` median).
+
+    Raises
+    ------
+    InputError
+        when no value is away from the centre of its group, and as `describe` does.
+    """
+    names = {"mean": "Levene", "median": "Brown-Forsythe"}
+    if center not in names:
+        raise InputError(f"the centre is mean or median, not {center!r}")
+    summary = describe(samples)
+    _check_varies(summary)
+    arrays = [complete(name, values) for name, values in samples.items()]
+    found = stats.levene(*arrays, center=center)
+    return Assumption(names[center], float(found.statistic), float(found.pvalue))
+
+
+def residual_normality(samples: Samples) -> Assumption:
+    """Shapiro-Wilk test of the values less the mean of their group.
+
+    Above 5000 residuals the p-value is NaN: its approximation ends there (Royston, Appl Stat 1995;44:547).
+
+    Raises
+    ------
+    InputError
+        when there are fewer than three values or they do not vary.
+    """
+    summary = describe(samples)
+    _check_varies(summary)
+    arrays = [complete(name, values) for name, values in samples.items()]
+    residuals = np.concatenate([array - array.mean() for array in arrays])
+    if residuals.size < 3:
+        raise InputError(f"Shapiro-Wilk needs three values, there are {residuals.size}")
+    if residuals.size > _SHAPIRO_MOST:
+        return Assumption(f"Shapiro-Wilk (more than {_SHAPIRO_MOST} residuals)", math.nan, math.nan)
+    found = stats.shapiro(residuals)
+    return Assumption("Shapiro-Wilk", float(found.statistic), float(found.pvalue))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One quantity between groups: three tests, what they assume, and which groups are small.
+
+    The p to report is Welch's: it holds whether or not variances are equal. Nothing is chosen by the assumption tests.
+    """
+
+    quantity: str
+    groups: GroupSummary
+    welch: WelchAnova
+    anova: Anova
+    kruskal: RankTest
+    levene: Assumption
+    brown_forsythe: Assumption
+    shapiro: Assumption
+
+    def __str__(self) -> str:
+        lines = [self.quantity, *str(self.groups).splitlines(), self.welch, self.anova, self.kruskal]
+        return "\n".join(str(line) for line in [*lines, self.levene, self.brown_forsythe, self.shapiro])
+
+
+def compare(samples: Samples, quantity: str, grouping: str) -> Comparison:
+    """Compare a quantity between groups, with the assumptions beside the tests.
+
+    Parameters
+    ----------
+    samples : values by group.
+    quantity, grouping : names of the columns, for example `ktrans_per_min` and `bmd_class`.
+
+    Raises
+    ------
+    InputError
+        when the comparison would be circular, or a group cannot be used.
+    """
+    check_not_circular(quantity, grouping)
+    summary = describe(samples)
+    return Comparison(
+        quantity,
+        summary,
+        welch_anova(summary),
+        anova(summary),
+        kruskal(samples),
+        levene(samples),
+        levene(samples, "median"),
+        residual_normality(samples),
+    )
+
+
+def check_variances(summary: GroupSummary) -> None:
+    """Every group has a variance; otherwise InputError names the group."""
+    for name, count, variance in zip(summary.names, summary.counts, summary.variances, strict=True):
+        if count < 2:
+            raise InputError(f"group {name!r} has one subject and no variance; at least 2 are needed")
+        if not variance > 0:
+            raise InputError(f"group {name!r} does not vary; this test needs a variance in every group")
+
+
+def _check_groups(count: int) -> None:
+    if count < 2:
+        raise InputError(f"{count} group{'s' * (count != 1)} cannot be compared; at least 2 are needed")
+
+
+def _check_varies(summary: GroupSummary) -> None:
+    if summary.df_within < 1:
+        raise InputError("every group has one subject; at least one group needs 2")
+    if not summary.ss_within > 0:
+        raise InputError(f"no group varies ({', '.join(summary.names)}); there is no error to compare with")
+
+
+def _two(groups: GroupSummary | Samples) -> GroupSummary:
+    summary = summary_of(groups)
+    if len(summary.names) != 2:
+        raise InputError(f"this compares 2 groups, not {len(summary.names)}")
+    return summary
+
+
+def _t_test(kind: str, summary: GroupSummary, error: float, df: float) -> TTest:
+    difference = float(summary.centered[0] - summary.centered[1])
+    half = float(stats.t.ppf((1 + LEVEL) / 2, df)) * error
+    t = difference / error
+    p = float(2 * stats.t.sf(abs(t), df))
+    return TTest(kind, t, df, p, difference, (difference - half, difference + half), *hedges_g(summary))
+
+
+def _share_interval(f: float, df1: int, df2: int, total: int) -> tuple[float, float]:
+    def share(probability: float) -> float:
+        distance: Callable[[float], float] = lambda nc: float(special.ncfdtr(df1, df2, nc, f)) - probability  # noqa: E731
+        if stats.f.cdf(f, df1, df2) <= probability:
+            return 0.0
+        high = 2 * df1 * f + 10.0
+        while distance(high) > 0:
+            high *= 2
+        noncentrality = optimize.brentq(distance, 1e-12, high, xtol=1e-9, rtol=1e-12)
+        return float(noncentrality / (noncentrality + total))
+
+    return share((1 + LEVEL) / 2), share((1 - LEVEL) / 2)

@@ -1,0 +1,276 @@
+"""Linear regression with variance inflation, a line with its band, and covariance analysis of groups."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from ..errors import InputError
+from .values import LEVEL, FloatArray, check_regressors, complete, interval_text, p_text, split
+
+HIGH_VIF = 10.0
+"""Variance inflation above which a coefficient is named as not to be told apart from others."""
+
+
+@dataclass(frozen=True)
+class Coefficient:
+    """One coefficient of a regression.
+
+    Attributes
+    ----------
+    name : of the predictor, or `intercept`.
+    value, se, t, p, interval : estimate, its standard error, the test against 0 and the 95 % interval.
+    vif : variance inflation by the other predictors; NaN for the intercept.
+    """
+
+    name: str
+    value: float
+    se: float
+    t: float
+    p: float
+    interval: tuple[float, float]
+    vif: float
+
+    def __str__(self) -> str:
+        text = f"{self.name}: {self.value:.4g} {interval_text(self.interval)}, p = {p_text(self.p)}"
+        high = f", VIF {self.vif:.1f}: not to be told apart from the others" if self.vif > HIGH_VIF else ""
+        return text + high
+
+
+@dataclass(frozen=True)
+class Regression:
+    """Ordinary least squares.
+
+    Attributes
+    ----------
+    coefficients : the intercept first.
+    n, df : subjects, and degrees of freedom of the residuals.
+    r2, adjusted_r2 : share of the variance explained.
+    f, p : test of all predictors together.
+    residual_sd : in the unit of the outcome.
+    """
+
+    coefficients: tuple[Coefficient, ...]
+    n: int
+    df: int
+    r2: float
+    adjusted_r2: float
+    f: float
+    p: float
+    residual_sd: float
+
+    def __getitem__(self, name: str) -> Coefficient:
+        for coefficient in self.coefficients:
+            if coefficient.name == name:
+                return coefficient
+        raise KeyError(name)
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [f"n = {self.n}, R2 = {self.r2:.3f}, p = {p_text(self.p)}", *(str(item) for item in self.coefficients)]
+        )
+
+
+def linear_regression(outcome: npt.ArrayLike, predictors: Mapping[str, npt.ArrayLike]) -> Regression:
+    """Ordinary least squares with an intercept.
+
+    Parameters
+    ----------
+    outcome : shape (n,).
+    predictors : by name, shape (n,) each.
+
+    Raises
+    ------
+    InputError
+        when Ktrans, kep and ve are all among the predictors, one is constant or follows from the others, or there
+        are too few subjects.
+    """
+    check_regressors(list(predictors))
+    y = complete("outcome", outcome, least=len(predictors) + 2)
+    matrix = _columns(predictors, y.size)
+    centers = matrix.mean(axis=0)
+    x = matrix - centers
+    scale = np.linalg.norm(x, axis=0)
+    for name, length, center in zip(predictors, scale, centers, strict=True):
+        if length <= 1e-13 * abs(center) * math.sqrt(y.size):
+            raise InputError(f"predictor {name!r} does not vary")
+    orthogonal, triangle = np.linalg.qr(x / scale)
+    follows = np.flatnonzero(np.abs(np.diag(triangle)) < 1e-10)
+    if follows.size:
+        raise InputError(f"predictor {list(predictors)[int(follows[0])]!r} follows from those before it")
+    about = y - y.mean()
+    total = float(about @ about)
+    if not total > 0:
+        raise InputError("the outcome does not vary")
+    projected = orthogonal.T @ about
+    residual = about - orthogonal @ projected
+    df, k = y.size - 1 - x.shape[1], x.shape[1]
+    error = float(residual @ residual)
+    variance = error / df
+    inverse = np.linalg.inv(triangle)
+    slopes = inverse @ projected / scale
+    vif = np.sum(inverse**2, axis=1)
+    covariance = (inverse @ inverse.T) / np.outer(scale, scale)
+    intercept = float(y.mean() - centers @ slopes)
+    errors = [math.sqrt(variance * (1 / y.size + float(centers @ covariance @ centers)))]
+    errors += list(np.sqrt(variance * vif) / scale)
+    values = [intercept, *slopes]
+    critical = float(stats.t.ppf((1 + LEVEL) / 2, df))
+    coefficients = []
+    for name, value, se, inflation in zip(["intercept", *predictors], values, errors, [math.nan, *vif], strict=True):
+        t = value / se if se > 0 else math.copysign(math.inf, value)
+        p = float(2 * stats.t.sf(abs(t), df))
+        interval = (float(value - critical * se), float(value + critical * se))
+        coefficients.append(Coefficient(name, float(value), float(se), float(t), p, interval, float(inflation)))
+    f = float(projected @ projected) / k / variance if variance > 0 else math.inf
+    r2 = 1 - error / total
+    adjusted = 1 - (1 - r2) * (y.size - 1) / df
+    p = float(stats.f.sf(f, k, df))
+    return Regression(tuple(coefficients), y.size, df, r2, adjusted, f, p, math.sqrt(variance))
+
+
+def variance_inflation(predictors: Mapping[str, npt.ArrayLike]) -> dict[str, float]:
+    """How many times the others inflate the variance of each predictor's coefficient, by name.
+
+    Raises
+    ------
+    InputError
+        when a predictor is constant or follows from the others.
+    """
+    size = np.asarray(next(iter(predictors.values()))).size
+    matrix = _columns(predictors, size)
+    for name, column in zip(predictors, matrix.T, strict=True):
+        if np.ptp(column) == 0:
+            raise InputError(f"predictor {name!r} does not vary")
+    x = matrix - matrix.mean(axis=0)
+    triangle = np.linalg.qr(x / np.linalg.norm(x, axis=0), mode="r")
+    follows = np.flatnonzero(np.abs(np.diag(triangle)) < 1e-10)
+    if follows.size:
+        raise InputError(f"predictor {list(predictors)[int(follows[0])]!r} follows from those before it")
+    vif = np.sum(np.linalg.inv(triangle) ** 2, axis=1)
+    return dict(zip(predictors, map(float, vif), strict=True))
+
+
+def line_band(x: npt.ArrayLike, y: npt.ArrayLike, at: npt.ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The regression line of y on x at some x, with the lower and upper 95 % limit of the mean there.
+
+    Raises
+    ------
+    InputError
+        when x does not vary or there are fewer than three pairs.
+    """
+    a = complete("x", x, least=3)
+    fit = linear_regression(y, {"x": a})
+    places = complete("at", at)
+    about = places - a.mean()
+    middle = fit["intercept"].value + fit["x"].value * places
+    squares = float(np.sum((a - a.mean()) ** 2))
+    half = float(stats.t.ppf((1 + LEVEL) / 2, fit.df)) * fit.residual_sd * np.sqrt(1 / a.size + about**2 / squares)
+    return middle, middle - half, middle + half
+
+
+@dataclass(frozen=True)
+class Term:
+    """One line of an analysis of covariance."""
+
+    name: str
+    ss: float
+    df: int
+    f: float
+    p: float
+
+    def __str__(self) -> str:
+        return f"{self.name}: F({self.df}) = {self.f:.4g}, p = {p_text(self.p)}"
+
+
+@dataclass(frozen=True)
+class Ancova:
+    """Analysis of covariance with sums of squares of type II.
+
+    Attributes
+    ----------
+    groups, covariate : the terms, each given the other.
+    parallel : test that slopes differ between groups, which the analysis assumes they do not.
+    df_residual, residual_ss : of the model with common slopes.
+    adjusted_means : of the groups at the mean of the covariate.
+    """
+
+    groups: Term
+    covariate: Term
+    parallel: Term
+    df_residual: int
+    residual_ss: float
+    adjusted_means: dict[str, float]
+
+    def __str__(self) -> str:
+        means = ", ".join(f"{name} {mean:.4g}" for name, mean in self.adjusted_means.items())
+        return f"{self.groups}\n{self.covariate}\n{self.parallel}\nadjusted means: {means}"
+
+
+def ancova(outcome: npt.ArrayLike, labels: Sequence[Hashable], covariate: npt.ArrayLike, name: str = "age") -> Ancova:
+    """Groups compared at equal values of a covariate.
+
+    Parameters
+    ----------
+    outcome, covariate : shape (n,).
+    labels : group of each subject.
+    name : of the covariate.
+
+    Raises
+    ------
+    InputError
+        when there are fewer than two groups, the covariate varies in no group, or nothing is left to estimate error.
+    """
+    y = complete("outcome", outcome)
+    z = complete(name, covariate, length=y.size)
+    parts = split(np.arange(y.size, dtype=np.float64), labels)
+    members = {group: part.astype(np.intp) for group, part in parts.items()}
+    if len(members) < 2:
+        raise InputError(f"{len(members)} group cannot be compared; at least 2 are needed")
+    df = y.size - len(members) - 1
+    if df < 1:
+        raise InputError(f"{y.size} subjects in {len(members)} groups leave no error to compare with")
+    y, z = y - y.mean(), z - z.mean()
+    inner_y, inner_z = y.copy(), z.copy()
+    for member in members.values():
+        inner_y[member] -= y[member].mean()
+        inner_z[member] -= z[member].mean()
+    zz, zy, yy = float(inner_z @ inner_z), float(inner_z @ inner_y), float(inner_y @ inner_y)
+    if not zz > 1e-24 * y.size * max(1.0, float(np.max(z**2))):
+        raise InputError(f"{name} does not vary within any group")
+    residual = yy - zy**2 / zz
+    if not residual > 1e-24 * max(float(y @ y), 1e-300):
+        raise InputError("the model fits exactly; there is no error to compare with")
+    total_z = float(z @ z)
+    without_groups = float(y @ y) - float(z @ y) ** 2 / total_z
+    separate, slopes = 0.0, 0  # of the model with a slope per group
+    for member in members.values():
+        own_z, own_y = inner_z[member], inner_y[member]
+        squares = float(own_z @ own_z)
+        separate += float(own_y @ own_y) - (float(own_z @ own_y) ** 2 / squares if squares > 0 else 0.0)
+        slopes += int(squares > 0)
+    between = _term("groups", without_groups - residual, len(members) - 1, residual, df)
+    common = _term(name, zy**2 / zz, 1, residual, df)
+    parallel = _term("slopes differ", residual - separate, slopes - 1, separate, df + 1 - slopes)
+    mean = float(np.asarray(outcome, dtype=np.float64).mean())
+    slope = zy / zz
+    adjusted = {group: mean + float(y[m].mean() - slope * z[m].mean()) for group, m in members.items()}
+    return Ancova(between, common, parallel, df, residual, adjusted)
+
+
+def _term(name: str, ss: float, df: int, residual: float, df_residual: int) -> Term:
+    if df < 1 or df_residual < 1 or not residual > 0:
+        return Term(name, ss, df, math.nan, math.nan)
+    f = ss / df / (residual / df_residual)
+    return Term(name, ss, df, f, float(stats.f.sf(f, df, df_residual)))
+
+
+def _columns(predictors: Mapping[str, npt.ArrayLike], size: int) -> FloatArray:
+    if not predictors:
+        raise InputError("a regression needs a predictor")
+    return np.column_stack([complete(name, values, length=size) for name, values in predictors.items()])

@@ -1,0 +1,89 @@
+"""A made-up cohort with the group sizes and means of the source paper; for examples and tests, never for inference."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from .audit import source_paper
+from .values import FloatArray
+
+AGE_GROUPS = ("40~", "50~", "60~", "70~", "80~")
+CLASSES = ("normal", "bone_loss", "osteoporosis")
+
+_CELLS = np.array([[3, 26, 14, 5, 0], [2, 22, 26, 6, 1], [0, 18, 32, 33, 9]])
+_AGE_LIMITS = np.array([[47.0, 50.0], [50.0, 60.0], [60.0, 70.0], [70.0, 80.0], [80.0, 86.0]])
+_SHARED = {"bmd_lumbar": 1.0, "ktrans": 0.95, "kep": 0.7, "bmd_femoral_neck": 0.6, "t_lumbar": 0.9}
+
+
+def synthetic_cohort(seed: int) -> dict[str, npt.NDArray[np.generic]]:
+    """A cohort of 197, one array per column, that meets the source paper's tables as far as they are consistent.
+
+    Group sizes are exact; means of BMD, Ktrans, kep and T are met within .002; spreads are read as variances and met as
+    nearly as all tables together allow; ve is Ktrans/kep of each subject, so its means follow. Age is uniform within
+    its group, so its means by class are not the paper's.
+
+    Parameters
+    ----------
+    seed : of the random numbers; the same seed gives the same cohort.
+    """
+    random = np.random.default_rng(seed)
+    table1, table2, table3 = source_paper()["tables"]
+    kind, bin_ = (np.repeat(index.ravel(), _CELLS.ravel()) for index in np.indices(_CELLS.shape))
+    shared = random.uniform(-1, 1, kind.size)
+    columns: dict[str, npt.NDArray[np.generic]] = {
+        "subject": np.array([f"S{i + 1:03d}" for i in range(kind.size)]),
+        "age": _AGE_LIMITS[bin_, 0] + np.ptp(_AGE_LIMITS, axis=1)[bin_] * random.uniform(0, 0.999, kind.size),
+        "age_group": np.array(AGE_GROUPS)[bin_],
+        "bmd_class": np.array(CLASSES)[kind],
+    }
+    margins = {
+        "bmd_lumbar": (table3, table1),
+        "bmd_femoral_neck": (None, table1),
+        "t_lumbar": (table3, None),
+        "ktrans": (table3, table2),
+        "kep": (table3, table2),
+    }
+    for name, tables in margins.items():
+        part = _SHARED[name]
+        noise = part * shared + np.sqrt(1 - part**2) * random.uniform(-1, 1, kind.size)
+        sides: list[tuple[npt.NDArray[np.intp], FloatArray, FloatArray]] = []
+        for index, table in zip((kind, bin_), tables, strict=True):
+            if table is not None:
+                row = table["quantities"][name]
+                sides.append((index, np.array(row["mean"], dtype=float), np.array(row["spread"], dtype=float)))
+        columns[name] = _column(sides, kind * len(AGE_GROUPS) + bin_, noise)
+    columns["ve"] = columns["ktrans"] / columns["kep"]  # type: ignore[operator]
+    columns["fn_class"] = _neck_classes(columns["bmd_femoral_neck"], bin_, table1["counts"])
+    return columns
+
+
+def _column(
+    sides: list[tuple[npt.NDArray[np.intp], FloatArray, FloatArray]], cell: npt.NDArray[np.intp], noise: FloatArray
+) -> FloatArray:
+    """Effects that add up to every group mean, and noise, centered within cells, scaled to the group variances."""
+    design = np.hstack([np.eye(mean.size)[index] for index, mean, _ in sides])
+    sums = np.concatenate([np.bincount(index) * mean for index, mean, _ in sides])
+    fitted = design @ np.linalg.lstsq(design.T @ design, sums, rcond=None)[0]
+    counts = np.maximum(np.bincount(cell), 1)
+    noise = noise - (np.bincount(cell, weights=noise) / counts)[cell]
+    for _ in range(200):
+        for index, mean, variance in sides:
+            wanted = (np.bincount(index) - 1) * variance - np.bincount(index, weights=(fitted - mean[index]) ** 2)
+            has = np.bincount(index, weights=noise**2)
+            noise = noise * np.sqrt(np.maximum(wanted, 0) / np.maximum(has, 1e-12))[index]
+    return np.asarray(fitted + noise)
+
+
+def _neck_classes(
+    bmd: npt.NDArray[np.generic], bin_: npt.NDArray[np.intp], counts: dict[str, dict[str, list[int]]]
+) -> npt.NDArray[np.generic]:
+    """The lowest femoral necks of each age group are osteoporotic, the next have lost bone, as many as printed."""
+    found = np.full(bmd.size, "normal", dtype="<U12")
+    for group in range(len(AGE_GROUPS)):
+        inside = np.flatnonzero(bin_ == group)
+        order = inside[np.argsort(bmd[inside])]
+        low = counts["femoral neck osteoporosis"]["n"][group]
+        found[order[:low]] = "osteoporosis"
+        found[order[low : low + counts["femoral neck bone loss"]["n"][group]]] = "bone_loss"
+    return found

@@ -1,0 +1,152 @@
+"""The source paper's tables from the synthetic cohort, cell by cell as printed, and what their marks mean."""
+
+import csv
+import time
+import unittest
+
+import numpy as np
+from DCEPerfusionBMDLib import statistics as st
+from DCEPerfusionBMDLib.errors import InputError
+from support import reference_data
+
+AGES, CLASSES = ("40~", "50~", "60~", "70~", "80~"), ("normal", "bone_loss", "osteoporosis")
+
+
+class TestPaperTables(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        with reference_data("synthetic_cohort_huang2019.csv").open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        numbers = ("age", "bmd_lumbar", "bmd_femoral_neck", "t_lumbar", "ktrans", "kep", "ve")
+        column = {name: np.array([float(row[name]) for row in rows]) for name in numbers}
+        spine, neck = [row["bmd_class"] for row in rows], [row["fn_class"] for row in rows]
+        age = [row["age_group"] for row in rows]
+        rates = {
+            f"{site} {name.replace('_', ' ')}": [kind == name for kind in kinds]
+            for site, kinds in (("lumbar", spine), ("femoral neck", neck))
+            for name in CLASSES[1:]
+        }
+        star = {"*": ("40~", 0.05)}
+        cls.tables = {
+            "Table 1": cls.make("Table 1", age, AGES, column, ("bmd_lumbar", "bmd_femoral_neck"), rates, star),
+            "Table 2": cls.make("Table 2", age, AGES, column, ("ktrans", "kep", "ve"), {}, star),
+            "Table 3": cls.make(
+                "Table 3",
+                spine,
+                CLASSES,
+                column,
+                ("age", "t_lumbar", "bmd_lumbar", "ktrans", "kep", "ve"),
+                {},
+                {"*": ("normal", 0.01), "+": ("bone_loss", 0.01)},
+            ),
+        }
+
+    @staticmethod
+    def make(name, labels, order, column, quantities, rates, marks):
+        grouping = "age_group" if order is AGES else "bmd_class"
+        chosen = {quantity: column[quantity] for quantity in quantities}
+        return st.group_table(name, name, grouping, labels, order, chosen, rates, marks)
+
+    def test_cells(self):
+        """86 cells of mean and variance: 82 within .0006, all within .0016; ve of osteoporosis is .138."""
+        away = []
+        for printed in st.source_paper()["tables"]:
+            table = self.tables[printed["name"]].table
+            self.assertEqual(list(table["n"]), printed["n"])
+            for quantity, row in printed["quantities"].items():
+                means = [0.138 if text == "0.318" else float(text) for text in row["mean"]]
+                away += list(np.abs(np.array(table[f"{quantity}_mean"]) - means))
+                power = 1 if quantity == "age" else 2  # the spread of age is a standard deviation
+                away += list(np.abs(np.array(table[f"{quantity}_sd"]) ** power - np.array(row["spread"], dtype=float)))
+            for name, row in printed.get("counts", {}).items():
+                self.assertEqual(list(table[f"{name}_n"]), row["n"])
+                wrong = np.abs(np.array(table[f"{name}_percent"]) - np.array(row["percent"], dtype=float)) > 0.0501
+                errata = {"lumbar bone loss": 1, "femoral neck osteoporosis": 1}
+                self.assertEqual(np.count_nonzero(wrong), errata.get(name, 0))
+        self.assertLessEqual(max(away), 0.0016)
+        self.assertEqual(len(away), 86)
+        self.assertGreaterEqual(sum(distance <= 0.0006 for distance in away), 82)
+
+    def test_marks(self):
+        table = self.tables["Table 3"]
+        self.assertEqual(list(table.table["ktrans_marks"]), ["", "*", "*+"])
+        self.assertEqual(list(table.table["bmd_lumbar_marks"]), ["", "", ""])
+        self.assertIn("bmd_lumbar is not tested between the groups of bmd_class", table.footnote)
+        self.assertIn("* p < 0.01 against normal by Welch's t-test, two-sided, corrected by Holm", table.footnote)
+        rates = self.tables["Table 1"]
+        self.assertEqual(list(rates.table["lumbar osteoporosis_marks"])[:3], ["", "", ""])
+        self.assertIn("Fisher's exact test", rates.footnote)
+        self.assertIn("standard deviation", rates.footnote)
+
+    def test_refusals(self):
+        def table(labels, order=("a", "b"), values=(1.0, 2.0, 4.0), marks=None):
+            return st.group_table("t", "t", "arm", labels, order, {"x": values}, {}, marks or {"*": ("a", 0.05)})
+
+        for message, call in (
+            ("arm 'c' is unknown; known are a, b", lambda: table(["a", "b", "c"])),
+            ("no subject is in group 'b'", lambda: table(["a", "a", "a"])),
+            ("x holds 2 values, not 3", lambda: table(["a", "b", "b"], values=(1.0, 2.0))),
+            ("'z', which is no group", lambda: table(["a", "b", "b"], marks={"*": ("z", 0.05)})),
+        ):
+            with self.subTest(message), self.assertRaisesRegex(InputError, message):
+                call()
+        self.assertIn("not compared with a, since a group does not vary: x b", table(["a", "b", "b"]).footnote)
+
+
+class TestSyntheticCohort(unittest.TestCase):
+    def test_meets_the_tables(self):
+        for seed in range(5):
+            cohort = st.synthetic_cohort(seed)
+            self.assertEqual(len(set(cohort["subject"])), 197)
+            np.testing.assert_allclose(cohort["ve"], cohort["ktrans"] / cohort["kep"], rtol=1e-12)
+            self.assertGreater(min(cohort["ktrans"].min(), cohort["bmd_lumbar"].min()), 0)
+            for printed in st.source_paper()["tables"]:
+                order, name = (AGES, "age_group") if len(printed["n"]) == 5 else (CLASSES, "bmd_class")
+                members = [cohort[name] == group for group in order]
+                self.assertEqual([int(member.sum()) for member in members], printed["n"])
+                for quantity, row in printed["quantities"].items():
+                    if quantity == "age":
+                        continue
+                    means = [0.138 if text == "0.318" else float(text) for text in row["mean"]]
+                    found = [cohort[quantity][member] for member in members]
+                    np.testing.assert_allclose([part.mean() for part in found], means, atol=0.004)
+                    variances = np.array(row["spread"], dtype=float)
+                    np.testing.assert_allclose([part.var(ddof=1) for part in found], variances, atol=0.025)
+                for count, row in printed.get("counts", {}).items():
+                    site, _, kind = count.replace("femoral neck", "fn").partition(" ")
+                    column = cohort["fn_class" if site == "fn" else "bmd_class"] == kind.replace(" ", "_")
+                    self.assertEqual([int(column[member].sum()) for member in members], row["n"])
+            decades = np.searchsorted([50, 60, 70, 80], cohort["age"], side="right")
+            np.testing.assert_array_equal(np.array(AGES)[decades], cohort["age_group"])
+
+    def test_seed(self):
+        first, same, other = (st.synthetic_cohort(seed) for seed in (3, 3, 4))
+        np.testing.assert_array_equal(first["ktrans"], same["ktrans"])
+        self.assertFalse(np.array_equal(first["ktrans"], other["ktrans"]))
+
+
+class TestMany(unittest.TestCase):
+    def test_a_hundred_thousand_subjects(self):
+        """Every test of a comparison, a table and a mixed model in seconds."""
+        random = np.random.default_rng(0)
+        n = 100_000
+        labels = random.choice(["a", "b", "c"], n)
+        y, x = random.normal(1, 0.2, n), random.normal(60, 8, n)
+        start = time.perf_counter()
+        samples = st.split(y, labels)
+        st.compare(samples, "y", "arm")
+        for method in (st.lsd, st.tukey, st.games_howell, st.dunn):
+            method(samples)
+        st.dunnett(samples, "a")
+        st.ancova(y, labels, x)
+        st.partial(y, x, {"z": random.normal(size=n)})
+        st.roc(y, labels == "a", True)
+        st.icc(np.column_stack([y, y + random.normal(0, 0.1, n)]))
+        st.group_table("t", "t", "arm", labels, "abc", {"y": y, "x": x}, {"high": y > 1}, {"*": ("a", 0.05)})
+        subjects = np.repeat(np.arange(n), 5)
+        st.random_intercept(np.repeat(y, 5) + random.normal(size=5 * n), {"x": np.repeat(x, 5)}, subjects)
+        self.assertLess(time.perf_counter() - start, 30)
+
+
+if __name__ == "__main__":
+    unittest.main()
