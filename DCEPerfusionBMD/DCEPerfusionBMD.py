@@ -258,6 +258,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._running = False
         self._lastRun = None
         self._shownInputs = None
+        self._shownPair = None
         self._views = None
         self._hover = None
         self._liveTimer = None
@@ -391,6 +392,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
         self._parameterNode = parameterNode
         self._guiTag = None
+        self._shownPair = None
         if parameterNode is not None:
             self._guiTag = parameterNode.connectGui(self.ui)
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
@@ -398,7 +400,6 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._inputPlot.setMRMLPlotViewNode(plotView)
             self._shownInputs = None
             self.onParametersModified()
-            self.showResult()
 
     def onParametersModified(self, caller=None, event=None):
         """Follow the parameter node: what the inputs are, what can be edited, whether Apply can run."""
@@ -411,6 +412,9 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             editor.enabled = not fromData and isRead(node, parameter)
         self.ui.segmentEditorButton.enabled = node.series is not None
         self.ui.totalSegmentatorButton.enabled = node.series is not None
+        if (ownerOf(node.series), node.segmentation) != self._shownPair:
+            self.ui.hoverCheckBox.checked = False
+            self.showResult()
         self.showInputs()
         self.checkCanApply()
         if node.autoUpdate and self.ui.applyButton.enabled and self.runKey() != self._lastRun:
@@ -680,7 +684,8 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def showResult(self):
         """Fill what shows the result of the chosen pair of series and segmentation; empty where there is none."""
         node, ui = self._parameterNode, self.ui
-        nodes = self.logic.resultNodes(node.series, node.segmentation)
+        self._shownPair = (ownerOf(node.series), node.segmentation)
+        nodes = self.resultNodes()
         for selector, kind in ((ui.mapSelector, "map."), (ui.tableSelector, "table.")):
             before = selector.currentText
             selector.clear()
@@ -693,7 +698,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             ui.regionSelector.addItem(name)
         chart = nodes.get("chart.input")
         self._views.viewNode("vtkMRMLPlotViewNode", "DCEPerfusionBMDInput").SetPlotChartNodeID(chart and chart.GetID())
-        result = self.logic.result if nodes else None
+        result = self.shownResult() if nodes else None
         ui.inputPlotFrame.visible = chart is not None
         ui.showExcludedButton.enabled = "excluded" in nodes
         ui.exportButton.enabled = result is not None
@@ -701,8 +706,8 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.exportButton.toolTip = explained if result is not None else _("Apply first.")
         for control in (ui.mapSelector, ui.tableSelector, ui.regionSelector, ui.layoutButton):
             control.enabled = bool(nodes)
-        ui.findingsLabel.text = inWords("\n".join(self.logic.findings())) if nodes else ""
-        ui.boneLabel.text = inWords("\n".join(self.logic.boneSentences())) if nodes else ""
+        ui.findingsLabel.text = inWords("\n".join(self.logic.findings())) if result is not None else ""
+        ui.boneLabel.text = inWords("\n".join(self.logic.boneSentences())) if result is not None else ""
         self.showWarnings(result.warnings if result is not None else [])
         if result is not None:
             self.showUsed(result)
@@ -728,10 +733,19 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if not count:
             self.ui.warningsButton.checked = False
 
+    def shownResult(self):
+        """The result of the chosen pair of series and segmentation; None where another one was analyzed last."""
+        node = self._parameterNode
+        return self.logic.resultOf(node.series, node.segmentation) if node is not None else None
+
+    def resultNodes(self):
+        """Role to node of the result of the chosen pair; empty where there is none."""
+        node = self._parameterNode
+        return self.logic.resultNodes(node.series, node.segmentation) if node is not None else {}
+
     def resultNode(self, selector):
         """The node that is chosen in a list of results."""
-        nodes = self.logic.resultNodes(self._parameterNode.series, self._parameterNode.segmentation)
-        return nodes.get(selector.itemData(selector.currentIndex))
+        return self.resultNodes().get(selector.itemData(selector.currentIndex))
 
     def onMapChosen(self):
         """Put the map over the anatomy."""
@@ -743,18 +757,21 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onRegionChosen(self):
         """Jump to a vertebra."""
-        nodes = self.logic.resultNodes(self._parameterNode.series, self._parameterNode.segmentation)
-        self._views.jumpTo(nodes["analyzed"], self.ui.regionSelector.currentText)
+        segmentation = self.resultNodes().get("analyzed")
+        if segmentation is not None:
+            self._views.jumpTo(segmentation, self.ui.regionSelector.currentText)
 
     def onLayout(self):
         """Show all of the result."""
-        nodes = self.logic.resultNodes(self._parameterNode.series, self._parameterNode.segmentation)
+        nodes = self.resultNodes()
+        if not nodes:
+            return
         self._views.show(nodes, self._parameterNode.segmentation, self.logic.anatomyOf(self._parameterNode.series))
         self.onMapChosen()
 
     def onShowExcluded(self, shown):
         """Show or hide the voxels that are left out."""
-        nodes = self.logic.resultNodes(self._parameterNode.series, self._parameterNode.segmentation)
+        nodes = self.resultNodes()
         if "excluded" in nodes:
             nodes["excluded"].GetDisplayNode().SetVisibility(shown)
 
@@ -764,14 +781,16 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onHover(self, shown):
         """Follow the mouse pointer with the curve of the voxel under it."""
-        if shown and self.logic.result is not None:
-            nodes = self.logic.resultNodes(self._parameterNode.series, self._parameterNode.segmentation)
-            self._hover.start(nodes["chart.tissue"], self.logic.voxelCurves())
+        chart = self.resultNodes().get("chart.tissue") if shown else None
+        if chart is not None and self.shownResult() is not None:
+            self._hover.start(chart, self.logic.voxelCurves())
         else:
             self._hover.stop()
 
     def onExport(self):
         """Write the result into a folder."""
+        if self.shownResult() is None:
+            return
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder for the results"))
         if folder:
             with slicer.util.tryWithErrorDisplay(_("The results cannot be written."), waitCursor=True):
@@ -908,8 +927,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         from DCEPerfusionBMDLib import panel, scene, scenestudy
 
         segmentation = parameterNode.segmentation
-        pair = (ownerOf(parameterNode.series), segmentation)
-        result = self.result if self._pair == pair else None
+        result = self.resultOf(parameterNode.series, segmentation)
         key = (segmentation.GetID(), segmentation.GetSegmentation().GetMTime(), id(series))
         if series is not None and self._counted[0] != key:
             self._counted = (key, scenestudy.voxel_counts(segmentation, series))
@@ -1008,6 +1026,12 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
             return {}
         return scenestudy.result_nodes(slicer.mrmlScene, ownerOf(seriesNode), segmentationNode)
 
+    def resultOf(self, seriesNode, segmentationNode):
+        """The last result where it is that of a pair of series and segmentation, else None."""
+        if seriesNode is None or segmentationNode is None:
+            return None
+        return self.result if self._pair == (ownerOf(seriesNode), segmentationNode) else None
+
     def titleOf(self, node):
         """A result in a list: its quantity with the unit, or its title."""
         from DCEPerfusionBMDLib import panel
@@ -1056,6 +1080,8 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
 
 def ownerOf(seriesNode):
     """The node that results belong to: the sequence that a volume shows, else the node itself."""
+    if seriesNode is None:
+        return None
     browser = slicer.modules.sequences.logic().GetFirstBrowserNodeForProxyNode(seriesNode)
     return browser.GetSequenceNode(seriesNode) if browser is not None else seriesNode
 

@@ -76,13 +76,15 @@ class Views:
 
     def show(self, nodes: dict[str, Any], segmentation: Any, anatomy: Any) -> None:
         """Show all of a result: map over anatomy with outlines and legend, curves, and the table of the vertebrae."""
+        first = next((role for role in nodes if role.startswith("map.")), None)
+        if first is None:
+            return
         manager = slicer.app.layoutManager()
         if manager is not None:
             layout = manager.layoutLogic().GetLayoutNode()
             if not layout.IsLayoutDescription(LAYOUT_ID):
                 layout.AddLayoutDescription(LAYOUT_ID, _LAYOUT)
             manager.setLayout(LAYOUT_ID)
-        first = next(role for role in nodes if role.startswith("map."))
         self.showMap(nodes.get("map.ktrans", nodes[first]), anatomy, fit=True)
         display = segmentation.GetDisplayNode()
         if display is not None:

@@ -369,6 +369,61 @@ class Applied(Desktop):
         }
         self.assertEqual(len(folders), 2)
 
+    def choose(self, inputs: dict[str, object]) -> None:
+        parameters = self.panel._parameterNode
+        parameters.series, parameters.segmentation = inputs["series"], inputs["segmentation"]
+
+    def test_a_result_is_shown_with_its_own_inputs_only(self) -> None:
+        import qt
+
+        self.load()
+        parameters = self.panel._parameterNode
+        first = {"series": parameters.series, "segmentation": parameters.segmentation}
+        self.apply()
+        result, bone = self.panel.logic.result, self.ui.boneLabel.text
+        self.ui.hoverCheckBox.checked = True
+        second = self.panel.logic.loadPhantom()
+        asked: list[str] = []
+        usual, qt.QFileDialog = qt.QFileDialog, types.SimpleNamespace(getExistingDirectory=lambda *_: asked.append(""))
+        try:
+            self.choose(second)
+            self.assertIsNone(self.panel.logic.resultOf(second["series"], second["segmentation"]))
+            self.assertEqual((self.ui.mapSelector.count, self.ui.regionSelector.count), (0, 0))
+            self.assertEqual((self.ui.boneLabel.text, self.ui.findingsLabel.text), ("", ""))
+            self.assertFalse(self.ui.exportButton.enabled or self.ui.hoverCheckBox.checked)
+            self.assertEqual(self.ui.warningsButton.text, "No warnings")
+            self.panel.onExport()
+            self.assertEqual(asked, [])
+            self.choose(first)
+            self.assertIs(self.panel.logic.resultOf(first["series"], first["segmentation"]), result)
+            self.assertEqual((self.ui.mapSelector.count, self.ui.boneLabel.text), (8, bone))
+            self.assertTrue(self.ui.exportButton.enabled)
+            self.choose(second)
+            self.apply()
+            self.choose(first)
+            self.assertEqual(self.ui.mapSelector.count, 8)  # nodes of an earlier run
+            self.assertFalse(self.ui.exportButton.enabled)
+            self.assertEqual(self.ui.boneLabel.text, "")
+            self.panel.onHover(True)
+            self.assertEqual(self.nodes()["chart.tissue"].GetNumberOfPlotSeriesNodes(), 10)
+        finally:
+            qt.QFileDialog = usual
+
+    def test_controls_without_a_result(self) -> None:
+        self.load()
+        self.apply()
+        second = self.panel.logic.loadPhantom()
+        self.choose(second)
+        for _ in range(2):
+            self.panel.onRegionChosen()
+            self.panel.onLayout()
+            self.panel.onHover(True)
+            self.panel.onMapChosen()
+            self.panel.onTableChosen()
+            self.panel.onShowExcluded(True)
+            self.panel._views.show({}, second["segmentation"], None)
+            self.scene.RemoveNode(second["series"])
+
     def test_export(self) -> None:
         self.load()
         self.apply()
