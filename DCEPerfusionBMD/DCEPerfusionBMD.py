@@ -292,6 +292,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self.onNodeAdded)
         for button, action in (
             (self.ui.loadDicomButton, self.onLoadDicom),
@@ -342,6 +343,11 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneEndClose(self, caller, event):
         """Called just after the scene is closed."""
         self.ui.hoverCheckBox.checked = False
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def onSceneEndImport(self, caller, event):
+        """Called just after a scene was read: take up what it says, even where the panel is open."""
         if self.parent.isEntered:
             self.initializeParameterNode()
 
@@ -1154,6 +1160,8 @@ class DCEPerfusionBMDTest(ScriptedLoadableModuleTest):
             self.assertTrue(slicer.util.saveScene(path))
             slicer.mrmlScene.Clear()
             slicer.util.loadScene(path)
+        self.assertGreater(widget.ui.mapSelector.count, 0)  # the open panel follows the scene
+        self.assertTrue(widget.ui.applyButton.enabled, widget.ui.applyButton.toolTip)
         parameterNode = widget.logic.getParameterNode()
         self.checkPhantom(widget.logic.resultNodes(parameterNode.series, parameterNode.segmentation))
 

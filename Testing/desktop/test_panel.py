@@ -572,7 +572,9 @@ class LifeCycle(Desktop):
             self.app.close_scene()
             self.assertEqual(self.app.module().settingsOf(self.panel.logic.getParameterNode()).given, frozenset())
             self.app.host.load(path)
-        self.panel.enter()
+        self.assertIs(self.panel._parameterNode.series.GetScene(), self.scene)  # without leaving and entering
+        self.assertEqual(self.ui.regionsTable.rowCount, 6)
+        self.assertTrue(self.ui.applyButton.enabled, self.ui.applyButton.toolTip)
         self.assertEqual(self.app.module().settingsOf(self.panel.logic.getParameterNode()), before)
         self.assertEqual(self.ui.hematocrit.value, 0.38)
         self.assertIn("map.vp", self.nodes())
