@@ -708,6 +708,8 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.inputPlotFrame.visible = chart is not None
         ui.showExcludedButton.enabled = "excluded" in nodes
         ui.exportButton.enabled = result is not None
+        ui.hoverCheckBox.enabled = result is not None
+        ui.hoverCheckBox.checked = ui.hoverCheckBox.checked and result is not None
         explained = _("Write maps (NRRD), tables (CSV) and provenance into a folder.")
         ui.exportButton.toolTip = explained if result is not None else _("Apply first.")
         for control in (ui.mapSelector, ui.tableSelector, ui.regionSelector, ui.layoutButton):
@@ -717,6 +719,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.showWarnings(result.warnings if result is not None else [])
         if result is not None:
             self.showUsed(result)
+        self.onHover(ui.hoverCheckBox.checked)  # the chart and the curves are new
         self.showInputs()
 
     def showUsed(self, result):

@@ -504,6 +504,26 @@ class Live(Desktop):
         self.assertEqual(chart.GetNumberOfPlotSeriesNodes(), 10)
         crosshair.SetCursorPositionRAS([0.0, 0.0, 0.0])
 
+    def test_hover_goes_on_after_another_run(self) -> None:
+        self.assertFalse(self.ui.hoverCheckBox.enabled)
+        self.load()
+        self.assertFalse(self.ui.hoverCheckBox.enabled)
+        chart = self.apply()["chart.tissue"]
+        self.assertTrue(self.ui.hoverCheckBox.enabled)
+        count = self.scene.GetNumberOfNodes()
+        self.ui.hoverCheckBox.checked = True
+        self.ui.hematocrit.value = 0.5
+        self.apply()
+        self.assertTrue(self.ui.hoverCheckBox.checked)
+        self.assertEqual(chart.GetNumberOfPlotSeriesNodes(), 12)
+        self.ui.autoUpdateCheckBox.checked = True
+        self.ui.hematocrit.value = 0.3
+        self.wait()
+        self.assertEqual(chart.GetNumberOfPlotSeriesNodes(), 12)
+        self.assertEqual(self.scene.GetNumberOfNodes(), count + 3)
+        self.ui.hoverCheckBox.checked = False
+        self.assertEqual(self.scene.GetNumberOfNodes(), count)
+
 
 class LifeCycle(Desktop):
     def test_close_the_scene_and_start_again(self) -> None:
