@@ -443,6 +443,8 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return _("Choose a segmentation with vertebrae and artery.")
         try:
             self.logic.checkInputs(node.series, node.segmentation, settingsOf(node), node.frameTimes, node.skipFrames)
+            if node.dxaTable is None:
+                self.logic.singleMeasurement(node)
         except (settings.InputError, RuntimeError) as error:
             return inWords(error)
         return ""
@@ -1013,7 +1015,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
             progress,
             parameterNode.frameTimes,
             parameterNode.skipFrames,
-            self.singleMeasurement(parameterNode),
+            self.singleMeasurement(parameterNode) if parameterNode.dxaTable is None else None,
             live,
         )
 

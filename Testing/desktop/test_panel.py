@@ -97,6 +97,23 @@ class Inputs(Desktop):
         parameters.frameTimes = "soon"
         self.assertFalse(self.ui.applyButton.enabled)
 
+    def test_a_single_measurement_that_cannot_be_read(self) -> None:
+        self.load()
+        parameters = self.panel._parameterNode
+        table = parameters.dxaTable
+        for name in ("singleTScore", "singleBmd"):
+            setattr(parameters, name, "abc")
+            self.assertTrue(self.ui.applyButton.enabled)  # the table goes before it
+            parameters.dxaTable = None
+            self.assertFalse(self.ui.applyButton.enabled)
+            self.assertIn("abc", self.ui.applyButton.toolTip)
+            setattr(parameters, name, "-1.5")
+            parameters.dxaTable = table
+        parameters.singleTScore = "abc"
+        self.apply()
+        parameters.dxaTable, parameters.singleTScore, parameters.singleBmd = None, "-1.5", ""
+        self.apply()
+
     def test_what_was_understood(self) -> None:
         self.load()
         self.assertRegex(self.ui.studyLabel.text, r"^50 frames of 72x96x6 voxels, 3 s apart .*TR 3.5 ms.*flip angle 30")
