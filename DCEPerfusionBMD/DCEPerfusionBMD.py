@@ -1,6 +1,7 @@
 """The DCEPerfusionBMD module of 3D Slicer: a thin shell over DCEPerfusionBMDLib, which is imported inside methods."""
 
 import enum
+import logging
 import math
 import sys
 import types
@@ -647,6 +648,9 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             slicer.util.showStatusMessage(_("Canceled; nothing was changed."), 5000)
         except (settings.InputError, RuntimeError, OSError) as error:
             slicer.util.errorDisplay(inWords(error), windowTitle=title)
+        except Exception as error:
+            logging.exception(title)
+            slicer.util.errorDisplay(unexpected(error), windowTitle=title)
         finally:
             self._running = False
             dialog.close()
@@ -680,6 +684,9 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.logic.analyzeParameters(self._parameterNode, None, live=True)
         except (settings.InputError, RuntimeError, OSError, Cancelled) as error:
             self.showWarnings([str(error)])
+        except Exception as error:
+            logging.exception("live result")
+            self.showWarnings([unexpected(error)])
         else:
             self.showResult()
         finally:
@@ -813,6 +820,11 @@ def inWords(message):
     from DCEPerfusionBMDLib.panel import options_in_words
 
     return options_in_words(str(message))
+
+
+def unexpected(error):
+    """An error that nobody foresaw, as a sentence."""
+    return _("Unexpected error: {error}").format(error=f"{type(error).__name__}: {error}")
 
 
 def widgetName(parameterName):

@@ -371,6 +371,24 @@ class Applied(Desktop):
         self.assertIn("'margin mm'", self.app.errors[0])
         self.assertEqual(self.scene.GetNumberOfNodes(), before)
 
+    def test_an_unexpected_error_is_shown(self) -> None:
+        self.load()
+        self.panel.logic.analyze = self.fail_unexpectedly
+        for error in (ValueError("bad"), np.linalg.LinAlgError("bad"), MemoryError("bad"), KeyError("bad")):
+            self.error = error
+            self.app.errors.clear()
+            with self.assertLogs(level="ERROR"):
+                self.ui.applyButton.click()
+            self.assertEqual(len(self.app.errors), 1)
+            self.assertRegex(self.app.errors[0], f"^Unexpected error: {type(error).__name__}: .*bad")
+            self.assertTrue(self.ui.applyButton.enabled)
+        with self.assertLogs(level="ERROR"):
+            self.panel.onLiveTimer()
+        self.assertIn("Unexpected error", self.ui.warningsText.plainText)
+
+    def fail_unexpectedly(self, *_: object) -> None:
+        raise self.error
+
     def test_two_studies_do_not_mix(self) -> None:
         self.load()
         first = self.apply()

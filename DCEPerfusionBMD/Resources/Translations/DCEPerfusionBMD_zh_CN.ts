@@ -1074,6 +1074,10 @@ vertebral perfusion and bone mineral density (BMD) in postmenopausal women. Adv 
         <translation>已取消；未作任何更改。</translation>
     </message>
     <message>
+        <source>Unexpected error: {error}</source>
+        <translation>意外错误：{error}</translation>
+    </message>
+    <message>
         <source>Warnings: {count}</source>
         <translation>警告：{count}</translation>
     </message>
