@@ -48,7 +48,22 @@ See the <a href="https://github.com/DCEPerfusionBMD/SlicerDCEPerfusionBMD#readme
 The method follows Huang Z, Lin Q, Wang J, Zhan Z, Tu X. Relationship between quantitative parameters of lumbar
 vertebral perfusion and bone mineral density (BMD) in postmenopausal women. Adv Clin Exp Med. 2019;28(8):1005-1011.
 """)
-        slicer.app.connect("startupCompleted()", registerSampleData)
+        slicer.app.connect("startupCompleted()", onStartupCompleted)
+
+
+def onStartupCompleted():
+    """Offer what must be there before the module is opened."""
+    registerLayout()
+    registerSampleData()
+
+
+def registerLayout():
+    """Make our layout known, so that a scene that was saved in it opens with its views."""
+    from DCEPerfusionBMDLib import layout
+
+    manager = slicer.app.layoutManager()
+    if manager is not None:  # None without a main window
+        layout.register(manager.layoutLogic().GetLayoutNode())
 
 
 def registerSampleData():
@@ -349,6 +364,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onSceneEndImport(self, caller, event):
         """Called just after a scene was read: take up what it says, even where the panel is open."""
+        self._views.restoreLayout()
         if self.parent.isEntered:
             self.initializeParameterNode()
 

@@ -259,7 +259,7 @@ class Inputs(Desktop):
 
 class Applied(Desktop):
     def test_what_apply_gives(self) -> None:
-        from DCEPerfusionBMDLib.desktop import CURVES_VIEW, LAYOUT_ID, TABLE_VIEW
+        from DCEPerfusionBMDLib.layout import CURVES_VIEW, LAYOUT_ID, TABLE_VIEW
         from DCEPerfusionBMDLib.phantom import LEVELS
 
         self.load()
@@ -635,6 +635,64 @@ class LifeCycle(Desktop):
         self.assertIn("map.vp", self.nodes())
         self.assertEqual(self.ui.mapSelector.count, 9)
         self.apply()
+
+
+class SavedLayout(Desktop):
+    def test_a_new_session_knows_the_layout(self) -> None:
+        """A scene holds the number of the layout only; what it looks like is known before any scene is read."""
+        import slicer
+        from DCEPerfusionBMDLib.layout import DESCRIPTION, LAYOUT_ID
+
+        self.load()
+        self.apply()
+        ours = self.app.layoutManager()
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "scene.mrml"
+            self.scene.SetURL(str(path))
+            self.scene.Commit()
+            session = slicer.vtkMRMLScene()
+            slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(session, True)
+            logic = slicer.vtkMRMLLayoutLogic()
+            logic.SetMRMLScene(session)
+            logic.GetLayoutNode().SetViewArrangement(3)
+            self.app._layouts = types.SimpleNamespace(layoutLogic=lambda: logic)
+            try:
+                self.app.module().registerLayout()
+            finally:
+                self.app._layouts = ours
+            self.assertEqual(logic.GetLayoutNode().GetViewArrangement(), 3)
+            session.SetURL(str(path))
+            session.Connect()
+            self.assertEqual(logic.GetLayoutNode().GetViewArrangement(), LAYOUT_ID)
+            self.assertEqual(logic.GetLayoutNode().GetCurrentLayoutDescription(), DESCRIPTION)
+            logic.SetMRMLScene(None)
+
+    def test_registered_at_startup(self) -> None:
+        from DCEPerfusionBMDLib.layout import LAYOUT_ID
+
+        module, ours = self.app.module(), self.app.layoutManager()
+        module.DCEPerfusionBMD(types.SimpleNamespace())
+        usual, module.registerSampleData = module.registerSampleData, lambda: None
+        try:
+            self.app.startup()
+            self.assertTrue(ours.layoutLogic().GetLayoutNode().IsLayoutDescription(LAYOUT_ID))
+            self.app._layouts = None  # without a main window
+            self.app.startup()
+        finally:
+            self.app._layouts, module.registerSampleData = ours, usual
+
+    def test_the_views_of_a_scene_that_is_read(self) -> None:
+        from DCEPerfusionBMDLib.layout import LAYOUT_ID
+
+        self.load()
+        self.apply()
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "scene.mrb"
+            self.app.host.save(path)
+            self.app.close_scene()
+            self.app.layoutManager().setLayout(3)
+            self.app.host.load(path)
+        self.assertEqual(self.app.layoutManager().current, LAYOUT_ID)
 
 
 class Scripting(Desktop):
