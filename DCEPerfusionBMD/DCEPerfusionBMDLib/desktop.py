@@ -37,6 +37,11 @@ class Views:
             node.SetLayoutName(tag)
             node.SetName(tag)
             node = self._scene.AddNode(node)
+        # other modules show their charts and tables in every view that does not refuse them
+        if class_name == "vtkMRMLPlotViewNode":
+            node.SetDoPropagatePlotChartSelection(False)
+        elif class_name == "vtkMRMLTableViewNode":
+            node.SetDoPropagateTableSelection(False)
         return node
 
     def showAnatomy(self, anatomy: Any) -> None:

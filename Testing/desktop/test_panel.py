@@ -330,6 +330,22 @@ class Applied(Desktop):
         self.ui.warningsButton.checked = True
         self.assertFalse(self.ui.warningsText.isHidden())
 
+    def test_charts_and_tables_of_others_stay_out(self) -> None:
+        from DCEPerfusionBMDLib.layout import CURVES_VIEW, INPUT_VIEW, TABLE_VIEW
+
+        self.load()
+        nodes = self.apply()
+        logic = self.app.host.application
+        logic.GetSelectionNode().SetActivePlotChartID(self.scene.AddNewNodeByClass("vtkMRMLPlotChartNode").GetID())
+        logic.PropagatePlotChartSelection()
+        logic.GetSelectionNode().SetActiveTableID(self.scene.AddNewNodeByClass("vtkMRMLTableNode").GetID())
+        logic.PropagateTableSelection()
+        for tag, role in ((INPUT_VIEW, "chart.input"), (CURVES_VIEW, "chart.tissue")):
+            view = self.scene.GetSingletonNode(tag, "vtkMRMLPlotViewNode")
+            self.assertEqual(view.GetPlotChartNodeID(), nodes[role].GetID())
+        view = self.scene.GetSingletonNode(TABLE_VIEW, "vtkMRMLTableViewNode")
+        self.assertEqual(view.GetTableNodeID(), nodes["table.vertebrae"].GetID())
+
     def test_cancel_changes_nothing(self) -> None:
         self.load()
         self.apply()
@@ -671,7 +687,7 @@ class SavedLayout(Desktop):
         from DCEPerfusionBMDLib.layout import LAYOUT_ID
 
         module, ours = self.app.module(), self.app.layoutManager()
-        module.DCEPerfusionBMD(types.SimpleNamespace())
+        module.DCEPerfusionBMD(types.SimpleNamespace(path=module.__file__))
         usual, module.registerSampleData = module.registerSampleData, lambda: None
         try:
             self.app.startup()
