@@ -66,20 +66,30 @@ def registerLayout():
         layout.register(manager.layoutLogic().GetLayoutNode())
 
 
+SAMPLE_CATEGORY, SAMPLE_NAME = "DCEPerfusionBMD", "Lumbar DCE-MRI (phantom)"
+
+
+def sampleSource():
+    """Our entry in the Sample Data module; None before it is registered."""
+    if not hasattr(slicer.modules, "sampleDataSources"):
+        return None
+    sources = slicer.modules.sampleDataSources
+    return next((source for source in sources.get(SAMPLE_CATEGORY, []) if source.sampleName == SAMPLE_NAME), None)
+
+
 def registerSampleData():
     """Offer the phantom in the Sample Data module; it is made on the spot, nothing is downloaded."""
     import SampleData
 
-    category = "DCEPerfusionBMD"
     if hasattr(SampleData.SampleDataLogic, "registerCustomSampleDataCategory"):  # from Slicer 5.12 on
-        SampleData.SampleDataLogic.registerCustomSampleDataCategory(category, title=_("DCE Perfusion BMD"))
+        SampleData.SampleDataLogic.registerCustomSampleDataCategory(SAMPLE_CATEGORY, title=_("DCE Perfusion BMD"))
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
-        category=category,
-        sampleName="Lumbar DCE-MRI (phantom)",
+        category=SAMPLE_CATEGORY,
+        sampleName=SAMPLE_NAME,
         thumbnailFileName=str(Path(__file__).parent / "Resources" / "Icons" / "LumbarPhantom.png"),
         uris="https://github.com/DCEPerfusionBMD/SlicerDCEPerfusionBMD",  # one is asked for; it is never read
         fileNames="lumbar-phantom",
-        nodeNames="Lumbar DCE-MRI (phantom)",
+        nodeNames=SAMPLE_NAME,
         customDownloader=lambda source: DCEPerfusionBMDLogic().loadPhantom(),
     )
 
@@ -904,7 +914,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         for n in range(len(series.frames)):
             self._report(progress, n / len(series.frames), _("Making the phantom"))
             frames.append(series.frames[n])
-        name = slicer.mrmlScene.GenerateUniqueName("Lumbar DCE-MRI (phantom)")
+        name = slicer.mrmlScene.GenerateUniqueName(SAMPLE_NAME)
         return scenestudy.write_phantom(slicer.mrmlScene, made, frames, name)
 
     def dynamicSeries(self, folder, progress=None):
@@ -1175,9 +1185,10 @@ class DCEPerfusionBMDTest(ScriptedLoadableModuleTest):
         """Sample data, Apply in the panel, what it gives, and the same after the scene was saved and read."""
         import tempfile
 
-        registerSampleData()
-        sources = slicer.modules.sampleDataSources["DCEPerfusionBMD"]
-        sources[0].customDownloader(sources[0])
+        if sampleSource() is None:  # it is there from the start, unless the module came later
+            registerSampleData()
+        source = sampleSource()
+        source.customDownloader(source)
         slicer.util.selectModule("DCEPerfusionBMD")
         widget = slicer.modules.dceperfusionbmd.widgetRepresentation().self()
         widget.enter()

@@ -757,7 +757,8 @@ class SelfTest(Desktop):
 
             @staticmethod
             def registerCustomSampleDataSource(category, **described):
-                slicer.modules.sampleDataSources = {category: [types.SimpleNamespace(**described)]}
+                sources = vars(slicer.modules).setdefault("sampleDataSources", {})
+                sources.setdefault(category, []).append(types.SimpleNamespace(**described))
 
         sys.modules["SampleData"] = types.ModuleType("SampleData")
         sys.modules["SampleData"].SampleDataLogic = SampleDataLogic
@@ -766,7 +767,13 @@ class SelfTest(Desktop):
         slicer.util.loadScene = lambda path: self.app.host.load(Path(path))
         test = self.app.module().DCEPerfusionBMDTest()
         self.app.module().DCEPerfusionBMDTest.tolerance = 0.1  # the small phantom is coarser
+        vars(slicer.modules).pop("sampleDataSources", None)
+        self.app.module().registerSampleData()  # as at the start of the application
         test.runTest()
+        self.assertEqual(len(slicer.modules.sampleDataSources["DCEPerfusionBMD"]), 1)
+        slicer.modules.sampleDataSources.clear()
+        test.setUp()
+        test.test_phantomFromSampleDataToReload()
         self.assertEqual(registered, {"DCEPerfusionBMD": "DCE Perfusion BMD"})
         source = slicer.modules.sampleDataSources["DCEPerfusionBMD"][0]
         self.assertTrue(Path(source.thumbnailFileName).is_file())

@@ -252,6 +252,10 @@ class Grid(unittest.TestCase):
         self.assertFalse(segments.ContainsRepresentation("Binary labelmap"))
         self.assertEqual(self.host.scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode"), 1)
 
+    def middle(self):
+        mask = scene.masks_on_grid(self.node, series_on(oblique()))["ball"]
+        return centers_ras(oblique())[mask][:, :3].mean(axis=0)
+
     def test_surfaces_below_a_transform(self):
         self.to_surface()
         transform = self.host.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
@@ -262,7 +266,7 @@ class Grid(unittest.TestCase):
             axis=0
         )
         self.node.SetAndObserveTransformNodeID(transform.GetID())
-        after = centers_ras(oblique())[scene.masks_on_grid(self.node, series_on(oblique()))["ball"]][:, :3].mean(axis=0)
+        after = self.middle()
         np.testing.assert_allclose(after - before, [-6.0, 0.0, 0.0], atol=0.5)
 
     def test_what_cannot_be_converted_is_refused(self):
