@@ -953,11 +953,11 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         return [node for node in nodes if not node.GetAttribute("DCEPerfusionBMD.role")]
 
     def readSeries(self, seriesNode, frameTimes="", skipFrames=0):
-        """The dynamic series of a node; what was read is kept until the node changes."""
-        from DCEPerfusionBMDLib.sceneinput import read_node
+        """The dynamic series of a node; what was read is kept until the node changes or is moved."""
+        from DCEPerfusionBMDLib.sceneinput import placement, read_node
 
-        transform = seriesNode.GetParentTransformNode() if seriesNode.IsA("vtkMRMLVolumeNode") else None
-        key = (seriesNode.GetID(), seriesNode.GetMTime(), transform and transform.GetMTime(), frameTimes, skipFrames)
+        placed = placement(seriesNode, slicer.mrmlScene)
+        key = (seriesNode.GetID(), seriesNode.GetMTime(), placed, frameTimes, skipFrames)
         if key not in self._read:
             database = getattr(slicer, "dicomDatabase", None)
             tags = database.instanceValue if database is not None and database.isOpen else None

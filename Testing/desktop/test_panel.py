@@ -521,6 +521,28 @@ class Live(Desktop):
         self.assertAlmostEqual(after / before, 0.70 / 0.58, delta=0.1)
         self.assertEqual(self.panel.logic.result.used["hematocrit"].value, 0.30)
 
+    def test_a_series_that_was_moved(self) -> None:
+        """The transform above the volume that shows the sequence counts, and those above that transform."""
+        import vtk
+
+        self.load()
+        logic, parameters = self.panel.logic, self.panel._parameterNode
+        browser = self.scene.GetFirstNodeByClass("vtkMRMLSequenceBrowserNode")
+        proxy = browser.GetProxyNode(parameters.series)
+        upper, lower = (self.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode") for _ in range(2))
+        lower.SetAndObserveTransformNodeID(upper.GetID())
+        proxy.SetAndObserveTransformNodeID(lower.GetID())
+        before = logic.readSeries(parameters.series)
+        self.assertIs(logic.readSeries(parameters.series), before)
+        for transform, shift in ((lower, 2.0), (upper, 3.0)):
+            matrix = vtk.vtkMatrix4x4()
+            matrix.SetElement(0, 3, shift)
+            transform.SetMatrixTransformToParent(matrix)
+            after = logic.readSeries(parameters.series)
+            self.assertAlmostEqual(after.ijk_to_ras[0, 3] - before.ijk_to_ras[0, 3], shift)
+            self.assertIs(logic.readSeries(parameters.series), after)
+            before = after
+
     def test_an_error_becomes_a_warning(self) -> None:
         self.load()
         self.apply()
