@@ -444,7 +444,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             editor = getattr(self.ui, widgetName(parameter.name))
             editor.enabled = not fromData and isRead(node, parameter)
         self.ui.segmentEditorButton.enabled = node.series is not None
-        self.ui.totalSegmentatorButton.enabled = node.series is not None
+        self.ui.totalSegmentatorButton.enabled = self.logic.anatomyOf(node.series) is not None
         if (ownerOf(node.series), node.segmentation) != self._shownPair:
             self.ui.hoverCheckBox.checked = False
             self.showResult()
@@ -643,12 +643,25 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from TotalSegmentator import TotalSegmentatorLogic
 
         node = self._parameterNode
-        with slicer.util.tryWithErrorDisplay(_("TotalSegmentator failed."), waitCursor=True):
-            logic = TotalSegmentatorLogic()
-            logic.setupPythonRequirements()
-            segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Vertebrae")
-            logic.process(self.logic.anatomyOf(node.series), segmentation, fast=False, task="vertebrae_mr")
-            node.segmentation = segmentation
+        anatomy = self.logic.anatomyOf(node.series)
+        if self._running or anatomy is None:
+            return
+        self._running = True
+        self.checkCanApply()
+        try:
+            with slicer.util.tryWithErrorDisplay(_("TotalSegmentator failed."), waitCursor=True):
+                logic = TotalSegmentatorLogic()
+                logic.setupPythonRequirements()
+                segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Vertebrae")
+                try:
+                    logic.process(anatomy, segmentation, fast=False, task="vertebrae_mr")
+                except Exception:
+                    slicer.mrmlScene.RemoveNode(segmentation)
+                    raise
+                node.segmentation = segmentation
+        finally:
+            self._running = False
+            self.onParametersModified()
 
     # ---- analysis
 

@@ -256,6 +256,41 @@ class Inputs(Desktop):
         self.assertEqual(node.GetCellText(0, 1), "L1-L4")
         self.assertEqual(scene.read_dxa_node(node).measurements[0].bmd_g_cm2, 0.778)
 
+    def test_total_segmentator(self) -> None:
+        """A failure leaves nothing behind; nothing else runs meanwhile."""
+        import slicer
+
+        running, fails = [], [True]
+
+        def process(logic, anatomy, segmentation, fast, task):
+            running.append((self.panel._running, self.ui.applyButton.enabled))
+            if fails[0]:
+                raise RuntimeError("no memory")
+
+        members = {"process": process, "setupPythonRequirements": lambda logic: None}
+        sys.modules["TotalSegmentator"] = types.SimpleNamespace(TotalSegmentatorLogic=type("Logic", (), members))
+        try:
+            self.assertFalse(self.ui.totalSegmentatorButton.enabled)
+            bare = self.scene.AddNewNodeByClass("vtkMRMLSequenceNode", "bare")
+            self.panel._parameterNode.series = bare  # nothing shows it
+            self.assertFalse(self.ui.totalSegmentatorButton.enabled)
+            self.panel.onTotalSegmentator()
+            self.assertEqual(running, [])
+            self.load()
+            self.assertTrue(self.ui.totalSegmentatorButton.enabled)
+            before = len(slicer.util.getNodesByClass("vtkMRMLSegmentationNode"))
+            with self.assertRaisesRegex(RuntimeError, "no memory"):  # shown, and raised to be logged
+                self.panel.onTotalSegmentator()
+            self.assertEqual(running, [(True, False)])
+            self.assertEqual(len(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")), before)
+            self.assertTrue(self.ui.applyButton.enabled)
+            fails[0] = False
+            self.panel.onTotalSegmentator()
+            self.assertEqual(self.panel._parameterNode.segmentation.GetName(), "Vertebrae")
+            self.assertFalse(self.panel._running)
+        finally:
+            del sys.modules["TotalSegmentator"]
+
 
 class Applied(Desktop):
     def test_what_apply_gives(self) -> None:
