@@ -1,6 +1,7 @@
 """The DCEPerfusionBMD module of 3D Slicer: a thin shell over DCEPerfusionBMDLib, which is imported inside methods."""
 
 import enum
+import logging
 import math
 import sys
 import types
@@ -47,23 +48,48 @@ See the <a href="https://github.com/DCEPerfusionBMD/SlicerDCEPerfusionBMD#readme
 The method follows Huang Z, Lin Q, Wang J, Zhan Z, Tu X. Relationship between quantitative parameters of lumbar
 vertebral perfusion and bone mineral density (BMD) in postmenopausal women. Adv Clin Exp Med. 2019;28(8):1005-1011.
 """)
-        slicer.app.connect("startupCompleted()", registerSampleData)
+        slicer.app.connect("startupCompleted()", onStartupCompleted)
+
+
+def onStartupCompleted():
+    """Offer what must be there before the module is opened."""
+    registerLayout()
+    registerSampleData()
+
+
+def registerLayout():
+    """Make our layout known, so that a scene that was saved in it opens with its views."""
+    from DCEPerfusionBMDLib import layout
+
+    manager = slicer.app.layoutManager()
+    if manager is not None:  # None without a main window
+        layout.register(manager.layoutLogic().GetLayoutNode())
+
+
+SAMPLE_CATEGORY, SAMPLE_NAME = "DCEPerfusionBMD", "Lumbar DCE-MRI (phantom)"
+
+
+def sampleSource():
+    """Our entry in the Sample Data module; None before it is registered."""
+    if not hasattr(slicer.modules, "sampleDataSources"):
+        return None
+    sources = slicer.modules.sampleDataSources
+    return next((source for source in sources.get(SAMPLE_CATEGORY, []) if source.sampleName == SAMPLE_NAME), None)
 
 
 def registerSampleData():
     """Offer the phantom in the Sample Data module; it is made on the spot, nothing is downloaded."""
     import SampleData
 
-    category = "DCEPerfusionBMD"
     if hasattr(SampleData.SampleDataLogic, "registerCustomSampleDataCategory"):  # from Slicer 5.12 on
-        SampleData.SampleDataLogic.registerCustomSampleDataCategory(category, title=_("DCE Perfusion BMD"))
+        SampleData.SampleDataLogic.registerCustomSampleDataCategory(SAMPLE_CATEGORY, title=_("DCE Perfusion BMD"))
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
-        category=category,
-        sampleName="Lumbar DCE-MRI (phantom)",
+        category=SAMPLE_CATEGORY,
+        sampleName=SAMPLE_NAME,
         thumbnailFileName=str(Path(__file__).parent / "Resources" / "Icons" / "LumbarPhantom.png"),
         uris="https://github.com/DCEPerfusionBMD/SlicerDCEPerfusionBMD",  # one is asked for; it is never read
         fileNames="lumbar-phantom",
-        nodeNames="Lumbar DCE-MRI (phantom)",
+        nodeNames=SAMPLE_NAME,
         customDownloader=lambda source: DCEPerfusionBMDLogic().loadPhantom(),
     )
 
@@ -258,6 +284,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._running = False
         self._lastRun = None
         self._shownInputs = None
+        self._shownPair = None
         self._views = None
         self._hover = None
         self._liveTimer = None
@@ -291,6 +318,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self.onNodeAdded)
         for button, action in (
             (self.ui.loadDicomButton, self.onLoadDicom),
@@ -344,6 +372,12 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.parent.isEntered:
             self.initializeParameterNode()
 
+    def onSceneEndImport(self, caller, event):
+        """Called just after a scene was read: take up what it says, even where the panel is open."""
+        self._views.restoreLayout()
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAdded(self, caller, event, node):
         """Keep our own results out of the choice of inputs."""
@@ -391,6 +425,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
         self._parameterNode = parameterNode
         self._guiTag = None
+        self._shownPair = None
         if parameterNode is not None:
             self._guiTag = parameterNode.connectGui(self.ui)
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
@@ -398,7 +433,6 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._inputPlot.setMRMLPlotViewNode(plotView)
             self._shownInputs = None
             self.onParametersModified()
-            self.showResult()
 
     def onParametersModified(self, caller=None, event=None):
         """Follow the parameter node: what the inputs are, what can be edited, whether Apply can run."""
@@ -410,7 +444,10 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             editor = getattr(self.ui, widgetName(parameter.name))
             editor.enabled = not fromData and isRead(node, parameter)
         self.ui.segmentEditorButton.enabled = node.series is not None
-        self.ui.totalSegmentatorButton.enabled = node.series is not None
+        self.ui.totalSegmentatorButton.enabled = self.logic.anatomyOf(node.series) is not None
+        if (ownerOf(node.series), node.segmentation) != self._shownPair:
+            self.ui.hoverCheckBox.checked = False
+            self.showResult()
         self.showInputs()
         self.checkCanApply()
         if node.autoUpdate and self.ui.applyButton.enabled and self.runKey() != self._lastRun:
@@ -433,6 +470,8 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return _("Choose a segmentation with vertebrae and artery.")
         try:
             self.logic.checkInputs(node.series, node.segmentation, settingsOf(node), node.frameTimes, node.skipFrames)
+            if node.dxaTable is None:
+                self.logic.singleMeasurement(node)
         except (settings.InputError, RuntimeError) as error:
             return inWords(error)
         return ""
@@ -604,12 +643,25 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from TotalSegmentator import TotalSegmentatorLogic
 
         node = self._parameterNode
-        with slicer.util.tryWithErrorDisplay(_("TotalSegmentator failed."), waitCursor=True):
-            logic = TotalSegmentatorLogic()
-            logic.setupPythonRequirements()
-            segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Vertebrae")
-            logic.process(self.logic.anatomyOf(node.series), segmentation, fast=False, task="vertebrae_mr")
-            node.segmentation = segmentation
+        anatomy = self.logic.anatomyOf(node.series)
+        if self._running or anatomy is None:
+            return
+        self._running = True
+        self.checkCanApply()
+        try:
+            with slicer.util.tryWithErrorDisplay(_("TotalSegmentator failed."), waitCursor=True):
+                logic = TotalSegmentatorLogic()
+                logic.setupPythonRequirements()
+                segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Vertebrae")
+                try:
+                    logic.process(anatomy, segmentation, fast=False, task="vertebrae_mr")
+                except Exception:
+                    slicer.mrmlScene.RemoveNode(segmentation)
+                    raise
+                node.segmentation = segmentation
+        finally:
+            self._running = False
+            self.onParametersModified()
 
     # ---- analysis
 
@@ -635,6 +687,9 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             slicer.util.showStatusMessage(_("Canceled; nothing was changed."), 5000)
         except (settings.InputError, RuntimeError, OSError) as error:
             slicer.util.errorDisplay(inWords(error), windowTitle=title)
+        except Exception as error:
+            logging.exception(title)
+            slicer.util.errorDisplay(unexpected(error), windowTitle=title)
         finally:
             self._running = False
             dialog.close()
@@ -668,6 +723,9 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.logic.analyzeParameters(self._parameterNode, None, live=True)
         except (settings.InputError, RuntimeError, OSError, Cancelled) as error:
             self.showWarnings([str(error)])
+        except Exception as error:
+            logging.exception("live result")
+            self.showWarnings([unexpected(error)])
         else:
             self.showResult()
         finally:
@@ -680,7 +738,8 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def showResult(self):
         """Fill what shows the result of the chosen pair of series and segmentation; empty where there is none."""
         node, ui = self._parameterNode, self.ui
-        nodes = self.logic.resultNodes(node.series, node.segmentation)
+        self._shownPair = (ownerOf(node.series), node.segmentation)
+        nodes = self.resultNodes()
         for selector, kind in ((ui.mapSelector, "map."), (ui.tableSelector, "table.")):
             before = selector.currentText
             selector.clear()
@@ -693,19 +752,22 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             ui.regionSelector.addItem(name)
         chart = nodes.get("chart.input")
         self._views.viewNode("vtkMRMLPlotViewNode", "DCEPerfusionBMDInput").SetPlotChartNodeID(chart and chart.GetID())
-        result = self.logic.result if nodes else None
+        result = self.shownResult() if nodes else None
         ui.inputPlotFrame.visible = chart is not None
         ui.showExcludedButton.enabled = "excluded" in nodes
         ui.exportButton.enabled = result is not None
+        ui.hoverCheckBox.enabled = result is not None
+        ui.hoverCheckBox.checked = ui.hoverCheckBox.checked and result is not None
         explained = _("Write maps (NRRD), tables (CSV) and provenance into a folder.")
         ui.exportButton.toolTip = explained if result is not None else _("Apply first.")
         for control in (ui.mapSelector, ui.tableSelector, ui.regionSelector, ui.layoutButton):
             control.enabled = bool(nodes)
-        ui.findingsLabel.text = inWords("\n".join(self.logic.findings())) if nodes else ""
-        ui.boneLabel.text = inWords("\n".join(self.logic.boneSentences())) if nodes else ""
+        ui.findingsLabel.text = inWords("\n".join(self.logic.findings())) if result is not None else ""
+        ui.boneLabel.text = inWords("\n".join(self.logic.boneSentences())) if result is not None else ""
         self.showWarnings(result.warnings if result is not None else [])
         if result is not None:
             self.showUsed(result)
+        self.onHover(ui.hoverCheckBox.checked)  # the chart and the curves are new
         self.showInputs()
 
     def showUsed(self, result):
@@ -728,10 +790,19 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if not count:
             self.ui.warningsButton.checked = False
 
+    def shownResult(self):
+        """The result of the chosen pair of series and segmentation; None where another one was analyzed last."""
+        node = self._parameterNode
+        return self.logic.resultOf(node.series, node.segmentation) if node is not None else None
+
+    def resultNodes(self):
+        """Role to node of the result of the chosen pair; empty where there is none."""
+        node = self._parameterNode
+        return self.logic.resultNodes(node.series, node.segmentation) if node is not None else {}
+
     def resultNode(self, selector):
         """The node that is chosen in a list of results."""
-        nodes = self.logic.resultNodes(self._parameterNode.series, self._parameterNode.segmentation)
-        return nodes.get(selector.itemData(selector.currentIndex))
+        return self.resultNodes().get(selector.itemData(selector.currentIndex))
 
     def onMapChosen(self):
         """Put the map over the anatomy."""
@@ -743,18 +814,21 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onRegionChosen(self):
         """Jump to a vertebra."""
-        nodes = self.logic.resultNodes(self._parameterNode.series, self._parameterNode.segmentation)
-        self._views.jumpTo(nodes["analyzed"], self.ui.regionSelector.currentText)
+        segmentation = self.resultNodes().get("analyzed")
+        if segmentation is not None:
+            self._views.jumpTo(segmentation, self.ui.regionSelector.currentText)
 
     def onLayout(self):
         """Show all of the result."""
-        nodes = self.logic.resultNodes(self._parameterNode.series, self._parameterNode.segmentation)
+        nodes = self.resultNodes()
+        if not nodes:
+            return
         self._views.show(nodes, self._parameterNode.segmentation, self.logic.anatomyOf(self._parameterNode.series))
         self.onMapChosen()
 
     def onShowExcluded(self, shown):
         """Show or hide the voxels that are left out."""
-        nodes = self.logic.resultNodes(self._parameterNode.series, self._parameterNode.segmentation)
+        nodes = self.resultNodes()
         if "excluded" in nodes:
             nodes["excluded"].GetDisplayNode().SetVisibility(shown)
 
@@ -764,14 +838,16 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onHover(self, shown):
         """Follow the mouse pointer with the curve of the voxel under it."""
-        if shown and self.logic.result is not None:
-            nodes = self.logic.resultNodes(self._parameterNode.series, self._parameterNode.segmentation)
-            self._hover.start(nodes["chart.tissue"], self.logic.voxelCurves())
+        chart = self.resultNodes().get("chart.tissue") if shown else None
+        if chart is not None and self.shownResult() is not None:
+            self._hover.start(chart, self.logic.voxelCurves())
         else:
             self._hover.stop()
 
     def onExport(self):
         """Write the result into a folder."""
+        if self.shownResult() is None:
+            return
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder for the results"))
         if folder:
             with slicer.util.tryWithErrorDisplay(_("The results cannot be written."), waitCursor=True):
@@ -783,6 +859,11 @@ def inWords(message):
     from DCEPerfusionBMDLib.panel import options_in_words
 
     return options_in_words(str(message))
+
+
+def unexpected(error):
+    """An error that nobody foresaw, as a sentence."""
+    return _("Unexpected error: {error}").format(error=f"{type(error).__name__}: {error}")
 
 
 def widgetName(parameterName):
@@ -846,7 +927,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         for n in range(len(series.frames)):
             self._report(progress, n / len(series.frames), _("Making the phantom"))
             frames.append(series.frames[n])
-        name = slicer.mrmlScene.GenerateUniqueName("Lumbar DCE-MRI (phantom)")
+        name = slicer.mrmlScene.GenerateUniqueName(SAMPLE_NAME)
         return scenestudy.write_phantom(slicer.mrmlScene, made, frames, name)
 
     def dynamicSeries(self, folder, progress=None):
@@ -885,11 +966,11 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         return [node for node in nodes if not node.GetAttribute("DCEPerfusionBMD.role")]
 
     def readSeries(self, seriesNode, frameTimes="", skipFrames=0):
-        """The dynamic series of a node; what was read is kept until the node changes."""
-        from DCEPerfusionBMDLib.sceneinput import read_node
+        """The dynamic series of a node; what was read is kept until the node changes or is moved."""
+        from DCEPerfusionBMDLib.sceneinput import placement, read_node
 
-        transform = seriesNode.GetParentTransformNode() if seriesNode.IsA("vtkMRMLVolumeNode") else None
-        key = (seriesNode.GetID(), seriesNode.GetMTime(), transform and transform.GetMTime(), frameTimes, skipFrames)
+        placed = placement(seriesNode, slicer.mrmlScene)
+        key = (seriesNode.GetID(), seriesNode.GetMTime(), placed, frameTimes, skipFrames)
         if key not in self._read:
             database = getattr(slicer, "dicomDatabase", None)
             tags = database.instanceValue if database is not None and database.isOpen else None
@@ -908,8 +989,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         from DCEPerfusionBMDLib import panel, scene, scenestudy
 
         segmentation = parameterNode.segmentation
-        pair = (ownerOf(parameterNode.series), segmentation)
-        result = self.result if self._pair == pair else None
+        result = self.resultOf(parameterNode.series, segmentation)
         key = (segmentation.GetID(), segmentation.GetSegmentation().GetMTime(), id(series))
         if series is not None and self._counted[0] != key:
             self._counted = (key, scenestudy.voxel_counts(segmentation, series))
@@ -986,7 +1066,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
             progress,
             parameterNode.frameTimes,
             parameterNode.skipFrames,
-            self.singleMeasurement(parameterNode),
+            self.singleMeasurement(parameterNode) if parameterNode.dxaTable is None else None,
             live,
         )
 
@@ -1007,6 +1087,12 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         if seriesNode is None or segmentationNode is None:
             return {}
         return scenestudy.result_nodes(slicer.mrmlScene, ownerOf(seriesNode), segmentationNode)
+
+    def resultOf(self, seriesNode, segmentationNode):
+        """The last result where it is that of a pair of series and segmentation, else None."""
+        if seriesNode is None or segmentationNode is None:
+            return None
+        return self.result if self._pair == (ownerOf(seriesNode), segmentationNode) else None
 
     def titleOf(self, node):
         """A result in a list: its quantity with the unit, or its title."""
@@ -1056,6 +1142,8 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
 
 def ownerOf(seriesNode):
     """The node that results belong to: the sequence that a volume shows, else the node itself."""
+    if seriesNode is None:
+        return None
     browser = slicer.modules.sequences.logic().GetFirstBrowserNodeForProxyNode(seriesNode)
     return browser.GetSequenceNode(seriesNode) if browser is not None else seriesNode
 
@@ -1110,9 +1198,10 @@ class DCEPerfusionBMDTest(ScriptedLoadableModuleTest):
         """Sample data, Apply in the panel, what it gives, and the same after the scene was saved and read."""
         import tempfile
 
-        registerSampleData()
-        sources = slicer.modules.sampleDataSources["DCEPerfusionBMD"]
-        sources[0].customDownloader(sources[0])
+        if sampleSource() is None:  # it is there from the start, unless the module came later
+            registerSampleData()
+        source = sampleSource()
+        source.customDownloader(source)
         slicer.util.selectModule("DCEPerfusionBMD")
         widget = slicer.modules.dceperfusionbmd.widgetRepresentation().self()
         widget.enter()
@@ -1128,6 +1217,8 @@ class DCEPerfusionBMDTest(ScriptedLoadableModuleTest):
             self.assertTrue(slicer.util.saveScene(path))
             slicer.mrmlScene.Clear()
             slicer.util.loadScene(path)
+        self.assertGreater(widget.ui.mapSelector.count, 0)  # the open panel follows the scene
+        self.assertTrue(widget.ui.applyButton.enabled, widget.ui.applyButton.toolTip)
         parameterNode = widget.logic.getParameterNode()
         self.checkPhantom(widget.logic.resultNodes(parameterNode.series, parameterNode.segmentation))
 

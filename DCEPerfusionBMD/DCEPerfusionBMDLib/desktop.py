@@ -10,40 +10,10 @@ from typing import Any
 import slicer
 import vtk
 
+from .layout import CURVES_VIEW, LAYOUT_ID, TABLE_VIEW, register
 from .quantities import BY_NAME, STATUS
 from .scene import ATTRIBUTE
 from .study import VoxelCurves
-
-LAYOUT_ID = 20191  # own layouts have large numbers, so that they meet no other
-CURVES_VIEW, TABLE_VIEW, INPUT_VIEW = "DCEPerfusionBMDCurves", "DCEPerfusionBMDTable", "DCEPerfusionBMDInput"
-_LAYOUT = f"""
-<layout type="horizontal" split="true">
- <item splitSize="550">
-  <layout type="vertical" split="true">
-   <item splitSize="600"><view class="vtkMRMLSliceNode" singletontag="Yellow">
-    <property name="orientation" action="default">Sagittal</property>
-    <property name="viewlabel" action="default">Y</property>
-    <property name="viewcolor" action="default">#EDD54C</property>
-   </view></item>
-   <item splitSize="400"><view class="vtkMRMLSliceNode" singletontag="Red">
-    <property name="orientation" action="default">Axial</property>
-    <property name="viewlabel" action="default">R</property>
-    <property name="viewcolor" action="default">#F34A33</property>
-   </view></item>
-  </layout>
- </item>
- <item splitSize="450">
-  <layout type="vertical" split="true">
-   <item splitSize="550"><view class="vtkMRMLPlotViewNode" singletontag="{CURVES_VIEW}">
-    <property name="viewlabel" action="default">C</property>
-   </view></item>
-   <item splitSize="450"><view class="vtkMRMLTableViewNode" singletontag="{TABLE_VIEW}">
-    <property name="viewlabel" action="default">T</property>
-   </view></item>
-  </layout>
- </item>
-</layout>
-"""
 
 
 class Views:
@@ -67,6 +37,11 @@ class Views:
             node.SetLayoutName(tag)
             node.SetName(tag)
             node = self._scene.AddNode(node)
+        # other modules show their charts and tables in every view that does not refuse them
+        if class_name == "vtkMRMLPlotViewNode":
+            node.SetDoPropagatePlotChartSelection(False)
+        elif class_name == "vtkMRMLTableViewNode":
+            node.SetDoPropagateTableSelection(False)
         return node
 
     def showAnatomy(self, anatomy: Any) -> None:
@@ -76,19 +51,28 @@ class Views:
 
     def show(self, nodes: dict[str, Any], segmentation: Any, anatomy: Any) -> None:
         """Show all of a result: map over anatomy with outlines and legend, curves, and the table of the vertebrae."""
+        first = next((role for role in nodes if role.startswith("map.")), None)
+        if first is None:
+            return
         manager = slicer.app.layoutManager()
         if manager is not None:
-            layout = manager.layoutLogic().GetLayoutNode()
-            if not layout.IsLayoutDescription(LAYOUT_ID):
-                layout.AddLayoutDescription(LAYOUT_ID, _LAYOUT)
+            register(manager.layoutLogic().GetLayoutNode())
             manager.setLayout(LAYOUT_ID)
-        first = next(role for role in nodes if role.startswith("map."))
         self.showMap(nodes.get("map.ktrans", nodes[first]), anatomy, fit=True)
         display = segmentation.GetDisplayNode()
         if display is not None:
             display.SetVisibility2DFill(False)
         self.viewNode("vtkMRMLPlotViewNode", CURVES_VIEW).SetPlotChartNodeID(nodes["chart.tissue"].GetID())
         self.showTable(nodes["table.vertebrae"])
+
+    def restoreLayout(self) -> None:
+        """Arrange the views of a scene that was saved in our layout; a scene holds only its number."""
+        manager = slicer.app.layoutManager()
+        if manager is not None:
+            layout = manager.layoutLogic().GetLayoutNode()
+            register(layout)
+            if layout.GetViewArrangement() == LAYOUT_ID:
+                manager.setLayout(LAYOUT_ID)
 
     def showMap(self, node: Any, anatomy: Any, fit: bool = False) -> None:
         """Put a map over the anatomy, with its legend; the legends of other maps go out."""

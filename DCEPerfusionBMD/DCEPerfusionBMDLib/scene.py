@@ -161,16 +161,17 @@ def masks_on_grid(segmentation: Any, series: DynamicSeries) -> dict[str, BoolArr
     Raises
     ------
     InputError
-        when there is no segment, or two have the same name.
+        when there is no segment, two have the same name, or a segmentation without labelmap cannot be converted.
     """
     named = _segments_by_name(segmentation)
     to_world = vtk.vtkGeneralTransform()
     slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(segmentation.GetParentTransformNode(), None, to_world)
     reference = _oriented_image(np.zeros(series.shape, dtype=np.uint8), series.ijk_to_ras)
+    labeled = _with_labelmap(segmentation, series)
     masks: dict[str, BoolArray] = {}
     for name, segment_id in named.items():
         labelmap, resampled = slicer.vtkOrientedImageData(), slicer.vtkOrientedImageData()
-        segmentation.GetBinaryLabelmapRepresentation(segment_id, labelmap)
+        labeled.GetBinaryLabelmapRepresentation(segment_id, labelmap)
         mask = np.zeros(series.shape, dtype=bool)
         if labelmap.GetNumberOfPoints():
             slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
@@ -180,6 +181,33 @@ def masks_on_grid(segmentation: Any, series: DynamicSeries) -> dict[str, BoolArr
             mask = numpy_support.vtk_to_numpy(scalars).reshape(series.shape) != 0
         masks[name] = mask
     return masks
+
+
+def _with_labelmap(segmentation: Any, series: DynamicSeries) -> Any:
+    """A segmentation with a binary labelmap: the same, or a converted copy of one that holds surfaces only."""
+    converter = slicer.vtkSegmentationConverter
+    labelmap = converter.GetBinaryLabelmapRepresentationName()
+    if segmentation.GetSegmentation().ContainsRepresentation(labelmap):
+        return segmentation
+    local_to_world = vtk.vtkMatrix4x4()
+    slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(
+        segmentation.GetParentTransformNode(), None, local_to_world
+    )  # the identity where it is not linear; the grid need only be of the right fineness
+    to_local = np.linalg.inv(slicer.util.arrayFromVTKMatrix(local_to_world))
+    grid = _oriented_image(np.zeros(series.shape, dtype=np.uint8), to_local @ series.ijk_to_ras)
+    copied = slicer.vtkSegmentation()
+    copied.DeepCopy(segmentation.GetSegmentation())
+    copied.SetConversionParameter(
+        converter.GetReferenceImageGeometryParameterName(), converter.SerializeImageGeometry(grid)
+    )
+    if not copied.CreateRepresentation(labelmap):
+        raise InputError(
+            f"the segmentation {segmentation.GetName()!r} holds no binary labelmap; create one in the Segmentations "
+            "module"
+        )
+    node = slicer.vtkMRMLSegmentationNode()
+    node.SetAndObserveSegmentation(copied)
+    return node
 
 
 def segment_labels(segmentation: Any) -> dict[str, SegmentLabel]:

@@ -107,6 +107,23 @@ def read_node(
     return _read_volume(node, _to_world([node], name, scene), tags, times, skip_frames, name)
 
 
+def placement(node: Any, scene: Any) -> tuple[Any, ...]:
+    """What tells whether the volumes that show a series have been moved: for each the elements of its transform to the
+    world, or what stands in for them where it is not linear.
+    """
+    sequence = _sequence_of(node, scene)
+    placed: list[Any] = []
+    for volume in [node] if sequence is None else _proxies(sequence, scene):
+        transform, matrix = volume.GetParentTransformNode(), vtk.vtkMatrix4x4()
+        if transform is not None and not transform.IsTransformToWorldLinear():
+            placed.append((transform.GetID(), transform.GetTransformToWorldMTime()))
+            continue
+        if transform is not None:
+            transform.GetMatrixTransformToWorld(matrix)
+        placed.append((volume.GetID(), *slicer.util.arrayFromVTKMatrix(matrix).ravel().tolist()))
+    return tuple(placed)
+
+
 # ---- what a node is
 
 

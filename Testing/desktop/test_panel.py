@@ -97,6 +97,23 @@ class Inputs(Desktop):
         parameters.frameTimes = "soon"
         self.assertFalse(self.ui.applyButton.enabled)
 
+    def test_a_single_measurement_that_cannot_be_read(self) -> None:
+        self.load()
+        parameters = self.panel._parameterNode
+        table = parameters.dxaTable
+        for name in ("singleTScore", "singleBmd"):
+            setattr(parameters, name, "abc")
+            self.assertTrue(self.ui.applyButton.enabled)  # the table goes before it
+            parameters.dxaTable = None
+            self.assertFalse(self.ui.applyButton.enabled)
+            self.assertIn("abc", self.ui.applyButton.toolTip)
+            setattr(parameters, name, "-1.5")
+            parameters.dxaTable = table
+        parameters.singleTScore = "abc"
+        self.apply()
+        parameters.dxaTable, parameters.singleTScore, parameters.singleBmd = None, "-1.5", ""
+        self.apply()
+
     def test_what_was_understood(self) -> None:
         self.load()
         self.assertRegex(self.ui.studyLabel.text, r"^50 frames of 72x96x6 voxels, 3 s apart .*TR 3.5 ms.*flip angle 30")
@@ -239,10 +256,45 @@ class Inputs(Desktop):
         self.assertEqual(node.GetCellText(0, 1), "L1-L4")
         self.assertEqual(scene.read_dxa_node(node).measurements[0].bmd_g_cm2, 0.778)
 
+    def test_total_segmentator(self) -> None:
+        """A failure leaves nothing behind; nothing else runs meanwhile."""
+        import slicer
+
+        running, fails = [], [True]
+
+        def process(logic, anatomy, segmentation, fast, task):
+            running.append((self.panel._running, self.ui.applyButton.enabled))
+            if fails[0]:
+                raise RuntimeError("no memory")
+
+        members = {"process": process, "setupPythonRequirements": lambda logic: None}
+        sys.modules["TotalSegmentator"] = types.SimpleNamespace(TotalSegmentatorLogic=type("Logic", (), members))
+        try:
+            self.assertFalse(self.ui.totalSegmentatorButton.enabled)
+            bare = self.scene.AddNewNodeByClass("vtkMRMLSequenceNode", "bare")
+            self.panel._parameterNode.series = bare  # nothing shows it
+            self.assertFalse(self.ui.totalSegmentatorButton.enabled)
+            self.panel.onTotalSegmentator()
+            self.assertEqual(running, [])
+            self.load()
+            self.assertTrue(self.ui.totalSegmentatorButton.enabled)
+            before = len(slicer.util.getNodesByClass("vtkMRMLSegmentationNode"))
+            with self.assertRaisesRegex(RuntimeError, "no memory"):  # shown, and raised to be logged
+                self.panel.onTotalSegmentator()
+            self.assertEqual(running, [(True, False)])
+            self.assertEqual(len(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")), before)
+            self.assertTrue(self.ui.applyButton.enabled)
+            fails[0] = False
+            self.panel.onTotalSegmentator()
+            self.assertEqual(self.panel._parameterNode.segmentation.GetName(), "Vertebrae")
+            self.assertFalse(self.panel._running)
+        finally:
+            del sys.modules["TotalSegmentator"]
+
 
 class Applied(Desktop):
     def test_what_apply_gives(self) -> None:
-        from DCEPerfusionBMDLib.desktop import CURVES_VIEW, LAYOUT_ID, TABLE_VIEW
+        from DCEPerfusionBMDLib.layout import CURVES_VIEW, LAYOUT_ID, TABLE_VIEW
         from DCEPerfusionBMDLib.phantom import LEVELS
 
         self.load()
@@ -313,6 +365,22 @@ class Applied(Desktop):
         self.ui.warningsButton.checked = True
         self.assertFalse(self.ui.warningsText.isHidden())
 
+    def test_charts_and_tables_of_others_stay_out(self) -> None:
+        from DCEPerfusionBMDLib.layout import CURVES_VIEW, INPUT_VIEW, TABLE_VIEW
+
+        self.load()
+        nodes = self.apply()
+        logic = self.app.host.application
+        logic.GetSelectionNode().SetActivePlotChartID(self.scene.AddNewNodeByClass("vtkMRMLPlotChartNode").GetID())
+        logic.PropagatePlotChartSelection()
+        logic.GetSelectionNode().SetActiveTableID(self.scene.AddNewNodeByClass("vtkMRMLTableNode").GetID())
+        logic.PropagateTableSelection()
+        for tag, role in ((INPUT_VIEW, "chart.input"), (CURVES_VIEW, "chart.tissue")):
+            view = self.scene.GetSingletonNode(tag, "vtkMRMLPlotViewNode")
+            self.assertEqual(view.GetPlotChartNodeID(), nodes[role].GetID())
+        view = self.scene.GetSingletonNode(TABLE_VIEW, "vtkMRMLTableViewNode")
+        self.assertEqual(view.GetTableNodeID(), nodes["table.vertebrae"].GetID())
+
     def test_cancel_changes_nothing(self) -> None:
         self.load()
         self.apply()
@@ -354,6 +422,24 @@ class Applied(Desktop):
         self.assertIn("'margin mm'", self.app.errors[0])
         self.assertEqual(self.scene.GetNumberOfNodes(), before)
 
+    def test_an_unexpected_error_is_shown(self) -> None:
+        self.load()
+        self.panel.logic.analyze = self.fail_unexpectedly
+        for error in (ValueError("bad"), np.linalg.LinAlgError("bad"), MemoryError("bad"), KeyError("bad")):
+            self.error = error
+            self.app.errors.clear()
+            with self.assertLogs(level="ERROR"):
+                self.ui.applyButton.click()
+            self.assertEqual(len(self.app.errors), 1)
+            self.assertRegex(self.app.errors[0], f"^Unexpected error: {type(error).__name__}: .*bad")
+            self.assertTrue(self.ui.applyButton.enabled)
+        with self.assertLogs(level="ERROR"):
+            self.panel.onLiveTimer()
+        self.assertIn("Unexpected error", self.ui.warningsText.plainText)
+
+    def fail_unexpectedly(self, *_: object) -> None:
+        raise self.error
+
     def test_two_studies_do_not_mix(self) -> None:
         self.load()
         first = self.apply()
@@ -368,6 +454,61 @@ class Applied(Desktop):
             hierarchy.GetItemParent(hierarchy.GetItemByDataNode(nodes["map.ktrans"])) for nodes in (first, second)
         }
         self.assertEqual(len(folders), 2)
+
+    def choose(self, inputs: dict[str, object]) -> None:
+        parameters = self.panel._parameterNode
+        parameters.series, parameters.segmentation = inputs["series"], inputs["segmentation"]
+
+    def test_a_result_is_shown_with_its_own_inputs_only(self) -> None:
+        import qt
+
+        self.load()
+        parameters = self.panel._parameterNode
+        first = {"series": parameters.series, "segmentation": parameters.segmentation}
+        self.apply()
+        result, bone = self.panel.logic.result, self.ui.boneLabel.text
+        self.ui.hoverCheckBox.checked = True
+        second = self.panel.logic.loadPhantom()
+        asked: list[str] = []
+        usual, qt.QFileDialog = qt.QFileDialog, types.SimpleNamespace(getExistingDirectory=lambda *_: asked.append(""))
+        try:
+            self.choose(second)
+            self.assertIsNone(self.panel.logic.resultOf(second["series"], second["segmentation"]))
+            self.assertEqual((self.ui.mapSelector.count, self.ui.regionSelector.count), (0, 0))
+            self.assertEqual((self.ui.boneLabel.text, self.ui.findingsLabel.text), ("", ""))
+            self.assertFalse(self.ui.exportButton.enabled or self.ui.hoverCheckBox.checked)
+            self.assertEqual(self.ui.warningsButton.text, "No warnings")
+            self.panel.onExport()
+            self.assertEqual(asked, [])
+            self.choose(first)
+            self.assertIs(self.panel.logic.resultOf(first["series"], first["segmentation"]), result)
+            self.assertEqual((self.ui.mapSelector.count, self.ui.boneLabel.text), (8, bone))
+            self.assertTrue(self.ui.exportButton.enabled)
+            self.choose(second)
+            self.apply()
+            self.choose(first)
+            self.assertEqual(self.ui.mapSelector.count, 8)  # nodes of an earlier run
+            self.assertFalse(self.ui.exportButton.enabled)
+            self.assertEqual(self.ui.boneLabel.text, "")
+            self.panel.onHover(True)
+            self.assertEqual(self.nodes()["chart.tissue"].GetNumberOfPlotSeriesNodes(), 10)
+        finally:
+            qt.QFileDialog = usual
+
+    def test_controls_without_a_result(self) -> None:
+        self.load()
+        self.apply()
+        second = self.panel.logic.loadPhantom()
+        self.choose(second)
+        for _ in range(2):
+            self.panel.onRegionChosen()
+            self.panel.onLayout()
+            self.panel.onHover(True)
+            self.panel.onMapChosen()
+            self.panel.onTableChosen()
+            self.panel.onShowExcluded(True)
+            self.panel._views.show({}, second["segmentation"], None)
+            self.scene.RemoveNode(second["series"])
 
     def test_export(self) -> None:
         self.load()
@@ -415,6 +556,28 @@ class Live(Desktop):
         self.assertAlmostEqual(after / before, 0.70 / 0.58, delta=0.1)
         self.assertEqual(self.panel.logic.result.used["hematocrit"].value, 0.30)
 
+    def test_a_series_that_was_moved(self) -> None:
+        """The transform above the volume that shows the sequence counts, and those above that transform."""
+        import vtk
+
+        self.load()
+        logic, parameters = self.panel.logic, self.panel._parameterNode
+        browser = self.scene.GetFirstNodeByClass("vtkMRMLSequenceBrowserNode")
+        proxy = browser.GetProxyNode(parameters.series)
+        upper, lower = (self.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode") for _ in range(2))
+        lower.SetAndObserveTransformNodeID(upper.GetID())
+        proxy.SetAndObserveTransformNodeID(lower.GetID())
+        before = logic.readSeries(parameters.series)
+        self.assertIs(logic.readSeries(parameters.series), before)
+        for transform, shift in ((lower, 2.0), (upper, 3.0)):
+            matrix = vtk.vtkMatrix4x4()
+            matrix.SetElement(0, 3, shift)
+            transform.SetMatrixTransformToParent(matrix)
+            after = logic.readSeries(parameters.series)
+            self.assertAlmostEqual(after.ijk_to_ras[0, 3] - before.ijk_to_ras[0, 3], shift)
+            self.assertIs(logic.readSeries(parameters.series), after)
+            before = after
+
     def test_an_error_becomes_a_warning(self) -> None:
         self.load()
         self.apply()
@@ -448,6 +611,26 @@ class Live(Desktop):
         self.assertEqual(self.scene.GetNumberOfNodes(), count)
         self.assertEqual(chart.GetNumberOfPlotSeriesNodes(), 10)
         crosshair.SetCursorPositionRAS([0.0, 0.0, 0.0])
+
+    def test_hover_goes_on_after_another_run(self) -> None:
+        self.assertFalse(self.ui.hoverCheckBox.enabled)
+        self.load()
+        self.assertFalse(self.ui.hoverCheckBox.enabled)
+        chart = self.apply()["chart.tissue"]
+        self.assertTrue(self.ui.hoverCheckBox.enabled)
+        count = self.scene.GetNumberOfNodes()
+        self.ui.hoverCheckBox.checked = True
+        self.ui.hematocrit.value = 0.5
+        self.apply()
+        self.assertTrue(self.ui.hoverCheckBox.checked)
+        self.assertEqual(chart.GetNumberOfPlotSeriesNodes(), 12)
+        self.ui.autoUpdateCheckBox.checked = True
+        self.ui.hematocrit.value = 0.3
+        self.wait()
+        self.assertEqual(chart.GetNumberOfPlotSeriesNodes(), 12)
+        self.assertEqual(self.scene.GetNumberOfNodes(), count + 3)
+        self.ui.hoverCheckBox.checked = False
+        self.assertEqual(self.scene.GetNumberOfNodes(), count)
 
 
 class LifeCycle(Desktop):
@@ -517,12 +700,72 @@ class LifeCycle(Desktop):
             self.app.close_scene()
             self.assertEqual(self.app.module().settingsOf(self.panel.logic.getParameterNode()).given, frozenset())
             self.app.host.load(path)
-        self.panel.enter()
+        self.assertIs(self.panel._parameterNode.series.GetScene(), self.scene)  # without leaving and entering
+        self.assertEqual(self.ui.regionsTable.rowCount, 6)
+        self.assertTrue(self.ui.applyButton.enabled, self.ui.applyButton.toolTip)
         self.assertEqual(self.app.module().settingsOf(self.panel.logic.getParameterNode()), before)
         self.assertEqual(self.ui.hematocrit.value, 0.38)
         self.assertIn("map.vp", self.nodes())
         self.assertEqual(self.ui.mapSelector.count, 9)
         self.apply()
+
+
+class SavedLayout(Desktop):
+    def test_a_new_session_knows_the_layout(self) -> None:
+        """A scene holds the number of the layout only; what it looks like is known before any scene is read."""
+        import slicer
+        from DCEPerfusionBMDLib.layout import DESCRIPTION, LAYOUT_ID
+
+        self.load()
+        self.apply()
+        ours = self.app.layoutManager()
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "scene.mrml"
+            self.scene.SetURL(str(path))
+            self.scene.Commit()
+            session = slicer.vtkMRMLScene()
+            slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(session, True)
+            logic = slicer.vtkMRMLLayoutLogic()
+            logic.SetMRMLScene(session)
+            logic.GetLayoutNode().SetViewArrangement(3)
+            self.app._layouts = types.SimpleNamespace(layoutLogic=lambda: logic)
+            try:
+                self.app.module().registerLayout()
+            finally:
+                self.app._layouts = ours
+            self.assertEqual(logic.GetLayoutNode().GetViewArrangement(), 3)
+            session.SetURL(str(path))
+            session.Connect()
+            self.assertEqual(logic.GetLayoutNode().GetViewArrangement(), LAYOUT_ID)
+            self.assertEqual(logic.GetLayoutNode().GetCurrentLayoutDescription(), DESCRIPTION)
+            logic.SetMRMLScene(None)
+
+    def test_registered_at_startup(self) -> None:
+        from DCEPerfusionBMDLib.layout import LAYOUT_ID
+
+        module, ours = self.app.module(), self.app.layoutManager()
+        module.DCEPerfusionBMD(types.SimpleNamespace(path=module.__file__))
+        usual, module.registerSampleData = module.registerSampleData, lambda: None
+        try:
+            self.app.startup()
+            self.assertTrue(ours.layoutLogic().GetLayoutNode().IsLayoutDescription(LAYOUT_ID))
+            self.app._layouts = None  # without a main window
+            self.app.startup()
+        finally:
+            self.app._layouts, module.registerSampleData = ours, usual
+
+    def test_the_views_of_a_scene_that_is_read(self) -> None:
+        from DCEPerfusionBMDLib.layout import LAYOUT_ID
+
+        self.load()
+        self.apply()
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "scene.mrb"
+            self.app.host.save(path)
+            self.app.close_scene()
+            self.app.layoutManager().setLayout(3)
+            self.app.host.load(path)
+        self.assertEqual(self.app.layoutManager().current, LAYOUT_ID)
 
 
 class Scripting(Desktop):
@@ -571,7 +814,8 @@ class SelfTest(Desktop):
 
             @staticmethod
             def registerCustomSampleDataSource(category, **described):
-                slicer.modules.sampleDataSources = {category: [types.SimpleNamespace(**described)]}
+                sources = vars(slicer.modules).setdefault("sampleDataSources", {})
+                sources.setdefault(category, []).append(types.SimpleNamespace(**described))
 
         sys.modules["SampleData"] = types.ModuleType("SampleData")
         sys.modules["SampleData"].SampleDataLogic = SampleDataLogic
@@ -580,7 +824,13 @@ class SelfTest(Desktop):
         slicer.util.loadScene = lambda path: self.app.host.load(Path(path))
         test = self.app.module().DCEPerfusionBMDTest()
         self.app.module().DCEPerfusionBMDTest.tolerance = 0.1  # the small phantom is coarser
+        vars(slicer.modules).pop("sampleDataSources", None)
+        self.app.module().registerSampleData()  # as at the start of the application
         test.runTest()
+        self.assertEqual(len(slicer.modules.sampleDataSources["DCEPerfusionBMD"]), 1)
+        slicer.modules.sampleDataSources.clear()
+        test.setUp()
+        test.test_phantomFromSampleDataToReload()
         self.assertEqual(registered, {"DCEPerfusionBMD": "DCE Perfusion BMD"})
         source = slicer.modules.sampleDataSources["DCEPerfusionBMD"][0]
         self.assertTrue(Path(source.thumbnailFileName).is_file())

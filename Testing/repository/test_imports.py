@@ -29,13 +29,16 @@ class Layer:
 
 
 ANYTHING = frozenset("*")
+NOTHING: frozenset[str] = frozenset()
 NUMERICS = frozenset({"numpy", "scipy"})
 FILES = NUMERICS | {"pydicom"}
 OPTIONAL = frozenset({"highdicom", "SimpleITK", "matplotlib", "dask"})
 QT = {"qt", "ctk", "PythonQt", "PyQt5", "PyQt6", "PySide2", "PySide6"}
 
 LAYERS = (
-    Layer(frozenset({"__init__", "errors", "memory", "settings", "quantities", "tables", "data"}), frozenset()),
+    Layer(
+        frozenset({"__init__", "errors", "memory", "settings", "quantities", "tables", "data", "layout"}), frozenset()
+    ),
     Layer(frozenset({"kinetics", "roi", "densitometry", "statistics"}), NUMERICS),
     Layer(frozenset({"times", "series", "frames", "conversion"}), NUMERICS),
     Layer(frozenset({"motion"}), NUMERICS, frozenset({"SimpleITK"})),

@@ -116,6 +116,19 @@ class Panel(unittest.TestCase):
                 if parameter.unit:
                     self.assertIn(f"({parameter.unit})", tip, name)
 
+    def test_editors_can_show_their_limits(self) -> None:
+        """A limit that is rounded in its editor would be a value that the parameter refuses."""
+        described = {f"{p.group}.{p.name}": p for p in all_parameters()}
+        for name, widget in self.widgets.items():
+            properties = self.properties(widget)
+            parameter = described.get(properties.get("SlicerParameterName", ""))
+            if widget.get("class") != "QDoubleSpinBox" or parameter is None:
+                continue
+            decimals = int(properties.get("decimals", 2))
+            for limit in (parameter.minimum, parameter.maximum, parameter.default):
+                if limit is not None:
+                    self.assertEqual(round(limit, decimals), limit, f"{name} shows {decimals} decimals")
+
     def test_mrml_widgets_get_the_scene(self) -> None:
         connected = {item.findtext("receiver") for item in self.tree.iter("connection")}
         for item in self.tree.iter("connection"):

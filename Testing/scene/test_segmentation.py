@@ -235,6 +235,49 @@ class Grid(unittest.TestCase):
         self.node.SetAndObserveTransformNodeID(transform.GetID())
         self.check(series_on(oblique()), self.center + np.array([-6.0, 0.0, 0.0]))
 
+    def to_surface(self):
+        segments = self.node.GetSegmentation()
+        self.assertTrue(segments.CreateRepresentation("Closed surface"))
+        segments.SetSourceRepresentationName("Closed surface")
+        segments.RemoveRepresentation("Binary labelmap")
+        return segments
+
+    def test_surfaces_are_converted_in_a_copy(self):
+        series = series_on(oblique())
+        drawn = scene.masks_on_grid(self.node, series)["ball"]
+        segments = self.to_surface()
+        found = scene.masks_on_grid(self.node, series)["ball"]
+        self.assertLess(np.count_nonzero(found != drawn), 0.2 * np.count_nonzero(drawn))
+        self.assertAlmostEqual(np.count_nonzero(found) / np.count_nonzero(drawn), 1.0, delta=0.1)
+        self.assertFalse(segments.ContainsRepresentation("Binary labelmap"))
+        self.assertEqual(self.host.scene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode"), 1)
+
+    def middle(self):
+        mask = scene.masks_on_grid(self.node, series_on(oblique()))["ball"]
+        return centers_ras(oblique())[mask][:, :3].mean(axis=0)
+
+    def test_surfaces_below_a_transform(self):
+        self.to_surface()
+        transform = self.host.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+        shift = vtk.vtkMatrix4x4()
+        shift.SetElement(0, 3, -6.0)
+        transform.SetMatrixTransformToParent(shift)
+        before = centers_ras(oblique())[scene.masks_on_grid(self.node, series_on(oblique()))["ball"]][:, :3].mean(
+            axis=0
+        )
+        self.node.SetAndObserveTransformNodeID(transform.GetID())
+        after = self.middle()
+        np.testing.assert_allclose(after - before, [-6.0, 0.0, 0.0], atol=0.5)
+
+    def test_what_cannot_be_converted_is_refused(self):
+        segments = self.to_surface()
+        segment = segments.GetNthSegment(0)
+        segment.AddRepresentation("Planar contour", segment.GetRepresentation("Closed surface"))
+        segments.SetSourceRepresentationName("Planar contour")
+        segments.RemoveRepresentation("Closed surface")
+        with self.assertRaisesRegex(InputError, "no binary labelmap; create one in the Segmentations module"):
+            scene.masks_on_grid(self.node, series_on(oblique()))
+
     def test_outside_the_series_the_mask_is_empty(self):
         far = scene.masks_on_grid(self.node, series_on(oblique(origin=(500.0, 0.0, 0.0))))
         self.assertFalse(far["ball"].any())

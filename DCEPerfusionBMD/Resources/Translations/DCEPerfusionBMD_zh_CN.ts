@@ -456,32 +456,32 @@
         <translation>Ktrans 下限：</translation>
     </message>
     <message>
-        <source>Lower bound of Ktrans (/min). From 1e-09 to 100.</source>
-        <translation>Ktrans 下限（/min）。1e-09 至 100。</translation>
+        <source>Lower bound of Ktrans (/min). From 1e-06 to 100.</source>
+        <translation>Ktrans 下限（/min）。1e-06 至 100。</translation>
     </message>
     <message>
         <source>Ktrans to:</source>
         <translation>Ktrans 上限：</translation>
     </message>
     <message>
-        <source>Upper bound of Ktrans (/min). From 1e-09 to 100.</source>
-        <translation>Ktrans 上限（/min）。1e-09 至 100。</translation>
+        <source>Upper bound of Ktrans (/min). From 0.0001 to 100.</source>
+        <translation>Ktrans 上限（/min）。0.0001 至 100。</translation>
     </message>
     <message>
         <source>ve from:</source>
         <translation>ve 下限：</translation>
     </message>
     <message>
-        <source>Lower bound of ve (fraction). From 1e-09 to 1.</source>
-        <translation>ve 下限（分数）。1e-09 至 1。</translation>
+        <source>Lower bound of ve (fraction). From 1e-06 to 1.</source>
+        <translation>ve 下限（分数）。1e-06 至 1。</translation>
     </message>
     <message>
         <source>ve to:</source>
         <translation>ve 上限：</translation>
     </message>
     <message>
-        <source>Upper bound of ve (fraction). From 1e-09 to 1.</source>
-        <translation>ve 上限（分数）。1e-09 至 1。</translation>
+        <source>Upper bound of ve (fraction). From 0.0001 to 1.</source>
+        <translation>ve 上限（分数）。0.0001 至 1。</translation>
     </message>
     <message>
         <source>vp to:</source>
@@ -1072,6 +1072,10 @@ vertebral perfusion and bone mineral density (BMD) in postmenopausal women. Adv 
     <message>
         <source>Canceled; nothing was changed.</source>
         <translation>已取消；未作任何更改。</translation>
+    </message>
+    <message>
+        <source>Unexpected error: {error}</source>
+        <translation>意外错误：{error}</translation>
     </message>
     <message>
         <source>Warnings: {count}</source>
