@@ -120,7 +120,8 @@ def placement(node: Any, scene: Any) -> tuple[Any, ...]:
             continue
         if transform is not None:
             transform.GetMatrixTransformToWorld(matrix)
-        placed.append((volume.GetID(), *slicer.util.arrayFromVTKMatrix(matrix).ravel().tolist()))
+        elements = slicer.util.arrayFromVTKMatrix(matrix)
+        placed.append((volume.GetID(), *elements.ravel().tolist()))
     return tuple(placed)
 
 
