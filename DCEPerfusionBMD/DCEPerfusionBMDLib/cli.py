@@ -32,7 +32,7 @@ from .series import DynamicSeries, Progress, TissueMaps, on_grid_of
 from .seriesfiles import read_file
 from .settings import Parameter, Settings, all_parameters, from_dict
 from .study import analyze
-from .tables import Table, one_line
+from .tables import one_line
 
 _BAD_INPUT, _INTERRUPTED = 2, 130
 _MAPS = {"t1": "T1 (ms)", "b1": "B1 (actual over nominal flip angle)", "fat-fraction": "the fat fraction (0 to 1)"}
@@ -425,24 +425,14 @@ def _write_results(
     history: dict[str, Any],
     report: Progress,
 ) -> None:
-    import slicer
-
-    from . import scene
+    from . import scene, scenestudy
 
     def step(fraction: float, message: str) -> None:
         if not report(fraction, message):
             raise Cancelled
 
     step(0.0, "Writing maps and tables")
-    (folder / "maps").mkdir()
-    for parameter_map in result.maps.values():
-        volume = scene.volume_from_array(parameter_map.values, series.ijk_to_ras)
-        path = folder / "maps" / f"{parameter_map.quantity}.nrrd"
-        scene.write_file(volume, slicer.vtkMRMLVolumeArchetypeStorageNode(), path)
-    for table in result.tables():
-        _write_csv(table, folder)
-    text = json.dumps(history, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / "provenance.json").write_text(text + "\n", encoding="utf-8")
+    scenestudy.write_record(folder, series, result, history)
     step(0.1, "Drawing the figure")
     study_figure(series, result, folder / "figure.png")
     step(0.4, "Writing the scene")
@@ -452,10 +442,6 @@ def _write_results(
     step(0.5, "Writing the scene")
     host.save(folder / "scene.mrb")
     step(1.0, "Writing the scene")
-
-
-def _write_csv(table: Table, folder: Path) -> None:
-    (folder / f"{table.name}.csv").write_text(table.to_csv(), encoding="utf-8", newline="")
 
 
 def _summary(result: StudyResult) -> str:

@@ -25,7 +25,7 @@ from .frames import mean_enhancement
 from .kinetics import FitStatus
 from .quantities import BY_NAME, STATUS, UNIT_CODES, Code, Quantity
 from .result import StudyResult
-from .roi import LEVEL_CODES, Fate, SegmentLabel, recognize
+from .roi import LEVEL_CODES, Fate, SegmentLabel, bounding_box, recognize
 from .series import DynamicSeries, FloatArray, on_grid_of
 from .stacks import read_stack
 from .tables import Table, one_line
@@ -383,6 +383,17 @@ def _item(hierarchy: Any, node: Any) -> int:
     return int(item or hierarchy.CreateItem(hierarchy.GetSceneItemID(), node))
 
 
+def nodes_of_pair(scene: Any, sequence: Any, segmentation: Any) -> list[Any]:
+    """All nodes that belong to the results of a series and a segmentation."""
+    nodes = [scene.GetNthNode(n) for n in range(scene.GetNumberOfNodes())]
+    return [
+        node
+        for node in nodes
+        if node.GetNodeReferenceID(SERIES_REFERENCE) == sequence.GetID()
+        and node.GetNodeReferenceID(SEGMENTATION_REFERENCE) == segmentation.GetID()
+    ]
+
+
 class ResultWriter:
     """Puts the results of one (series, segmentation) pair into the scene; a second run updates the same nodes.
 
@@ -434,13 +445,7 @@ class ResultWriter:
         return node
 
     def _owned(self) -> list[Any]:
-        nodes = [self._scene.GetNthNode(n) for n in range(self._scene.GetNumberOfNodes())]
-        return [
-            node
-            for node in nodes
-            if node.GetNodeReferenceID(SERIES_REFERENCE) == self._sequence.GetID()
-            and node.GetNodeReferenceID(SEGMENTATION_REFERENCE) == self._segmentation.GetID()
-        ]
+        return nodes_of_pair(self._scene, self._sequence, self._segmentation)
 
     def _remove_stale(self) -> None:
         for node in self._owned():
@@ -697,11 +702,9 @@ def _set_segment(node: Any, name: str, mask: BoolArray, ijk_to_ras: npt.NDArray[
         code = f"{LEVEL_CODES[level]}^{level} vertebra" if level in LEVEL_CODES else "51282000^Vertebra"
         segment.SetTag(segment.GetTerminologyEntryTagName(), _TERMINOLOGY.format(code))
     logic = slicer.vtkSlicerSegmentationsModuleLogic
-    box = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
-    first, last = ([int(each[end]) if each.size else 0 for each in box] for end in (0, -1))
-    part = mask[tuple(slice(low, high + 1) for low, high in zip(first, last, strict=True))]
-    image = _oriented_image(part.astype(np.uint8), ijk_to_ras)
-    image.SetExtent(*(n for axis in (2, 1, 0) for n in (first[axis], last[axis])))
+    box = bounding_box(mask) if mask.any() else (slice(0, 1),) * 3
+    image = _oriented_image(mask[box].astype(np.uint8), ijk_to_ras)
+    image.SetExtent(*(n for part in reversed(box) for n in (part.start, part.stop - 1)))
     logic.SetBinaryLabelmapToSegment(image, node, segment_id, logic.MODE_REPLACE)
 
 

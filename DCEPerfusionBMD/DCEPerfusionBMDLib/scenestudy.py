@@ -20,9 +20,9 @@ from .phantom import LumbarPhantom
 from .result import StudyResult
 from .scene import (
     ATTRIBUTE,
-    SEGMENTATION_REFERENCE,
     SERIES_REFERENCE,
     masks_on_grid,
+    nodes_of_pair,
     segmentation_from_masks,
     volume_from_array,
     write_file,
@@ -104,17 +104,8 @@ def voxel_counts(segmentation: Any, series: DynamicSeries) -> dict[str, int]:
 
 def result_nodes(scene: Any, sequence: Any, segmentation: Any) -> dict[str, Any]:
     """The nodes of the result of a pair, by role; empty where there is none."""
-    found = {}
-    for n in range(scene.GetNumberOfNodes()):
-        node = scene.GetNthNode(n)
-        role = node.GetAttribute(ROLE)
-        if (
-            role
-            and node.GetNodeReferenceID(SERIES_REFERENCE) == sequence.GetID()
-            and node.GetNodeReferenceID(SEGMENTATION_REFERENCE) == segmentation.GetID()
-        ):
-            found[role] = node
-    return found
+    nodes = nodes_of_pair(scene, sequence, segmentation)
+    return {role: node for node in nodes if (role := node.GetAttribute(ROLE))}
 
 
 def anatomy_of(scene: Any, sequence: Any) -> Any:
@@ -146,12 +137,17 @@ def export_result(folder: Path, series: DynamicSeries, result: StudyResult, sett
     check_output_folder(folder)
     history = provenance(series, settings, result, {}, {})
     with staged(folder) as stage:
-        (stage / "maps").mkdir()
-        for parameter_map in result.maps.values():
-            volume = volume_from_array(parameter_map.values, series.ijk_to_ras)
-            path = stage / "maps" / f"{parameter_map.quantity}.nrrd"
-            write_file(volume, slicer.vtkMRMLVolumeArchetypeStorageNode(), path)
-        for table in result.tables():
-            (stage / f"{table.name}.csv").write_text(table.to_csv(), encoding="utf-8", newline="")
-        text = json.dumps(history, indent=2, ensure_ascii=False, allow_nan=False)
-        (stage / "provenance.json").write_text(text + "\n", encoding="utf-8")
+        write_record(stage, series, result, history)
+
+
+def write_record(folder: Path, series: DynamicSeries, result: StudyResult, history: dict[str, Any]) -> None:
+    """Write maps (NRRD), tables (CSV) and provenance of a result into a folder that is there."""
+    (folder / "maps").mkdir()
+    for parameter_map in result.maps.values():
+        volume = volume_from_array(parameter_map.values, series.ijk_to_ras)
+        path = folder / "maps" / f"{parameter_map.quantity}.nrrd"
+        write_file(volume, slicer.vtkMRMLVolumeArchetypeStorageNode(), path)
+    for table in result.tables():
+        (folder / f"{table.name}.csv").write_text(table.to_csv(), encoding="utf-8", newline="")
+    text = json.dumps(history, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / "provenance.json").write_text(text + "\n", encoding="utf-8")

@@ -4,7 +4,7 @@ from .body import vertebral_body
 from .exclusions import Bolus, poorly_fitted, propose_exclusions
 from .fates import BY_CURVE, Fate
 from .levels import LEVEL_CODES, LEVELS, SegmentLabel, levels_by_user, recognize
-from .margin import depth_mm, distance_to_edge_mm, farther_than
+from .margin import bounding_box, depth_mm, distance_to_edge_mm, farther_than
 from .regions import Region, VertebralRois, build_rois
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Region",
     "SegmentLabel",
     "VertebralRois",
+    "bounding_box",
     "build_rois",
     "depth_mm",
     "distance_to_edge_mm",

@@ -16,8 +16,8 @@ from scipy import ndimage
 
 from ..settings import RegionSettings
 from .fates import Fate
+from .margin import BoolArray, bounding_box
 
-BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
 _EARLY_S = 30.0  # after arrival
@@ -115,7 +115,7 @@ def propose_exclusions(
     inside = compared[drawn] & usable
     if np.count_nonzero(inside) < _LEAST_VOXELS or not rules:
         return fate
-    box = _box(drawn)
+    box = bounding_box(drawn)
     where = np.argwhere(drawn)
     logarithm = np.log(baseline)
     marrow = _plane(logarithm, where, inside)
@@ -248,7 +248,3 @@ def _at_edge(drawn: BoolArray, box: tuple[slice, ...]) -> BoolArray:
     """Which of the drawn voxels have a neighbor that is not drawn; the border of the image is an edge."""
     inside = drawn[box]
     return np.asarray(~ndimage.binary_erosion(inside, _TOUCHING)[inside])
-
-
-def _box(mask: BoolArray) -> tuple[slice, ...]:
-    return tuple(ndimage.find_objects(mask.astype(np.uint8))[0])
