@@ -386,6 +386,34 @@ class OutputSettings(_Checked):
 
 
 @dataclass(frozen=True)
+class CohortSettings(_Checked):
+    """How a cohort is compared; not part of `Settings`, which are those of one study."""
+
+    classification: str = _parameter(
+        "iscd",
+        "T-score that classifies where the table has no class: iscd the lowest of lumbar spine, total hip and femoral "
+        "neck; paper the lumbar one alone",
+        choices=("iscd", "paper"),
+    )
+    t_score_rounding: str = _parameter(
+        "exact",
+        "classify scores as they are, or as reported with one decimal",
+        choices=("exact", "reported"),
+    )
+    marks: str = _parameter(
+        "welch-holm",
+        "test behind the marks of Tables 1 to 3: Welch's t-tests corrected by Holm; Games-Howell; Dunnett against the "
+        "group of reference; or lsd, uncorrected with pooled variance, as the source paper probably did",
+        choices=("welch-holm", "games-howell", "dunnett", "lsd"),
+    )
+    ve_unit: str = _parameter("fraction", "unit of ve in printed tables and figures", choices=("fraction", "mL/100mL"))
+    resamples: int = _parameter(
+        1000, "resamples of subjects per bootstrap interval; 0 for no bootstrap", "", 0, 100_000
+    )
+    seed: int = _parameter(2019, "seed of the bootstrap", "", 0)
+
+
+@dataclass(frozen=True)
 class Settings:
     """All parameters of one analysis, in groups; `given` names those that the user has set, as `group.name`."""
 
