@@ -1,40 +1,35 @@
-"""The command line: `dce-perfusion-bmd analyze`, `dce-perfusion-bmd inspect`, `dce-perfusion-bmd demo`."""
+"""`dce-perfusion-bmd analyze`, `inspect` and `demo`: one study from files, the series of a folder, the phantom."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import hashlib
-import io
 import json
-import os
 import re
 import sys
-import warnings
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from . import __version__
-from .conversion import t1_on_grid_of
-from .densitometry import Densitometry, measurements_from_values, read_cohort, read_dxa_table, read_references
-from .dicomio import inspect_folder, read_flip_angles, read_map, read_series, write_series
-from .errors import Cancelled, InputError
-from .export import check_output_folder, provenance, sha256_of, staged
-from .figures import RESEARCH_USE, study_figure
-from .phantom import LEVELS, LumbarPhantom
-from .quantities import BY_NAME
-from .result import StudyResult
-from .series import DynamicSeries, Progress, TissueMaps, on_grid_of
-from .seriesfiles import read_file
-from .settings import Parameter, Settings, all_parameters, from_dict
-from .study import analyze
-from .tables import one_line
+from ..conversion import t1_on_grid_of
+from ..densitometry import Densitometry, measurements_from_values, read_cohort, read_dxa_table, read_references
+from ..dicomio import inspect_folder, read_flip_angles, read_map, read_series, write_series
+from ..errors import Cancelled, InputError
+from ..export import check_output_folder, provenance, sha256_of, staged
+from ..figures import RESEARCH_USE, study_figure
+from ..phantom import LEVELS, LumbarPhantom
+from ..quantities import BY_NAME
+from ..result import StudyResult
+from ..series import DynamicSeries, Progress, TissueMaps, on_grid_of
+from ..seriesfiles import read_file
+from ..settings import Parameter, Settings, all_parameters, from_dict
+from ..study import analyze
+from ..tables import one_line
+from .terminal import Terminal, say
 
-_BAD_INPUT, _INTERRUPTED = 2, 130
 _MAPS = {"t1": "T1 (ms)", "b1": "B1 (actual over nominal flip angle)", "fat-fraction": "the fat fraction (0 to 1)"}
 _BONE_VALUES = {
     "bmd": ("bmd_g_cm2", "BMD (g/cm2)"),
@@ -45,45 +40,13 @@ _BONE_VALUES = {
 _BETWEEN = {"t1": (1.0, 20000.0), "b1": (0.1, 3.0), "fat-fraction": (0.0, 1.0)}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit status: 0 done, 2 bad input, 130 interrupted."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that cannot show a name must not end the work
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    progress = _Terminal()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom's remarks on odd files; what matters is said by us
-            options.run(options, progress)
-    except (InputError, OSError) as error:
-        progress.close()
-        print(f"{parser.prog}: {' '.join(str(error).split())}", file=sys.stderr)
-        return _BAD_INPUT
-    except (KeyboardInterrupt, Cancelled):
-        progress.close()
-        print(f"{parser.prog}: interrupted; results are written whole or not at all", file=sys.stderr)
-        return _INTERRUPTED
-    return 0
+def add_commands(commands: Any) -> None:
+    """The commands `analyze`, `inspect` and `demo`.
 
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(_BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="dce-perfusion-bmd",
-        description="Quantitative DCE-MRI of lumbar vertebrae beside bone mineral density.",
-        epilog=RESEARCH_USE,
-    )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
+    Parameters
+    ----------
+    commands : what `ArgumentParser.add_subparsers` returned.
+    """
     command = commands.add_parser("analyze", help="analyze one study", epilog=RESEARCH_USE)
     command.set_defaults(run=_analyze)
     files = command.add_argument_group("files")
@@ -169,7 +132,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--frame-time", type=float, default=3.0, metavar="S", help="seconds per frame (%(default)g)")
     command.add_argument("--seed", type=int, default=2019, help="seed of the noise (%(default)d)")
-    return parser
 
 
 def _add_settings(command: argparse.ArgumentParser) -> None:
@@ -230,7 +192,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     return from_dict(given, settings)
 
 
-def _analyze(options: argparse.Namespace, progress: _Terminal) -> None:
+def _analyze(options: argparse.Namespace, progress: Terminal) -> None:
     result = analyze_folder(
         source=options.dicom or options.volumes,
         segmentation=options.segmentation,
@@ -254,8 +216,8 @@ def _analyze(options: argparse.Namespace, progress: _Terminal) -> None:
     )
     progress.close()
     _print_warnings(result)
-    _print(_summary(result))
-    _print(f"Results are in {options.output}. {RESEARCH_USE}")
+    say(_summary(result))
+    say(f"Results are in {options.output}. {RESEARCH_USE}")
 
 
 def _bone_values(options: argparse.Namespace) -> dict[str, str]:
@@ -313,9 +275,9 @@ def analyze_folder(
     InputError
         when something about the input is wrong; nothing is written then.
     """
-    from .headless import HeadlessSlicer  # first, since it says what to do where slicer-core is missing
+    from ..headless import HeadlessSlicer  # first, since it says what to do where slicer-core is missing
 
-    from . import scene  # isort: skip
+    from .. import scene  # isort: skip
 
     settings = settings or Settings()
     report = progress or (lambda fraction, message: True)
@@ -400,7 +362,7 @@ def _map(
     given: str, folder: Path | None, series: DynamicSeries, between: tuple[float, float]
 ) -> tuple[npt.NDArray[np.float64], str]:
     """A map from a file or a DICOM series on the grid of the series, and the hash of where it is from."""
-    from . import scene
+    from .. import scene
 
     path = Path(given)
     if folder is None or path.is_file() or not _is_series(given):
@@ -425,7 +387,7 @@ def _write_results(
     history: dict[str, Any],
     report: Progress,
 ) -> None:
-    from . import scene, scenestudy
+    from .. import scene, scenestudy
 
     def step(fraction: float, message: str) -> None:
         if not report(fraction, message):
@@ -463,19 +425,19 @@ def _summary(result: StudyResult) -> str:
     return "\n".join(lines)
 
 
-def _inspect(options: argparse.Namespace, progress: _Terminal) -> None:
+def _inspect(options: argparse.Namespace, progress: Terminal) -> None:
     inventory = inspect_folder(options.folder, progress)
     progress.close()
     columns = [column for column in inventory.table().columns if column.name != "uid"]
     cells = [[column.title, *(str(value) for value in column.values)] for column in columns]
     widths = [min(max(map(len, column)), 48) for column in cells]
     for row in zip(*cells, strict=True):
-        _print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     for reason in inventory.reasons:
-        _print(f"passed over: {reason}")
+        say(f"passed over: {reason}")
 
 
-def _demo(options: argparse.Namespace, progress: _Terminal) -> None:
+def _demo(options: argparse.Namespace, progress: Terminal) -> None:
     output: Path = options.output
     check_output_folder(output)
     if not (1.0 <= options.snr <= 1e6 and 0.5 <= options.frame_time <= 30.0 and options.seed >= 0):
@@ -485,7 +447,7 @@ def _demo(options: argparse.Namespace, progress: _Terminal) -> None:
     with staged(study, stale=("dicom/frame*_slice*.dcm",)) as stage:
         write_phantom(phantom, stage, progress)
     progress.close()
-    _print(f"The phantom is in {study}: a DICOM series, segmentation.seg.nrrd, dxa.csv and the truth as maps.")
+    say(f"The phantom is in {study}: a DICOM series, segmentation.seg.nrrd, dxa.csv and the truth as maps.")
     result = analyze_folder(
         source=study / "dicom",
         segmentation=study / "segmentation.seg.nrrd",
@@ -495,18 +457,18 @@ def _demo(options: argparse.Namespace, progress: _Terminal) -> None:
     )
     progress.close()
     _print_warnings(result)
-    _print(_comparison(result))
-    _print(f"Results are in {results}; open {results / 'scene.mrb'} in 3D Slicer, or look at {results / 'figure.png'}.")
-    _print(RESEARCH_USE)
+    say(_comparison(result))
+    say(f"Results are in {results}; open {results / 'scene.mrb'} in 3D Slicer, or look at {results / 'figure.png'}.")
+    say(RESEARCH_USE)
 
 
 def write_phantom(phantom: LumbarPhantom, folder: Path, progress: Progress | None = None) -> None:
     """Write a phantom study: `dicom/`, `segmentation.seg.nrrd`, `dxa.csv` and `truth/` with the true maps."""
-    from .headless import HeadlessSlicer
+    from ..headless import HeadlessSlicer
 
     import slicer  # isort: skip
 
-    from . import scene  # isort: skip
+    from .. import scene  # isort: skip
 
     write_series(phantom.series(), folder / "dicom", progress=progress)
     host = HeadlessSlicer()
@@ -545,42 +507,4 @@ def _comparison(result: StudyResult) -> str:
 
 def _print_warnings(result: StudyResult) -> None:
     for warning in result.warnings:
-        _print(f"warning: {warning}", sys.stderr)
-
-
-def _print(text: str, stream: TextIO | None = None, end: str = "\n") -> None:
-    """Print, and go on in silence when nobody reads any more (`... | head`)."""
-    try:
-        print(text, file=stream or sys.stdout, end=end, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), (stream or sys.stdout).fileno())
-
-
-class _Terminal:
-    """Progress: a bar on a terminal, else a line per step on standard output."""
-
-    def __init__(self) -> None:
-        self._bar = sys.stderr.isatty()
-        self._message = ""
-        self._open = False
-
-    def __call__(self, fraction: float, message: str) -> bool:
-        if self._bar:
-            done = round(30 * fraction)
-            bar = f"\r[{'#' * done}{'.' * (30 - done)}] {fraction:4.0%} {message:<40.40}"
-            _print(bar, sys.stderr, end="")
-            self._open = True
-        elif message != self._message:
-            _print(message)
-        self._message = message
-        return True
-
-    def close(self) -> None:
-        """End the line of the bar."""
-        if self._open:
-            _print("", sys.stderr)
-            self._open = False
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        say(f"warning: {warning}", sys.stderr)

@@ -1,0 +1,63 @@
+"""The command line: `dce-perfusion-bmd COMMAND`; `study` holds them."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import NoReturn
+
+from .. import __version__
+from ..errors import Cancelled, InputError
+from ..figures import RESEARCH_USE
+from . import study
+from .study import analyze_folder, write_phantom
+from .terminal import Terminal
+
+__all__ = ["analyze_folder", "main", "write_phantom"]
+
+_BAD_INPUT, _INTERRUPTED = 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status: 0 done, 2 bad input, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a name must not end the work
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    progress = Terminal()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom's remarks on odd files; what matters is said by us
+            options.run(options, progress)
+    except (InputError, OSError) as error:
+        progress.close()
+        print(f"{parser.prog}: {' '.join(str(error).split())}", file=sys.stderr)
+        return _BAD_INPUT
+    except (KeyboardInterrupt, Cancelled):
+        progress.close()
+        print(f"{parser.prog}: interrupted; results are written whole or not at all", file=sys.stderr)
+        return _INTERRUPTED
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(_BAD_INPUT, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="dce-perfusion-bmd",
+        description="Quantitative DCE-MRI of lumbar vertebrae beside bone mineral density.",
+        epilog=RESEARCH_USE,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    study.add_commands(commands)
+    return parser

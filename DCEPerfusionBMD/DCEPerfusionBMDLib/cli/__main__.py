@@ -1,0 +1,7 @@
+"""`python -m DCEPerfusionBMDLib.cli`."""
+
+import sys
+
+from . import main
+
+sys.exit(main())
