@@ -2,6 +2,7 @@
 
 from .agreement import bland_altman, concordance, icc, repeatability
 from .audit import Audit, Finding, audit, source_paper
+from .auditreport import audit_page, audit_tables, findings_text
 from .clustered import cluster_bootstrap, random_intercept
 from .correlation import Correlation, partial, pearson, pearson_from_r, spearman
 from .groups import (
@@ -59,6 +60,8 @@ __all__ = [
     "anova",
     "auc_bootstrap",
     "audit",
+    "audit_page",
+    "audit_tables",
     "benjamini_hochberg",
     "bland_altman",
     "bonferroni",
@@ -74,6 +77,7 @@ __all__ = [
     "describe",
     "dunn",
     "dunnett",
+    "findings_text",
     "fisher",
     "from_statistics",
     "games_howell",

@@ -123,6 +123,7 @@ class Retest:
     reading : what the spreads were taken for.
     groups : counts, means and variances.
     control : the group that the first mark of the table compares with; empty where there is no mark.
+    note : what was put in the place of printed numbers; empty where nothing was.
     """
 
     table: str
@@ -130,6 +131,7 @@ class Retest:
     reading: str
     groups: GroupSummary
     control: str
+    note: str = ""
 
     def __str__(self) -> str:
         lines = [f"{self.table}, {self.quantity}, spread read as {READINGS[self.reading]}"]
@@ -138,23 +140,85 @@ class Retest:
 
 
 @dataclass(frozen=True)
+class TotalSpread:
+    """Least and largest standard deviation of all subjects, by one table under one reading of its spreads."""
+
+    table: str
+    quantity: str
+    reading: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class ProductCheck:
+    """How far the mean of a product is from the product of the means in a group, and how far it may be.
+
+    Attributes
+    ----------
+    formula : for example `ktrans = kep x ve`.
+    away : the covariance that is needed at least, whatever was rounded.
+    allowed : by reading, the largest product of the two standard deviations.
+    """
+
+    table: str
+    group: str
+    formula: str
+    away: float
+    allowed: dict[str, float]
+
+
+@dataclass(frozen=True)
+class CorrelationCheck:
+    """A published correlation beside those that the tables allow.
+
+    Attributes
+    ----------
+    published : as printed.
+    direction : `negative` or `positive` where the text says so.
+    possible : lowest and highest, spreads read as they can be; (-1, 1) where no table holds both quantities.
+    as_stated : the same, spreads read as the paper says.
+    """
+
+    x: str
+    y: str
+    published: str
+    direction: str
+    possible: tuple[float, float]
+    as_stated: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class Audit:
     """What was found in published tables.
 
     Attributes
     ----------
+    stated : what the paper says its spreads are.
     findings : what cannot be as printed.
-    readings : by quantity, what its spreads can be; the stated reading alone where nothing speaks against it.
-    possible : by pair of quantities, the lowest and highest correlation that the tables allow.
+    readings : by quantity, what its spreads can be; the stated reading first where nothing speaks against it.
+    against : by quantity and reading, why its spreads cannot be that.
+    totals, products, correlations : the numbers that readings and findings rest on.
     retests : quantities to be tested again, each under its first possible reading; their text runs the tests.
+    as_stated : the same under the stated reading, where that is not possible; for comparison.
     not_tested : why a quantity of a table has no retest.
     """
 
+    stated: str
     findings: tuple[Finding, ...]
     readings: dict[str, tuple[str, ...]]
-    possible: dict[tuple[str, str], tuple[float, float]]
+    against: dict[str, dict[str, str]]
+    totals: tuple[TotalSpread, ...]
+    products: tuple[ProductCheck, ...]
+    correlations: tuple[CorrelationCheck, ...]
     retests: tuple[Retest, ...]
+    as_stated: tuple[Retest, ...]
     not_tested: tuple[str, ...]
+
+    @property
+    def possible(self) -> dict[tuple[str, str], tuple[float, float]]:
+        """By pair of quantities, the lowest and highest correlation that the tables allow."""
+        return {(check.x, check.y): check.possible for check in self.correlations}
 
     def of(self, kind: str) -> list[Finding]:
         """Findings of one kind."""
@@ -177,7 +241,9 @@ def audit(paper: Mapping[str, Any]) -> Audit:
 
     Parameters
     ----------
-    paper : as `source_paper` shows it: printed numbers as texts, so that their last digit is known.
+    paper : as `source_paper` shows it: printed numbers as texts, so that their last digit is known. Tables whose
+        group sizes have the same sum are taken to be of the same subjects, products to hold in every subject, and
+        correlations to be Pearson's.
 
     Raises
     ------
@@ -194,15 +260,20 @@ class _Auditor:
     findings: list[Finding] = field(init=False, default_factory=list)
     stated: str = field(init=False)
     products: list[tuple[str, str, str]] = field(init=False)
+    product_checks: list[ProductCheck] = field(init=False, default_factory=list)
+    replaced: dict[tuple[str, str], str] = field(init=False, default_factory=dict)
+    against: dict[str, dict[str, str]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.paper, Mapping):
+            raise InputError("a paper is an object with 'tables', as the example shows")
         self.stated = str(self.paper.get("stated", "sd"))
         if self.stated not in READINGS:
             raise InputError(f"stated: a spread is {', '.join(READINGS)}, not {self.stated!r}")
         tables = _get(self.paper, "tables", list, "the paper")
         self.tables = [_table(item, f"tables[{i}]") for i, item in enumerate(tables)]
         self.products = []
-        for i, item in enumerate(self.paper.get("products", [])):
+        for i, item in enumerate(_list(self.paper, "products", "the paper")):
             factors = _get(item, "factors", list, f"products[{i}]")
             if len(factors) != 2:
                 raise InputError(f"products[{i}]: a product has two factors")
@@ -213,12 +284,29 @@ class _Auditor:
         self.grand_means()
         readings = self.readings()
         self.product_means(readings)
-        possible = self.correlations(readings)
+        correlations = self.correlations(readings)
         self.marks_of_means(readings)
         self.marks_of_counts()
         self.rises()
-        retests, not_tested = self.retests(readings)
-        return Audit(tuple(self.findings), readings, possible, tuple(retests), tuple(not_tested))
+        retests, as_stated, not_tested = self.retests(readings)
+        totals = [
+            TotalSpread(table.name, quantity, reading, *_total_sd(table, quantity, reading))
+            for quantity in readings
+            for table in self.with_quantity(quantity)
+            for reading in READINGS
+        ]
+        return Audit(
+            self.stated,
+            tuple(self.findings),
+            readings,
+            self.against,
+            tuple(totals),
+            tuple(self.product_checks),
+            tuple(correlations),
+            tuple(retests),
+            tuple(as_stated),
+            tuple(not_tested),
+        )
 
     def add(self, kind: str, where: str, message: str, suggestion: str = "") -> None:
         self.findings.append(Finding(kind, where, message, suggestion))
@@ -282,33 +370,40 @@ class _Auditor:
         old = table.quantities[quantity]
         means = (*old.means[:group], guess, *old.means[group + 1 :])
         table.quantities[quantity] = PublishedQuantity(means, old.spreads, old.marked)
+        self.replaced[table.name, quantity] = (
+            f"mean of {table.groups[group]} taken as {guess.text}, not {old.means[group].text}"
+        )
 
     def product_holds(self, table: PublishedTable, group: int, quantity: str, guess: Printed) -> bool:
         """Whether a mean agrees with the means of the quantities that it is a product or factor of."""
         for names in self.products:
             if quantity in names and all(name in table.quantities for name in names):
                 means = [guess if name == quantity else table.quantities[name].means[group] for name in names]
-                if all(_product_excess(table, names, means, group, reading) > 0 for reading in READINGS):
+                away, allowed = _covariance(table, names, means, group)
+                if away > max(allowed.values()) * (1 + _SLACK):
                     return False
         return True
 
     def readings(self) -> dict[str, tuple[str, ...]]:
         """What the spreads of each quantity can be."""
-        against: dict[str, dict[str, str]] = {}  # by quantity and reading, the reason why not
+        against = self.against
         for quantity in dict.fromkeys(name for table in self.tables for name in table.quantities):
             against[quantity] = {}
             for reading in READINGS:
                 reason = self.total_spread(quantity, reading)
                 if reason:
                     against[quantity][reading] = reason
-        for i, claim in enumerate(self.paper.get("no_difference", [])):
+        for i, claim in enumerate(_list(self.paper, "no_difference", "the paper")):
             where = f"no_difference[{i}]"
             table = self.table(_get(claim, "table", str, where), where)
             names = [str(name) for name in _get(claim, "quantities", list, where)]
             if len(names) != 2 or any(name not in table.quantities for name in names):
                 raise InputError(f"{where}: two quantities of {table.name} are needed, not {', '.join(names)}")
+            test = str(claim.get("test", ""))
+            if test not in ("", "two-sample", "paired"):
+                raise InputError(f"{where}.test: {test!r} is neither two-sample nor paired")
             for reading in READINGS:
-                reason = _differs(table, names, reading, _number(claim, "alpha", where))
+                reason = _differs(table, names, reading, _level(claim, where), test)
                 for name in names:
                     if reason and reading not in against[name]:
                         against[name][reading] = reason
@@ -321,7 +416,7 @@ class _Auditor:
                 self.add(
                     "spread",
                     f"{tables}, {quantity}",
-                    f"the number after +- is no {READINGS[self.stated]}: {reasons[self.stated]}"
+                    f"the number after ± is no {READINGS[self.stated]}: {reasons[self.stated]}"
                     + ("" if left else "; no other reading is possible either"),
                     f"a {meant}" if left else "",
                 )
@@ -354,11 +449,12 @@ class _Auditor:
     def limited_sd(self, table: PublishedTable, quantity: str) -> tuple[float, float]:
         """Least and largest total SD of values of which each group's limits are known."""
         lower, upper = -math.inf, math.inf
-        if quantity in self.paper.get("ranges", {}):
-            bounds = self.paper["ranges"][quantity]
-            lower, upper = (_printed(text, f"ranges.{quantity}").value for text in bounds)
+        if quantity in _mapping(self.paper, "ranges", "the paper"):
+            lower, upper = _limits(self.paper["ranges"][quantity], f"ranges.{quantity}")
         low = np.array([max(a, lower) for a, _ in table.limits[quantity]])
         high = np.array([min(b, upper) for _, b in table.limits[quantity]])
+        if np.any(low > high):
+            raise InputError(f"ranges.{quantity}: a group of {table.name} lies outside")
         n, total = table.sizes, sum(table.n)
         middle = np.linspace(low.min(), high.max(), 2001)[:, None]
         least = float(np.sum(n * (np.clip(middle, low, high) - middle) ** 2, axis=1).min())
@@ -376,7 +472,10 @@ class _Auditor:
                 possible = [r for r in READINGS if all(r in readings[name] for name in names)] or list(READINGS)
                 for i, group in enumerate(table.groups):
                     means = [table.quantities[name].means[i] for name in names]
-                    if all(_product_excess(table, names, means, i, reading) > 0 for reading in possible):
+                    away, allowed = _covariance(table, names, means, i)
+                    formula = f"{names[0]} = {names[1]} x {names[2]}"
+                    self.product_checks.append(ProductCheck(table.name, group, formula, away, allowed))
+                    if all(away > allowed[reading] * (1 + _SLACK) for reading in possible):
                         self.add(
                             "product",
                             f"{table.name}, {group}",
@@ -384,39 +483,48 @@ class _Auditor:
                             f"{means[2].text} = {means[1].value * means[2].value:.4g} than the spreads allow",
                         )
 
-    def correlations(self, readings: Mapping[str, tuple[str, ...]]) -> dict[tuple[str, str], tuple[float, float]]:
+    def correlations(self, readings: Mapping[str, tuple[str, ...]]) -> list[CorrelationCheck]:
         """Which correlations the tables allow, and whether the published ones are among them."""
-        possible = {}
-        for i, item in enumerate(self.paper.get("correlations", [])):
+        checks = []
+        for i, item in enumerate(_list(self.paper, "correlations", "the paper")):
             where = f"correlations[{i}]"
-            x, y = _get(item, "x", str, where), _get(item, "y", str, where)
+            x, y, n = _get(item, "x", str, where), _get(item, "y", str, where), _get(item, "n", int, where)
             r = _printed(_get(item, "r", str, where), f"{where}.r")
+            direction = str(item.get("direction", ""))
+            if direction not in ("", "negative", "positive"):
+                raise InputError(f"{where}.direction: {direction!r} is neither negative nor positive")
+            low, high = self.correlation_span(x, y, n, readings)
+            stated = {name: (self.stated,) for name in readings}
+            as_stated = self.correlation_span(x, y, n, stated)
+            checks.append(CorrelationCheck(x, y, r.text, direction, (low, high), as_stated))
             if abs(r.value) - r.half > 1:
                 self.add("correlation", f"{x} and {y}", f"a correlation of {r.text} is not possible")
                 continue
-            direction = item.get("direction", "")
             value = r.value
             if direction and (value < 0) != (direction == "negative") and value != 0:
                 self.add("sign", f"{x} and {y}", f"r = {r.text} is called {direction}", f"{-value:g}")
                 value = -value
-            low, high = -1.0, 1.0
-            for table in self.tables:
-                if x in table.quantities and y in table.quantities and sum(table.n) == _get(item, "n", int, where):
-                    spans = [
-                        _correlation_span(table, x, y, reading_x, reading_y)
-                        for reading_x, reading_y in itertools.product(readings[x], readings[y])
-                    ]
-                    if spans:
-                        low = max(low, min(span[0] for span in spans))
-                        high = min(high, max(span[1] for span in spans))
-            possible[x, y] = (low, high)
             if value + r.half < low - _SLACK or value - r.half > high + _SLACK:
                 self.add(
                     "correlation",
                     f"{x} and {y}",
                     f"r = {value:g} is not possible: the tables allow {low:.3f} to {high:.3f}",
                 )
-        return possible
+        return checks
+
+    def correlation_span(self, x: str, y: str, n: int, readings: Mapping[str, tuple[str, ...]]) -> tuple[float, float]:
+        """Lowest and highest correlation by all tables that hold both quantities of these n subjects."""
+        low, high = -1.0, 1.0
+        for table in self.tables:
+            if x in table.quantities and y in table.quantities and sum(table.n) == n:
+                spans = [
+                    _correlation_span(table, x, y, reading_x, reading_y)
+                    for reading_x, reading_y in itertools.product(readings[x], readings[y])
+                ]
+                if spans:
+                    low = max(low, min(span[0] for span in spans))
+                    high = min(high, max(span[1] for span in spans))
+        return low, high
 
     def marks_of_means(self, readings: Mapping[str, tuple[str, ...]]) -> None:
         """Marks that no t-test of the two groups supports, pooled over all groups, over two, or not at all."""
@@ -451,7 +559,7 @@ class _Auditor:
 
     def rises(self) -> None:
         """A rate that is said to rise by so much from group to group."""
-        for i, claim in enumerate(self.paper.get("rises", [])):
+        for i, claim in enumerate(_list(self.paper, "rises", "the paper")):
             where = f"rises[{i}]"
             table, name = (
                 self.table(_get(claim, "table", str, where), where),
@@ -460,35 +568,46 @@ class _Auditor:
             if name not in table.counts or claim.get("from", table.groups[0]) not in table.groups:
                 raise InputError(f"{where}: {table.name} has no such count or group")
             least = _number(claim, "at_least_percent", where)
-            shares = [100 * c / n for c, n in zip(table.counts[name].counts, table.n, strict=True)]
+            count = table.counts[name]
+            shares = [100 * c / n for c, n in zip(count.counts, table.n, strict=True)]
+            printed = [percent.value for percent in count.percents]
             first = table.groups.index(claim.get("from", table.groups[0]))
             for j in range(first, len(shares) - 1):
-                if shares[j + 1] - shares[j] < least - _SLACK:
+                rise, as_printed = shares[j + 1] - shares[j], printed[j + 1] - printed[j]
+                if rise < least - _SLACK:
                     self.add(
                         "rise",
                         f"{table.name}, {name}, {table.groups[j]} to {table.groups[j + 1]}",
-                        f"said to rise by {least:g} or more, but it rises by {shares[j + 1] - shares[j]:.1f}",
+                        f"said to rise by {least:g} % of the group or more, but it rises by {rise:.1f} %"
+                        + f" ({as_printed:.1f} % as printed)" * (f"{as_printed:.1f}" != f"{rise:.1f}"),
                     )
 
-    def retests(self, readings: Mapping[str, tuple[str, ...]]) -> tuple[list[Retest], list[str]]:
-        found, reasons = [], []
+    def retests(self, readings: Mapping[str, tuple[str, ...]]) -> tuple[list[Retest], list[Retest], list[str]]:
+        found, as_stated, reasons = [], [], []
         for table in self.tables:
-            for quantity, published in table.quantities.items():
+            for quantity in table.quantities:
                 if quantity in table.defined_by:
                     reasons.append(f"{table.name}, {quantity}: it defines the groups, which differ by construction")
                 elif not readings[quantity]:
                     reasons.append(f"{table.name}, {quantity}: its spreads agree with no reading")
                 else:
-                    reading = readings[quantity][0]
-                    control = next(iter(table.marks.values()))[0] if table.marks else ""
-                    found.append(Retest(table.name, quantity, reading, _summary(table, published, reading), control))
-        return found, reasons
+                    found.append(self.retest(table, quantity, readings[quantity][0]))
+                    if readings[quantity][0] != self.stated:
+                        as_stated.append(self.retest(table, quantity, self.stated))
+        return found, as_stated, reasons
 
-
-def _summary(table: PublishedTable, published: PublishedQuantity, reading: str) -> GroupSummary:
-    """Groups as printed; a spread printed as zero is taken as half the largest that rounds to it."""
-    spreads = [s.value if s.value > 0 else s.high / 2 for s in published.spreads]
-    return from_statistics(table.groups, table.n, [m.value for m in published.means], spreads, reading)
+    def retest(self, table: PublishedTable, quantity: str, reading: str) -> Retest:
+        """Groups as printed; a spread printed as zero is taken as half the largest that rounds to it."""
+        published = table.quantities[quantity]
+        notes = [self.replaced.get((table.name, quantity), "")]
+        spreads = []
+        for group, spread in zip(table.groups, published.spreads, strict=True):
+            spreads.append(spread.value if spread.value > 0 else spread.high / 2)
+            if spread.value == 0:
+                notes.append(f"spread of {group} taken as {spread.high / 2:g}, not {spread.text}")
+        groups = from_statistics(table.groups, table.n, [m.value for m in published.means], spreads, reading)
+        control = next(iter(table.marks.values()))[0] if table.marks else ""
+        return Retest(table.name, quantity, reading, groups, control, "; ".join(filter(None, notes)))
 
 
 def _sds(published: PublishedQuantity, n: FloatArray, reading: str) -> tuple[FloatArray, FloatArray]:
@@ -551,30 +670,35 @@ def _correlation_span(table: PublishedTable, x: str, y: str, reading_x: str, rea
     return max(low, -1.0), min(high, 1.0)
 
 
-def _product_excess(
-    table: PublishedTable, names: tuple[str, str, str], means: list[Printed], group: int, reading: str
-) -> float:
-    """By how much mean(ab) - mean(a) mean(b), a covariance, exceeds the product of standard deviations."""
+def _covariance(
+    table: PublishedTable, names: tuple[str, str, str], means: list[Printed], group: int
+) -> tuple[float, dict[str, float]]:
+    """Least |mean(ab) - mean(a) mean(b)|, a covariance, and by reading the largest that the spreads allow."""
     product, a, b = means
     n = table.n[group]
-    high = [float(_sds(table.quantities[name], table.sizes, reading)[1][group]) for name in names[1:]]
+    allowed = {}
+    for reading in READINGS:
+        high = [float(_sds(table.quantities[name], table.sizes, reading)[1][group]) for name in names[1:]]
+        allowed[reading] = (n - 1) / n * high[0] * high[1]
     rounding = product.half + abs(a.value) * b.half + abs(b.value) * a.half + a.half * b.half
-    away = abs(product.value - a.value * b.value) - rounding
-    return away * (1 - _SLACK) - (n - 1) / n * high[0] * high[1]
+    away = abs(product.value - a.value * b.value) - rounding * (1 + _SLACK)
+    return max(away, 0.0), allowed
 
 
-def _differs(table: PublishedTable, names: list[str], reading: str, alpha: float) -> str:
-    """Why two quantities that are said not to differ would do so in a group, by a two-sample t-test."""
+def _differs(table: PublishedTable, names: list[str], reading: str, alpha: float, test: str) -> str:
+    """Why two quantities that are said not to differ would do so in a group, by any test that may have been meant."""
     for i, (group, n) in enumerate(zip(table.groups, table.n, strict=True)):
         means = [table.quantities[name].means[i] for name in names]
         high = [float(_sds(table.quantities[name], table.sizes, reading)[1][i]) for name in names]
         away = max(abs(means[0].value - means[1].value) - means[0].half - means[1].half, 0.0)
-        t = away / math.sqrt((high[0] ** 2 + high[1] ** 2) / n)
-        p = float(2 * stats.t.sf(t, 2 * n - 2))
+        # the standard deviation of a paired difference is at most the sum of both; Welch has n - 1 degrees at least
+        error = (math.hypot(*high) if test == "two-sample" else sum(high)) / math.sqrt(n)
+        p = float(2 * stats.t.sf(away / error, n - 1)) if error > 0 else float(away == 0)
+        p = min(1.0, p if test else p * len(table.n))  # what is not said may have been corrected by Bonferroni
         if p < alpha:
             return (
-                f"{names[0]} and {names[1]} would differ in group {group} of {table.name} (p = {p_text(p)}), and the "
-                "paper says that they do not"
+                f"{names[0]} and {names[1]} would differ in group {group} of {table.name} (p = {p_text(p)} or less), "
+                "and the paper says that they do not"
             )
     return ""
 
@@ -634,6 +758,8 @@ def _printed(value: object, where: str) -> Printed:
     if not isinstance(value, str) or not re.fullmatch(r"[-\u2212]?\d*\.?\d+", value.strip()):
         raise InputError(f'{where}: {value!r} is not a printed number; write it as text, for example "0.318"')
     text = value.strip().replace("\u2212", "-")
+    if not math.isfinite(float(text)):
+        raise InputError(f"{where}: the number is too large")
     return Printed(text, float(text), 0.5 * 10.0 ** -len(text.partition(".")[2]))
 
 
@@ -646,9 +772,35 @@ def _get(item: Any, key: str, kind: type[_T], where: str) -> _T:
     return value
 
 
+def _list(item: Mapping[str, Any], key: str, where: str) -> list[Any]:
+    """What may be left out."""
+    return _get(item, key, list, where) if key in item else []
+
+
+def _mapping(item: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+    """What may be left out."""
+    return _get(item, key, dict, where) if key in item else {}
+
+
+def _level(item: Any, where: str) -> float:
+    alpha = _number(item, "alpha", where)
+    if not 0 < alpha < 1:
+        raise InputError(f"{where}.alpha: {alpha:g} is no level; it lies between 0 and 1")
+    return alpha
+
+
+def _limits(pair: Any, where: str) -> tuple[float, float]:
+    if not isinstance(pair, list) or len(pair) != 2:
+        raise InputError(f"{where}: the lowest and the highest value are needed")
+    low, high = (_printed(text, where).value for text in pair)
+    if low > high:
+        raise InputError(f"{where}: {low:g} is above {high:g}")
+    return low, high
+
+
 def _number(item: Any, key: str, where: str) -> float:
     value = item.get(key) if isinstance(item, Mapping) else None
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not abs(value) < 1e15:
         raise InputError(f"{where}.{key}: {value!r} is no number")
     return float(value)
 
@@ -660,6 +812,10 @@ def _row(item: Any, key: str, count: int, where: str) -> list[Any]:
     return row
 
 
+def _marks(row: Mapping[str, Any], count: int, where: str) -> tuple[str, ...]:
+    return tuple(str(text) for text in _row(row, "marked", count, where)) if "marked" in row else ("",) * count
+
+
 def _table(item: Any, where: str) -> PublishedTable:
     groups = tuple(str(name) for name in _get(item, "groups", list, where))
     if len(groups) < 2 or len(set(groups)) < len(groups):
@@ -667,36 +823,33 @@ def _table(item: Any, where: str) -> PublishedTable:
     k = len(groups)
     n = _row(item, "n", k, where)
     for count in n:
-        if not isinstance(count, int) or isinstance(count, bool) or count < 2:
+        if not isinstance(count, int) or isinstance(count, bool) or not 2 <= count < 10**9:
             raise InputError(f"{where}.n: {count!r} is no group size; whole numbers from 2 are needed")
     quantities, counts, limits, marks = {}, {}, {}, {}
-    for name, row in item.get("quantities", {}).items():
+    for name, row in _mapping(item, "quantities", where).items():
         place = f"{where}.quantities.{name}"
         means = tuple(_printed(text, f"{place}.mean") for text in _row(row, "mean", k, place))
         spreads = tuple(_printed(text, f"{place}.spread") for text in _row(row, "spread", k, place))
         for spread in spreads:
             if spread.value < 0:
                 raise InputError(f"{place}.spread: {spread.text} is negative")
-        marked = tuple(str(text) for text in row.get("marked", [""] * k))
-        quantities[str(name)] = PublishedQuantity(means, spreads, marked)
-    for name, row in item.get("counts", {}).items():
+        quantities[str(name)] = PublishedQuantity(means, spreads, _marks(row, k, place))
+    for name, row in _mapping(item, "counts", where).items():
         place = f"{where}.counts.{name}"
         entries = _row(row, "n", k, place)
         for entry, size in zip(entries, n, strict=True):
             if not isinstance(entry, int) or isinstance(entry, bool) or not 0 <= entry <= size:
                 raise InputError(f"{place}.n: {entry!r} is no count of a group of {size}")
         percents = tuple(_printed(text, f"{place}.percent") for text in _row(row, "percent", k, place))
-        counts[str(name)] = PublishedCount(tuple(entries), percents, tuple(str(t) for t in row.get("marked", [""] * k)))
-    for name, row in item.get("limits", {}).items():
-        if len(row) != k:
-            raise InputError(f"{where}.limits.{name} has {len(row)} entries, the table has {k} groups")
-        place = f"{where}.limits.{name}"
-        limits[str(name)] = tuple((_printed(a, place).value, _printed(b, place).value) for a, b in row)
-    for mark, meaning in item.get("marks", {}).items():
+        counts[str(name)] = PublishedCount(tuple(entries), percents, _marks(row, k, place))
+    for name in _mapping(item, "limits", where):
+        row = _row(item["limits"], name, k, f"{where}.limits")
+        limits[str(name)] = tuple(_limits(pair, f"{where}.limits.{name}") for pair in row)
+    for mark, meaning in _mapping(item, "marks", where).items():
         place = f"{where}.marks.{mark}"
         against = _get(meaning, "against", str, place)
         if against not in groups:
             raise InputError(f"{place}: no group is called {against!r}")
-        marks[str(mark)] = (against, _number(meaning, "alpha", place))
-    name, defined_by = _get(item, "name", str, where), tuple(str(name) for name in item.get("defined_by", []))
+        marks[str(mark)] = (against, _level(meaning, place))
+    name, defined_by = _get(item, "name", str, where), tuple(str(name) for name in _list(item, "defined_by", where))
     return PublishedTable(name, groups, tuple(n), limits, marks, quantities, counts, defined_by)

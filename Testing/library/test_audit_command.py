@@ -1,0 +1,207 @@
+"""`dce-perfusion-bmd audit`: what it prints, what it writes, what it refuses; and the page that is made of it."""
+
+import contextlib
+import copy
+import csv
+import io
+import json
+import tempfile
+import unittest
+from pathlib import Path
+
+from DCEPerfusionBMDLib import cli
+from DCEPerfusionBMDLib.errors import InputError
+from DCEPerfusionBMDLib.statistics import audit, audit_page, source_paper
+from support import REPOSITORY
+
+FILES = {"audit.md", "findings.csv", "readings.csv", "correlations.csv", "retests.csv"}
+
+
+def run(*arguments):
+    """Exit status, standard output and standard error of a command."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status = cli.main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            status = stop.code
+    return status, out.getvalue(), err.getvalue()
+
+
+class Folder(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.output = self.folder / "out"
+
+
+class TestPage(unittest.TestCase):
+    def test_committed_page(self):
+        made = audit_page(audit(source_paper()), source_paper())
+        page = REPOSITORY / "docs" / "source-paper-audit.md"
+        self.assertEqual(
+            page.read_text(encoding="utf-8"), made, "run dce-perfusion-bmd audit --output OUT and take OUT/audit.md"
+        )
+
+    def test_what_it_tells(self):
+        """The numbers of an independent recomputation (statsmodels, pingouin), in the words of the page."""
+        page = audit_page(audit(source_paper()), source_paper())
+        for text in (
+            "0.318 cannot be | 0.138 |",
+            "6 of 44 is 13.6 %",
+            "26 of 72 is 36.1 %, not 34.7 %, which is 25 of 72",
+            "rises by 14.9 % (13.5 % as printed)",
+            "| F(4, 192) = 22.932 | \\<1e-6 | F(4, 23.68) = 31.68 |",
+            "| Table 1 | bmd\\_lumbar | standard deviation | F(4, 192) = 788.12 |",
+            "| Table 2 | kep | 40\\~ (n = 5) - 50\\~ | 0.118 | 0.934 | 0.588 | 0.675 |",
+            "| Table 2 | ve | 40\\~ (n = 5) - 80\\~ | 0.258 | \\<1e-6 | 0.0692 | \\<1e-6 |",
+            "35 cm must be meant",
+            "Gd-BOPTA; Gd-DTPA",
+        ):
+            self.assertIn(text, page)
+
+    def test_five_proofs_of_the_variance(self):
+        """Products, and correlations with BMD, are impossible with standard deviations and possible with variances."""
+        found = audit(source_paper())
+        self.assertEqual(len(found.products), 8)
+        for check in found.products:
+            self.assertLess(check.allowed["sd"], check.away)
+            self.assertGreater(check.allowed["variance"], check.away)
+        for check in found.correlations[3:]:
+            low, high = check.as_stated
+            self.assertFalse(low <= float(check.published) <= high, check)
+            self.assertTrue(check.possible[0] <= float(check.published) <= check.possible[1], check)
+
+    def test_markdown(self):
+        """Every table has as many cells in each row as in its heading, whatever a paper's names hold."""
+        paper = source_paper()
+        paper["tables"][0]["groups"] = ["4|0~", "<b>", "*x*", "[a](b)", "80~"]
+        paper["tables"][0]["marks"] = {"*": {"against": "4|0~", "alpha": 0.05}}
+        for rise in paper["rises"]:
+            rise["from"] = "<b>"
+        for line in audit_page(audit(paper), paper).splitlines():
+            if line.startswith("|---"):
+                width = line.count("|")
+            if line.startswith("| ") and "Group |" not in line:
+                cells = line.replace("\\|", "").count("|")
+                self.assertIn(cells, (4, 5, 7, 8, 9), line)
+                self.assertNotIn("<b>", line.replace("\\<", ""))
+        self.assertGreater(width, 3)
+
+
+class TestCommand(Folder):
+    def test_source_paper(self):
+        status, out, err = run("audit", "--output", self.output)
+        self.assertEqual((status, err), (0, ""))
+        self.assertEqual({path.name for path in self.output.iterdir()}, FILES)
+        self.assertIn("20 findings", out)
+        self.assertIn("rests on: Law of total variance", out)
+        self.assertLess(out.index("The number after ±"), out.index("A mark that no test supports"))
+        rows = {path.stem: list(csv.DictReader(path.open(encoding="utf-8"))) for path in self.output.glob("*.csv")}
+        self.assertEqual(len(rows["findings"]), 20)
+        self.assertTrue(all(row["rests_on"] for row in rows["findings"]))
+        tests = {
+            (r["table"], r["quantity"], r["read_as"], r["test"], r["first"], r["second"]): r for r in rows["retests"]
+        }
+        self.assertEqual(len(tests), len(rows["retests"]))
+        self.assertEqual(tests["Table 1", "bmd_lumbar", "variance", "ANOVA", "", ""]["statistic"], "22.932")
+        self.assertEqual(tests["Table 1", "bmd_lumbar", "standard deviation", "ANOVA", "", ""]["statistic"], "788.119")
+        gh = tests["Table 2", "kep", "variance", "Games-Howell", "40~", "50~"]
+        self.assertEqual((gh["p"], gh["note"]), ("0.588", "small groups: 40~"))
+        dunnett = tests["Table 2", "kep", "variance", "Dunnett against 40~", "60~", "40~"]
+        self.assertAlmostEqual(float(dunnett["p"]), 0.022170, delta=5e-5)
+        self.assertEqual(
+            [row["quantity"] for row in rows["retests"] if row["test"] == "not tested"], ["t_lumbar", "bmd_lumbar"]
+        )
+        ve = tests["Table 3", "ve", "variance", "Welch", "", ""]
+        self.assertIn("mean of osteoporosis taken as 0.138, not 0.318", ve["note"])
+        verdicts = {(row["x"], row["y"]): row["verdict"] for row in rows["correlations"]}
+        self.assertEqual(verdicts["age", "kep"], "not possible, with either sign")
+        self.assertEqual(verdicts["bmd_lumbar", "ve"], "possible")
+        possible = {(r["quantity"], r["read_as"]) for r in rows["readings"] if r["possible"] == "yes"}
+        self.assertEqual({reading for quantity, reading in possible if quantity == "kep"}, {"variance"})
+
+    def test_template(self):
+        path = self.folder / "paper.json"
+        self.assertEqual(run("audit", "--template", path)[0], 0)
+        self.assertEqual(json.loads(path.read_text(encoding="utf-8")), source_paper())
+        self.assertEqual(run("audit", path)[1], run("audit")[1])
+        before = path.read_bytes()
+        status, _, err = run("audit", "--template", path)
+        self.assertEqual((status, path.read_bytes()), (2, before))
+        self.assertIn("is there already", err)
+
+    def test_quiet_paper(self):
+        path = self.folder / "paper.json"
+        row = {"mean": ["1.0", "2.0"], "spread": ["0.5", "0.5"]}
+        path.write_text(
+            json.dumps({"tables": [{"name": "T", "groups": ["a", "b"], "n": [9, 9], "quantities": {"x": row}}]})
+        )
+        status, out, _ = run("audit", path, "--output", self.output)
+        self.assertEqual((status, out.splitlines()[0]), (0, "0 findings: things that cannot be as printed"))
+        self.assertIn("| T | x | standard deviation | F(1, 16) = 18 |", (self.output / "audit.md").read_text("utf-8"))
+
+    def test_refuses(self):
+        bad = self.folder / "bad.json"
+        for text, words in (
+            ("{", "cannot read the paper bad.json"),
+            ("[" * 100_000, "cannot read the paper bad.json"),
+            ("[]", "a paper is an object"),
+            ("{}", "bad.json: the paper: 'tables' is missing"),
+            (json.dumps({**source_paper(), "remarks": [{"where": "here"}]}), "remarks\\[0\\]: the texts"),
+        ):
+            with self.subTest(text=text[:20]):
+                bad.write_text(text, encoding="utf-8")
+                status, out, err = run("audit", bad, "--output", self.output)
+                self.assertEqual((status, out, len(err.splitlines())), (2, "", 1))
+                self.assertRegex(err, words)
+                self.assertFalse(self.output.exists())
+        for arguments in (("audit", self.folder / "none.json"), ("audit", bad, "--template", self.folder / "x.json")):
+            status, _, err = run(*arguments)
+            self.assertEqual((status, len(err.splitlines())), (2, 1))
+        self.output.write_text("a file")
+        self.assertEqual(run("audit", "--output", self.output)[0], 2)
+
+
+class TestAnyInput(unittest.TestCase):
+    def test_each_place_with_each_wrong_value(self):
+        """Whatever stands in the place of one value, the answer is an audit or one line that says what is wrong."""
+        paper = source_paper()
+        places = []
+
+        def walk(value, path):
+            if path:
+                places.append(path)
+            items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+            for key, item in items:
+                if path != ("remarks",) or key == 0:
+                    walk(item, (*path, key))
+
+        walk(paper, ())
+        wrong = [None, True, -1, 10**30, float("nan"), "", "x", "0", "-5", "9" * 400, [], [1], ["1", "2"], {}, {"a": 1}]
+        refused = tried = 0
+        for number, path in enumerate(places):
+            if len(path) > 5 and path[5] > 1:
+                continue  # cells of one row are read alike
+            for value in wrong if len(path) < 5 else wrong[number % 3 :: 3]:
+                changed = copy.deepcopy(paper)
+                place = changed
+                for key in path[:-1]:
+                    place = place[key]
+                place[path[-1]] = value
+                tried += 1
+                try:
+                    found = audit(changed)
+                    if len(path) < 3:
+                        audit_page(found, changed)
+                except InputError as error:
+                    refused += 1
+                    self.assertNotIn("\n", str(error))
+                except Exception as error:
+                    raise AssertionError(f"{path} = {value!r}: {error!r}") from error
+        self.assertGreater(refused, tried / 2)
+
+
+if __name__ == "__main__":
+    unittest.main()
