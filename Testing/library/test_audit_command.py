@@ -9,11 +9,13 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import numpy as np
 from DCEPerfusionBMDLib import cli
 from DCEPerfusionBMDLib.errors import InputError
 from DCEPerfusionBMDLib.statistics import audit, audit_page, source_paper
 from support import REPOSITORY
 
+FUZZ_SEED, FUZZ_TRIES = 2019, 200
 FILES = {"audit.md", "findings.csv", "readings.csv", "correlations.csv", "retests.csv"}
 
 
@@ -37,16 +39,16 @@ class Folder(unittest.TestCase):
 
 
 class TestPage(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.page = audit_page(audit(source_paper()), source_paper())
+
     def test_committed_page(self):
-        made = audit_page(audit(source_paper()), source_paper())
         page = REPOSITORY / "docs" / "source-paper-audit.md"
-        self.assertEqual(
-            page.read_text(encoding="utf-8"), made, "run dce-perfusion-bmd audit --output OUT and take OUT/audit.md"
-        )
+        self.assertEqual(page.read_text("utf-8"), self.page, "take audit.md of dce-perfusion-bmd audit --output OUT")
 
     def test_what_it_tells(self):
         """The numbers of an independent recomputation (statsmodels, pingouin), in the words of the page."""
-        page = audit_page(audit(source_paper()), source_paper())
         for text in (
             "0.318 cannot be | 0.138 |",
             "6 of 44 is 13.6 %",
@@ -59,7 +61,7 @@ class TestPage(unittest.TestCase):
             "35 cm must be meant",
             "Gd-BOPTA; Gd-DTPA",
         ):
-            self.assertIn(text, page)
+            self.assertIn(text, self.page)
 
     def test_five_proofs_of_the_variance(self):
         """Products, and correlations with BMD, are impossible with standard deviations and possible with variances."""
@@ -74,20 +76,22 @@ class TestPage(unittest.TestCase):
             self.assertTrue(check.possible[0] <= float(check.published) <= check.possible[1], check)
 
     def test_markdown(self):
-        """Every table has as many cells in each row as in its heading, whatever a paper's names hold."""
+        """Every row of a table has as many cells as its heading, whatever a paper's names hold."""
         paper = source_paper()
+        paper = {"tables": paper["tables"][1:2], "products": paper["products"], "citation": "<script>"}
         paper["tables"][0]["groups"] = ["4|0~", "<b>", "*x*", "[a](b)", "80~"]
         paper["tables"][0]["marks"] = {"*": {"against": "4|0~", "alpha": 0.05}}
-        for rise in paper["rises"]:
-            rise["from"] = "<b>"
-        for line in audit_page(audit(paper), paper).splitlines():
-            if line.startswith("|---"):
-                width = line.count("|")
-            if line.startswith("| ") and "Group |" not in line:
-                cells = line.replace("\\|", "").count("|")
-                self.assertIn(cells, (4, 5, 7, 8, 9), line)
-                self.assertNotIn("<b>", line.replace("\\<", ""))
-        self.assertGreater(width, 3)
+        page = audit_page(audit(paper), paper)
+        width = 0
+        for line in page.splitlines():
+            cells = line.replace("\\|", "").count("|")
+            if not cells:
+                width = 0
+                continue
+            width = width or cells
+            self.assertEqual(cells, width, line)
+        for text in ("<b>", "<script>", "*x*"):
+            self.assertNotIn(text, page.replace("\\<", "").replace("\\*", ""))
 
 
 class TestCommand(Folder):
@@ -98,15 +102,18 @@ class TestCommand(Folder):
         self.assertIn("20 findings", out)
         self.assertIn("rests on: Law of total variance", out)
         self.assertLess(out.index("The number after ±"), out.index("A mark that no test supports"))
-        rows = {path.stem: list(csv.DictReader(path.open(encoding="utf-8"))) for path in self.output.glob("*.csv")}
+        rows = {
+            path.stem: list(csv.DictReader(path.read_text("utf-8").splitlines())) for path in self.output.glob("*.csv")
+        }
         self.assertEqual(len(rows["findings"]), 20)
         self.assertTrue(all(row["rests_on"] for row in rows["findings"]))
         tests = {
             (r["table"], r["quantity"], r["read_as"], r["test"], r["first"], r["second"]): r for r in rows["retests"]
         }
         self.assertEqual(len(tests), len(rows["retests"]))
-        self.assertEqual(tests["Table 1", "bmd_lumbar", "variance", "ANOVA", "", ""]["statistic"], "22.932")
-        self.assertEqual(tests["Table 1", "bmd_lumbar", "standard deviation", "ANOVA", "", ""]["statistic"], "788.119")
+        for reading, f in (("variance", 22.932), ("standard deviation", 788.119)):
+            row = tests["Table 1", "bmd_lumbar", reading, "ANOVA", "", ""]
+            self.assertAlmostEqual(float(row["statistic"]), f, delta=1e-3)
         gh = tests["Table 2", "kep", "variance", "Games-Howell", "40~", "50~"]
         self.assertEqual((gh["p"], gh["note"]), ("0.588", "small groups: 40~"))
         dunnett = tests["Table 2", "kep", "variance", "Dunnett against 40~", "60~", "40~"]
@@ -135,9 +142,8 @@ class TestCommand(Folder):
     def test_quiet_paper(self):
         path = self.folder / "paper.json"
         row = {"mean": ["1.0", "2.0"], "spread": ["0.5", "0.5"]}
-        path.write_text(
-            json.dumps({"tables": [{"name": "T", "groups": ["a", "b"], "n": [9, 9], "quantities": {"x": row}}]})
-        )
+        table = {"name": "T", "groups": ["a", "b"], "n": [9, 9], "quantities": {"x": row}}
+        path.write_text(json.dumps({"tables": [table]}), encoding="utf-8")
         status, out, _ = run("audit", path, "--output", self.output)
         self.assertEqual((status, out.splitlines()[0]), (0, "0 findings: things that cannot be as printed"))
         self.assertIn("| T | x | standard deviation | F(1, 16) = 18 |", (self.output / "audit.md").read_text("utf-8"))
@@ -165,7 +171,7 @@ class TestCommand(Folder):
 
 
 class TestAnyInput(unittest.TestCase):
-    def test_each_place_with_each_wrong_value(self):
+    def test_wrong_values_anywhere(self):
         """Whatever stands in the place of one value, the answer is an audit or one line that says what is wrong."""
         paper = source_paper()
         places = []
@@ -180,27 +186,24 @@ class TestAnyInput(unittest.TestCase):
 
         walk(paper, ())
         wrong = [None, True, -1, 10**30, float("nan"), "", "x", "0", "-5", "9" * 400, [], [1], ["1", "2"], {}, {"a": 1}]
-        refused = tried = 0
-        for number, path in enumerate(places):
-            if len(path) > 5 and path[5] > 1:
-                continue  # cells of one row are read alike
-            for value in wrong if len(path) < 5 else wrong[number % 3 :: 3]:
-                changed = copy.deepcopy(paper)
-                place = changed
-                for key in path[:-1]:
-                    place = place[key]
-                place[path[-1]] = value
-                tried += 1
-                try:
-                    found = audit(changed)
-                    if len(path) < 3:
-                        audit_page(found, changed)
-                except InputError as error:
-                    refused += 1
-                    self.assertNotIn("\n", str(error))
-                except Exception as error:
-                    raise AssertionError(f"{path} = {value!r}: {error!r}") from error
-        self.assertGreater(refused, tried / 2)
+        random = np.random.default_rng(FUZZ_SEED)
+        refused = 0
+        for _ in range(FUZZ_TRIES):
+            path = places[random.integers(len(places))]
+            value = wrong[random.integers(len(wrong))]
+            changed = copy.deepcopy(paper)
+            place = changed
+            for key in path[:-1]:
+                place = place[key]
+            place[path[-1]] = value
+            try:
+                audit(changed)
+            except InputError as error:
+                refused += 1
+                self.assertNotIn("\n", str(error))
+            except Exception as error:
+                raise AssertionError(f"{path} = {value!r}: {error!r}") from error
+        self.assertGreater(refused, FUZZ_TRIES / 3)
 
 
 if __name__ == "__main__":

@@ -50,14 +50,13 @@ def _audit(options: argparse.Namespace, progress: Terminal) -> None:
     paper = source_paper() if options.paper is None else _read(options.paper)
     try:
         found = audit(paper)
-        page = audit_page(found, paper)
+        if options.output is not None:
+            with staged(options.output) as stage:
+                (stage / "audit.md").write_text(audit_page(found, paper), encoding="utf-8", newline="")
+                for table in audit_tables(found):
+                    (stage / f"{table.name}.csv").write_text(table.to_csv(), encoding="utf-8", newline="")
     except InputError as error:
         raise InputError(f"{options.paper.name}: {error}" if options.paper else str(error)) from error
-    if options.output is not None:
-        with staged(options.output) as stage:
-            (stage / "audit.md").write_text(page, encoding="utf-8", newline="")
-            for table in audit_tables(found):
-                (stage / f"{table.name}.csv").write_text(table.to_csv(), encoding="utf-8", newline="")
     say(findings_text(found))
     if options.output is not None:
         say(f"\nThe page and the tables are in {options.output}. {RESEARCH_USE}")

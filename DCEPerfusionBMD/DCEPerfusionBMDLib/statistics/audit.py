@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib import resources
 from typing import Any, TypeVar
 
@@ -19,8 +20,8 @@ import numpy as np
 from scipy import stats
 
 from ..errors import InputError
-from .groups import GroupSummary, anova, from_statistics, welch_anova
-from .posthoc import dunnett, games_howell, tukey
+from .groups import Anova, GroupSummary, WelchAnova, anova, from_statistics, welch_anova
+from .posthoc import PostHoc, dunnett, games_howell, tukey
 from .proportions import chi_squared, fisher
 from .values import FloatArray, p_text
 
@@ -133,10 +134,25 @@ class Retest:
     control: str
     note: str = ""
 
+    @cached_property
+    def anova(self) -> Anova:
+        """Analysis of variance."""
+        return anova(self.groups)
+
+    @cached_property
+    def welch(self) -> WelchAnova:
+        """Welch's analysis of variance."""
+        return welch_anova(self.groups)
+
+    @cached_property
+    def pairs(self) -> tuple[PostHoc, ...]:
+        """Pairs by Tukey and Games-Howell, and by Dunnett where there is a control; takes half a second."""
+        found = [tukey(self.groups), games_howell(self.groups)]
+        return (*found, *([dunnett(self.groups, self.control)] if self.control else []))
+
     def __str__(self) -> str:
-        lines = [f"{self.table}, {self.quantity}, spread read as {READINGS[self.reading]}"]
-        lines += [str(test(self.groups)) for test in (anova, welch_anova, tukey, games_howell)]
-        return "\n".join([*lines, *([str(dunnett(self.groups, self.control))] if self.control else [])])
+        head = f"{self.table}, {self.quantity}, spread read as {READINGS[self.reading]}"
+        return "\n".join([head, *(str(test) for test in (self.anova, self.welch, *self.pairs))])
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,6 @@ from typing import Any
 from ..errors import InputError
 from ..tables import Column, Table
 from .audit import READINGS, Audit, Finding, Retest
-from .groups import anova, welch_anova
-from .posthoc import PostHoc, dunnett, games_howell, tukey
 from .values import p_text
 
 
@@ -318,7 +316,7 @@ def _retests(audit: Audit) -> Table:
         head = {"table": retest.table, "quantity": retest.quantity, "read_as": READINGS[retest.reading]}
         small = [f"small groups: {', '.join(retest.groups.small)}"] if retest.groups.small else []
         head["note"] = "; ".join([*([retest.note] if retest.note else []), *small])
-        one, two = anova(retest.groups), welch_anova(retest.groups)
+        one, two = retest.anova, retest.welch
         rows.append(
             {**head, "test": "ANOVA", "statistic": f"{one.f:.6g}", "df1": str(one.df_between)}
             | {"df2": str(one.df_within), "p": p_text(one.p)}
@@ -327,7 +325,7 @@ def _retests(audit: Audit) -> Table:
             {**head, "test": "Welch", "statistic": f"{two.f:.6g}", "df1": str(two.df1)}
             | {"df2": f"{two.df2:.6g}", "p": p_text(two.p)}
         )
-        for test in _post_hoc(retest):
+        for test in retest.pairs:
             for pair in test.pairs:
                 cells = {"first": pair.first, "second": pair.second, "difference": f"{pair.difference:.6g}"}
                 limits = {"low": f"{pair.interval[0]:.6g}", "high": f"{pair.interval[1]:.6g}"}
@@ -350,13 +348,8 @@ def _paired(audit: Audit) -> list[list[Retest]]:
     ]
 
 
-def _post_hoc(retest: Retest) -> list[PostHoc]:
-    tests = [tukey(retest.groups), games_howell(retest.groups)]
-    return [*tests, *([dunnett(retest.groups, retest.control)] if retest.control else [])]
-
-
 def _test_row(retest: Retest) -> list[str]:
-    one, two = anova(retest.groups), welch_anova(retest.groups)
+    one, two = retest.anova, retest.welch
     return [
         retest.table,
         retest.quantity,
@@ -370,7 +363,7 @@ def _test_row(retest: Retest) -> list[str]:
 
 
 def _pair_rows(retest: Retest) -> list[list[str]]:
-    tests = _post_hoc(retest)
+    tests = retest.pairs
     sizes = dict(zip(retest.groups.names, retest.groups.counts, strict=True))
     rows = []
     for pair in tests[0].pairs:
