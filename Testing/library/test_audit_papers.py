@@ -15,7 +15,7 @@ from DCEPerfusionBMDLib.statistics.audit import audit
 from scipy import stats
 
 ROUNDINGS = (decimal.ROUND_HALF_UP, decimal.ROUND_HALF_EVEN)
-TESTS = ("lsd", "tukey", "welch", "student", "dunnett")
+TESTS = ("lsd", "tukey", "welch", "student")
 
 
 class Paper:
@@ -79,8 +79,6 @@ class Paper:
         """Every group against the first, by the paper's test."""
         if self.test == "tukey":
             return [float(p) for p in stats.tukey_hsd(*parts).pvalue[0]]
-        if self.test == "dunnett":
-            return [1.0, *(float(p) for p in stats.dunnett(*parts[1:], control=parts[0], random_state=1).pvalue)]
         if self.test == "lsd":
             total, k = sum(part.size for part in parts), len(parts)
             square = sum(float(np.sum((part - part.mean()) ** 2)) for part in parts) / (total - k)
@@ -236,10 +234,10 @@ def detection(seed: int, count: int) -> dict[str, tuple[int, int]]:
 
 class TestFalseAlarms(unittest.TestCase):
     def test_consistent_papers(self):
-        """None on 60 papers; none on 1,000 of another seed, which takes minutes."""
+        """None on 50 papers; none on the first 1,000 of this seed either, which takes minutes."""
         alarms = [
             f"{i} {finding}"
-            for i in range(60)
+            for i in range(50)
             for finding in audit(Paper(np.random.default_rng([1, i])).paper).findings
         ]
         self.assertEqual(alarms, [])
@@ -247,16 +245,12 @@ class TestFalseAlarms(unittest.TestCase):
 
 class TestDetection(unittest.TestCase):
     def test_single_errors(self):
-        rates = detection(2, 40)
-        for kind, least in (
-            ("misprint", 0.4),
-            ("percentage", 0.8),
-            ("standard error", 0.8),
-            ("misprint put right", 0.7),
-        ):
+        rates = detection(2, 25)
+        least = {"misprint": 0.8, "percentage": 0.95, "standard error": 0.8, "misprint put right": 0.9}
+        for kind, share in least.items():
             found, of = rates[kind]
             self.assertGreater(of, 5, kind)
-            self.assertGreaterEqual(found / of, least, f"{kind}: {found} of {of}")
+            self.assertGreaterEqual(found / of, share, f"{kind}: {found} of {of}")
 
 
 if __name__ == "__main__":

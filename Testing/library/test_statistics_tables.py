@@ -105,7 +105,10 @@ class TestSyntheticCohort(unittest.TestCase):
                 members = [cohort[name] == group for group in order]
                 self.assertEqual([int(member.sum()) for member in members], printed["n"])
                 for quantity, row in printed["quantities"].items():
-                    if quantity == "age":
+                    if quantity == "age":  # a standard deviation, and both are met
+                        found = [cohort["age"][member] for member in members]
+                        self.assertEqual([f"{part.mean():.3f}" for part in found], row["mean"])
+                        self.assertEqual([f"{part.std(ddof=1):.3f}" for part in found], row["spread"])
                         continue
                     means = [0.138 if text == "0.318" else float(text) for text in row["mean"]]
                     found = [cohort[quantity][member] for member in members]
@@ -118,6 +121,17 @@ class TestSyntheticCohort(unittest.TestCase):
                     self.assertEqual([int(column[member].sum()) for member in members], row["n"])
             decades = np.searchsorted([50, 60, 70, 80], cohort["age"], side="right")
             np.testing.assert_array_equal(np.array(AGES)[decades], cohort["age_group"])
+
+    def test_correlations(self):
+        """As the paper has them in sign; with BMD near the published ones, with age where tables allow."""
+        cohort = st.synthetic_cohort(1)
+        possible = st.audit(st.source_paper()).possible
+        for name, published in (("ktrans", 0.969), ("kep", 0.818), ("ve", 0.944)):
+            bone = np.corrcoef(cohort["bmd_lumbar"], cohort[name])[0, 1]
+            self.assertAlmostEqual(bone, published, delta=0.02)
+            age = np.corrcoef(cohort["age"], cohort[name])[0, 1]
+            self.assertLess(age, -0.6)
+            self.assertGreater(age, possible["age", name][0])
 
     def test_seed(self):
         first, same, other = (st.synthetic_cohort(seed) for seed in (3, 3, 4))
