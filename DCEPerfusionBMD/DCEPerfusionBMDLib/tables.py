@@ -77,6 +77,11 @@ def one_line(text: str) -> str:
     return " ".join(text.replace('"', "'").split())
 
 
+def plain_cell(text: str) -> str:
+    """A cell as it was before an apostrophe kept spreadsheets from taking it for a formula."""
+    return text[1:] if text[:1] == "'" and text[1:2] and text[1:2] in "=+-@\t\r" else text
+
+
 def _cell(value: object) -> str:
     if isinstance(value, str):
         return value
