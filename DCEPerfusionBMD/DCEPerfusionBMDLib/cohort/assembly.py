@@ -7,6 +7,8 @@ import io
 import json
 import math
 import os
+import sys
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -60,7 +62,7 @@ class _Study:
     named: bool
     levels: tuple[str, ...]
     unusable: tuple[bool, ...]
-    numbers: tuple[tuple[float, ...], ...]  # per vertebra, in the order of PER_VERTEBRA
+    numbers: array[float]  # per vertebra those of PER_VERTEBRA, one after the other
     model: str
     age_years: float
     labels: Mapping[str, str]
@@ -119,7 +121,8 @@ def assemble(
     everyone = [study.subject for study in studies]
     notes = [*dxa_notes, *_notes_of(studies)]
     group = np.repeat(np.arange(len(studies)), [len(study.levels) for study in studies])
-    of_level = np.array([row for study in studies for row in study.numbers]).reshape(group.size, len(PER_VERTEBRA))
+    parts = [np.frombuffer(study.numbers) for study in studies]
+    of_level = np.concatenate(parts or [np.empty(0)]).reshape(group.size, len(PER_VERTEBRA))
     level = np.array([name for study in studies for name in study.levels], dtype=np.str_)
     failed = np.array([bad for study in studies for bad in study.unusable], dtype=bool)
     counted, means = means_of_levels(
@@ -194,15 +197,15 @@ def _read_study(folder: Path, with_curves: bool) -> _Study:
     vertebrae = _cells(folder / "vertebrae.csv", _OF_REGION, _OF_VERTEBRAE)
     descriptive = {row["region"]: row for row in _cells(folder / "descriptive.csv", ("region",), DESCRIPTIVE)}
     history = _history(folder / "provenance.json")
-    numbers, levels, bad = [], [], []
+    numbers, levels, bad = array("d"), [], []
     for row in vertebrae:
         beside = descriptive.get(row["region"])
         if beside is None:
             raise InputError(f"descriptive.csv lacks the region {row['region']!r}")
         if row["level"] in levels and row["level"]:
             raise InputError(f"vertebrae.csv has the level {row['level']} twice")
-        numbers.append(tuple(_value(beside if c in DESCRIPTIVE else row, c) for c in PER_VERTEBRA))
-        levels.append(row["level"])
+        numbers.extend(_value(beside if c in DESCRIPTIVE else row, c) for c in PER_VERTEBRA)
+        levels.append(sys.intern(row["level"]))
         bad.append(bool(unusable(row["evaluable"], row["status"])))
     used = _part_of(history, "used")
     subject = next((row["subject"] for row in vertebrae if row["subject"]), "")
@@ -223,7 +226,7 @@ def _read_study(folder: Path, with_curves: bool) -> _Study:
         named=bool(subject),
         levels=tuple(levels),
         unusable=tuple(bad),
-        numbers=tuple(numbers),
+        numbers=numbers,
         model=str(_given(_settings(history, "model"), "model") or ""),
         age_years=float(age) if isinstance(age, (int, float)) else math.nan,
         labels={column: label(column, str(value)) for column, value in labels.items() if value},

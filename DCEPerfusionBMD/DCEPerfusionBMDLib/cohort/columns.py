@@ -254,7 +254,7 @@ def read_headings(headings: Sequence[str], source: str, dictionary: Mapping[str,
         if wanted.get(name, name) == "":
             ignored += [name] if name else []
             continue
-        meaning = wanted.get(name, name)
+        meaning = _with_unit(wanted[name]) if name in wanted else name
         columns, factor, about = _meaning(meaning, f"{source}: the column {name!r}")
         if not columns and name in wanted:
             known = ", ".join((*NUMBERS, *LABELS, *KEYS))
@@ -282,6 +282,12 @@ def read_headings(headings: Sequence[str], source: str, dictionary: Mapping[str,
     absent = [name for name in wanted if name not in names]
     notes = (f"The dictionary names headings that {source} does not have: {', '.join(absent)}.",) if absent else ()
     return Headings(found, tuple(ignored), notes)
+
+
+def _with_unit(meaning: str) -> str:
+    """A meaning in a dictionary; the unit in brackets goes before that in a canonical name: `ktrans_per_min (1/s)`."""
+    name, bracket, unit = meaning.partition("(")
+    return f"{NUMBERS[name.strip()].title} ({unit}" if bracket and name.strip() in NUMBERS else meaning
 
 
 def _meaning(text: str, where: str) -> tuple[tuple[str, ...], Fraction, str]:
@@ -390,7 +396,7 @@ _MENOPAUSE = {
     "transition": ("transition", "in transition", "peri", "perimenopausal", "perimenopause", "menopausal transition"),
     "post": ("post", "postmenopausal", "postmenopause"),
 }
-_EVALUABLE = {"yes": ("yes", "y", "true", "1", ""), "no": ("no", "n", "false", "0")}
+_EVALUABLE = {"yes": ("yes", "y", "true", "1"), "no": ("no", "n", "false", "0")}
 _SPELLED = {
     **dict.fromkeys(("bmd_class", "lumbar_class", "femoral_neck_class"), _CLASSES),
     "sex": _SEXES,
@@ -420,12 +426,14 @@ def label(column: str, text: str) -> str:
         return _age_group(text, plain)
     if column == LEVEL:
         return _level(text, plain)
+    if not plain.strip():
+        return ""
     words = " ".join(re.findall(r"[^\W_]+", plain))
     for name, spellings in _SPELLED[column].items():
         if words in spellings:
             return name
-    known = ", ".join(name for name in _SPELLED[column] if name) + (", with other spellings of these" if words else "")
-    raise InputError(f"{text!r} is not known; known are {known}")
+    known = ", ".join(name for name in _SPELLED[column] if name)
+    raise InputError(f"{text!r} is not known; known are {known} and usual other spellings of these")
 
 
 def decade(years: float) -> str:
