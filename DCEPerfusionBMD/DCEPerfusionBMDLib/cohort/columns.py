@@ -397,7 +397,7 @@ _MENOPAUSE = {
     "post": ("post", "postmenopausal", "postmenopause"),
 }
 _EVALUABLE = {"yes": ("yes", "y", "true", "1"), "no": ("no", "n", "false", "0")}
-_SPELLED = {
+_SPELLED: dict[str, Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("bmd_class", "lumbar_class", "femoral_neck_class"), _CLASSES),
     "sex": _SEXES,
     "menopause": _MENOPAUSE,
