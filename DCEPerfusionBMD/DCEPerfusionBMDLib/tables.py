@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,8 @@ def one_line(text: str) -> str:
 
 
 def plain_cell(text: str) -> str:
-    """A cell as it was before an apostrophe kept spreadsheets from taking it for a formula."""
-    return text[1:] if text[:1] == "'" and text[1:2] and text[1:2] in "=+-@\t\r" else text
+    """A cell without the apostrophe that keeps a spreadsheet from taking it for a formula."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 def _cell(value: object) -> str:

@@ -252,7 +252,7 @@ def read_headings(headings: Sequence[str], source: str, dictionary: Mapping[str,
     ignored = []
     for index, name in enumerate(names):
         if wanted.get(name, name) == "":
-            ignored += [name] if name else []
+            ignored.append(name or f"number {index + 1}")
             continue
         meaning = _with_unit(wanted[name]) if name in wanted else name
         columns, factor, about = _meaning(meaning, f"{source}: the column {name!r}")

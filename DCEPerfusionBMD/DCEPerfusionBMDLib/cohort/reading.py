@@ -118,10 +118,10 @@ def read_dictionary(path: Path) -> dict[str, str]:
             continue
         if len(cells) != len(head):
             raise InputError(f"{path.name} row {number} has {len(cells)} cells, not 2")
-        name = one_line(plain_cell(cells[0]))
+        name = one_line(cells[0])
         if name in found:
             raise InputError(f"{path.name} row {number}: the heading {name!r} comes twice; keep one")
-        found[name] = one_line(plain_cell(cells[1]))
+        found[name] = one_line(cells[1])
     return found
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from ..tables import one_line
+from ..tables import one_line, plain_cell
 from .references import DEVICES
 from .sites import site_name
 
@@ -112,12 +112,15 @@ def read_dxa_table(path: Path, subject: str | None = None) -> Densitometry:
 
 
 def table_cells(path: Path, what: str) -> list[list[str]]:
-    """The cells of a comma, semicolon or tab separated file; `what` names it where it cannot be read."""
-    return list(table_rows(path, what))
+    """The cells of a comma, semicolon or tab separated file; `what` names it where it cannot be read.
+
+    The apostrophe that tables of ours carry before what looks like a formula is taken off.
+    """
+    return [[plain_cell(cell) for cell in row] for row in table_rows(path, what)]
 
 
 def table_rows(path: Path, what: str) -> Iterator[list[str]]:
-    """The same row by row, for tables of any length; UTF-8, or UTF-16 with byte order mark."""
+    """The same row by row and cells as they stand, for tables of any length; UTF-8, or UTF-16 with byte order mark."""
     try:
         with path.open("rb") as start:
             encoding = "utf-16" if start.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
