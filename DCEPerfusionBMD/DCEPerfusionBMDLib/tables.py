@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,11 @@ def one_line(text: str) -> str:
     Tables in a Slicer scene are saved as tab-separated text, and their reader stumbles over these.
     """
     return " ".join(text.replace('"', "'").split())
+
+
+def plain_cell(text: str) -> str:
+    """A cell without the apostrophe that keeps a spreadsheet from taking it for a formula."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 def _cell(value: object) -> str:

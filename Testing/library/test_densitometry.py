@@ -16,6 +16,7 @@ from DCEPerfusionBMDLib.densitometry import (
     measurements_from_rows,
     measurements_from_values,
     qct_category,
+    read_dxa_subjects,
     read_dxa_table,
     read_references,
     reported_score,
@@ -404,6 +405,21 @@ class DxaTable(Folder):
             self.read(HEADING + "Ä,L1,0.7,-1\n", encoding="latin-1")
         with self.assertRaisesRegex(InputError, "cannot read the DXA table"):
             read_dxa_table(self.folder / "absent.csv")
+
+    def test_encodings_and_cells_of_spreadsheets(self):
+        """UTF-16 as spreadsheets save it, an apostrophe before what looks like a formula, a point for nothing."""
+        found = self.read("subject\tsite\tbmd\tt\n'-01\tL1-L4\t0.9\t.\n", encoding="utf-16")
+        self.assertEqual((found.subject, found.measurements[0].bmd_g_cm2), ("-01", 0.9))
+        self.assertTrue(math.isnan(found.measurements[0].t_score))
+
+    def test_all_subjects_at_once(self):
+        text = HEADING + "A,L1-L4,0.7,-1\nB,L1-L4,0.9,\nA,neck,0.6,-2\n"
+        together, warnings = read_dxa_subjects(self.file("dxa.csv", text))
+        self.assertEqual(list(together), ["A", "B"])
+        self.assertEqual(warnings, ())
+        for subject, found in together.items():
+            alone = self.read(text, subject)
+            self.assertEqual(repr(found), repr(alone))  # NaN is not equal to itself
 
     def test_rows_from_elsewhere(self):
         found = measurements_from_rows(["subject", "site", "bmd"], [["A", "neck", "0.7"]], "table DXA")

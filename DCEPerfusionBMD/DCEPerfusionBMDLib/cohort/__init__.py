@@ -1,5 +1,6 @@
 """Many subjects: the table of a cohort read or assembled, and the paper's tables, figures and tests made of it."""
 
+from .assembly import assemble
 from .model import (
     CLASSES,
     AgreementFigure,
@@ -13,6 +14,7 @@ from .model import (
     Scatter,
     SourceColumn,
 )
+from .reading import cohort_from_columns, read_dictionary, read_table, subject_means
 
 __all__ = [
     "CLASSES",
@@ -26,4 +28,9 @@ __all__ = [
     "RocFigure",
     "Scatter",
     "SourceColumn",
+    "assemble",
+    "cohort_from_columns",
+    "read_dictionary",
+    "read_table",
+    "subject_means",
 ]

@@ -17,6 +17,7 @@ from .dxa import (
     DxaMeasurement,
     measurements_from_rows,
     measurements_from_values,
+    read_dxa_subjects,
     read_dxa_table,
 )
 from .groups import PerfusionGroup, paper_groups, perfusion_groups, read_cohort
@@ -54,6 +55,7 @@ __all__ = [
     "perfusion_groups",
     "qct_category",
     "read_cohort",
+    "read_dxa_subjects",
     "read_dxa_table",
     "read_references",
     "reported_score",

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import dataclasses
-import io
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from ..tables import one_line
+from ..tables import one_line, plain_cell
 from .references import DEVICES
 from .sites import site_name
 
@@ -37,7 +37,9 @@ _LARGEST = {"bmc_g": 500.0, "area_cm2": 500.0, "qct_mg_cm3": 800.0}
 _LEAST_QCT = 5.0
 _ROUNDED_BMD, _MOST_ROUNDED_BMD = 1e-3, 0.01  # g/cm2; the usual last digit, and what is rounding at most
 _LEAST_DECIMALS = 2  # of a BMD; spreadsheets write 0.90 as 0.9
-_MISSING = ("", "na", "n/a", "nan", "-", "\N{EN DASH}")
+MISSING = ("", "na", "n/a", "nan", "-", "\N{EN DASH}", ".")
+"""What stands where there is no value, in lower case."""
+
 _WITH_UNIT = re.compile(r"(v?bmd|qct|bmc|area)_(mg|g|kg|mm2|cm2|m2)(_(mm|cm|m)[23]|_ml|_cc)?")
 _LIKE_A_SCORE = re.compile(r"(^|_)([tz](_?(score|wert|value))?s?|v?bmd|bmc|qct|density|knochendichte|dichte)(_|$)")
 _DATE, _BIRTH = re.compile(r"(^|_)((scan|exam|study|visit)?date|[a-z]*datum)(_|$)"), re.compile(r"birth|geburt")
@@ -110,12 +112,23 @@ def read_dxa_table(path: Path, subject: str | None = None) -> Densitometry:
 
 
 def table_cells(path: Path, what: str) -> list[list[str]]:
-    """The cells of a comma, semicolon or tab separated file; `what` names it where it cannot be read."""
+    """The cells of a comma, semicolon or tab separated file; `what` names it where it cannot be read.
+
+    The apostrophe that tables of ours carry before what looks like a formula is taken off.
+    """
+    return [[plain_cell(cell) for cell in row] for row in table_rows(path, what)]
+
+
+def table_rows(path: Path, what: str) -> Iterator[list[str]]:
+    """The same row by row and cells as they stand, for tables of any length; UTF-8, or UTF-16 with byte order mark."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        delimiter = max(",;\t", key=text.split("\n", 1)[0].count)
-        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        with path.open("rb") as start:
+            encoding = "utf-16" if start.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+        with path.open(encoding=encoding, newline="") as file:
+            delimiter = max(",;\t", key=file.readline().count)
+            file.seek(0)
+            yield from csv.reader(file, delimiter=delimiter)
+    except (OSError, UnicodeError, csv.Error) as error:
         raise InputError(f"cannot read {what} {path.name}: {error}") from error
 
 
@@ -139,26 +152,25 @@ def measurements_from_rows(
     InputError
         naming source, row and column of what cannot be read, or the subjects when the choice is open.
     """
-    position = _positions(heading, source)
-    measured: list[_Row] = []
-    for number, cells in enumerate(rows, start=2):
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) != len(heading):
-            raise InputError(f"{source} row {number} has {len(cells)} cells, the heading has {len(heading)}")
-        row = {name: one_line(cells[index]) for name, index in position.items()}
-        for wanted in ("subject", "site"):
-            if not row[wanted]:
-                raise InputError(f"{source} row {number} has no {wanted}")
-        where = f"{source} row {number} (subject {row['subject']}, {row['site']})"
-        doubts: list[str] = []
-        measurement = _measurement(row, where, doubts)
-        date = _TIME_OF_DAY.sub("", row.get("date", ""))
-        measured.append(_Row(row["subject"], measurement, date, tuple(doubts)))
-    if not measured:
-        raise InputError(f"{source} has no measurement")
+    measured, unread = _measured(heading, rows, source)
     found = _of_subject(measured, source, subject)
-    return dataclasses.replace(found, warnings=(*_unread(heading, rows, position), *found.warnings))
+    return dataclasses.replace(found, warnings=(*unread, *found.warnings))
+
+
+def read_dxa_subjects(path: Path) -> tuple[dict[str, Densitometry], tuple[str, ...]]:
+    """Measurements of every subject in a table as `read_dxa_table` takes it, and warnings about the table itself.
+
+    Raises
+    ------
+    InputError
+        naming file, row and column of what cannot be read.
+    """
+    table = table_cells(path, "the DXA table")
+    measured, unread = _measured(table[0] if table else [], table[1:], path.name)
+    by_subject: dict[str, list[_Row]] = {}
+    for row in measured:
+        by_subject.setdefault(row.subject, []).append(row)
+    return {subject: _of_subject(own, path.name, subject) for subject, own in by_subject.items()}, tuple(unread)
 
 
 def measurements_from_values(values: Mapping[str, str], subject: str = "") -> Densitometry:
@@ -198,6 +210,29 @@ class _Row:
     measurement: DxaMeasurement
     date: str
     doubts: tuple[str, ...]
+
+
+def _measured(heading: Sequence[str], rows: Sequence[Sequence[str]], source: str) -> tuple[list[_Row], list[str]]:
+    """The rows of a table that hold anything, and a sentence on columns that are not read."""
+    position = _positions(heading, source)
+    measured: list[_Row] = []
+    for number, cells in enumerate(rows, start=2):
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(heading):
+            raise InputError(f"{source} row {number} has {len(cells)} cells, the heading has {len(heading)}")
+        row = {name: one_line(cells[index]) for name, index in position.items()}
+        for wanted in ("subject", "site"):
+            if not row[wanted]:
+                raise InputError(f"{source} row {number} has no {wanted}")
+        where = f"{source} row {number} (subject {row['subject']}, {row['site']})"
+        doubts: list[str] = []
+        measurement = _measurement(row, where, doubts)
+        date = _TIME_OF_DAY.sub("", row.get("date", ""))
+        measured.append(_Row(row["subject"], measurement, date, tuple(doubts)))
+    if not measured:
+        raise InputError(f"{source} has no measurement")
+    return measured, _unread(heading, rows, position)
 
 
 def _positions(heading: Sequence[str], source: str) -> dict[str, int]:
@@ -337,7 +372,7 @@ def possible_score(score: float) -> bool:
 
 
 def _number(given: str, text: str, column: str, where: str) -> float:
-    if text.lower() in _MISSING:
+    if text.lower() in MISSING:
         return math.nan
     try:
         value = math.nan if "_" in text else float(text)

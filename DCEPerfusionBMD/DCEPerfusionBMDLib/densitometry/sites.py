@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from ..errors import InputError
 
@@ -66,6 +67,7 @@ def region_of(site: str) -> str:
     return next((name for name in _NAMES if site.startswith(name)), site)
 
 
+@lru_cache(maxsize=4096)
 def _vertebrae(text: str) -> tuple[str, ...]:
     found: set[int] = set()
     for part in re.split(r"\s*[+,;&/]\s*|(?<=\d)\s+(?=l\s?\d)|\s+and\s+", text):

@@ -14,7 +14,9 @@ from .assess import Assessment, SiteAssessment
 from .groups import PerfusionGroup
 from .sites import VERTEBRAE
 
-_LEAST_LEVELS = 2
+LEAST_LEVELS = 2
+"""Evaluable levels that the values of a subject are the mean of, at least."""
+
 _PERFUSION = (KTRANS, KEP, VE)
 _FITTED = "fitted"
 
@@ -42,11 +44,20 @@ class Perfusion:
     about: str = ""
 
 
+def too_few_levels(count: int) -> str:
+    """Why a subject has no values of its own."""
+    return f"{count} evaluable level{'' if count == 1 else 's'} of L1 to L4; at least two are needed"
+
+
 def unusable_reason(vertebrae: Table, row: int) -> str:
     """Why a region of the table of vertebrae is not evaluable; empty where it is."""
-    if vertebrae["evaluable"][row] == "no":
+    return unusable(str(vertebrae["evaluable"][row]), str(vertebrae["status"][row]))
+
+
+def unusable(evaluable: str, status: str) -> str:
+    """Why a region is not evaluable, by the cells of its row; empty where it is."""
+    if evaluable == "no":
         return "too many voxels are excluded, or none is left"
-    status = str(vertebrae["status"][row])
     return "" if status == _FITTED else f"fit: {status}"
 
 
@@ -75,9 +86,8 @@ def subject_perfusion(regions: Sequence[Perfusion]) -> Perfusion:
     used = [region for region in regions if region.level in VERTEBRAE and not region.unusable]
     levels = ", ".join(region.level for region in used)
     nothing = {q.column: math.nan for q in _PERFUSION}
-    if len(used) < _LEAST_LEVELS:
-        why = f"{len(used)} evaluable level{'' if len(used) == 1 else 's'} of L1 to L4; at least two are needed"
-        return Perfusion("", "", nothing, nothing, why)
+    if len(used) < LEAST_LEVELS:
+        return Perfusion("", "", nothing, nothing, too_few_levels(len(used)))
     values, errors = {}, {}
     for quantity in _PERFUSION:
         numbers = [region.values[quantity.column] for region in used]

@@ -50,6 +50,7 @@ def provenance(
             "times_s": series.times_s.tolist(),
             "time_source": series.time_source,
             "times_rejected": list(series.times_rejected),
+            "arrival_s": result.arrival_s,
         },
         "choices": choices,
         "settings": {
