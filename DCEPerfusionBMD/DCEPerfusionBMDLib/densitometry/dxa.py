@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from ..tables import one_line
+from ..tables import one_line, plain_cell
 from .references import DEVICES
 from .sites import site_name
 
@@ -110,11 +110,15 @@ def read_dxa_table(path: Path, subject: str | None = None) -> Densitometry:
 
 
 def table_cells(path: Path, what: str) -> list[list[str]]:
-    """The cells of a comma, semicolon or tab separated file; `what` names it where it cannot be read."""
+    """The cells of a comma, semicolon or tab separated file; `what` names it where it cannot be read.
+
+    The apostrophe that tables of ours carry before what looks like a formula is taken off.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
         delimiter = max(",;\t", key=text.split("\n", 1)[0].count)
-        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        return [[plain_cell(cell) for cell in row] for row in rows]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"cannot read {what} {path.name}: {error}") from error
 
