@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+_NUMBER_OR_SIGN = re.compile(r"[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?)?")
+_UNSEEN = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,13 @@ class Table:
         return len(self.columns[0].values) if self.columns else 0
 
     def to_csv(self) -> str:
-        """The table as CSV text: a heading, `\\n` line ends, numbers with all their digits, NaN as `nan`."""
+        """The table as CSV text: a heading, `\\n` line ends, numbers with all their digits, NaN as `nan`.
+
+        Texts that a spreadsheet would take for a formula get an apostrophe, which `plain_cell` takes off again.
+        """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([column.name for column in self.columns])
+        writer.writerow([inert_cell(column.name) for column in self.columns])
         for row in zip(*(column.values for column in self.columns), strict=True):
             writer.writerow([_cell(value) for value in row])
         return text.getvalue()
@@ -80,14 +85,30 @@ def one_line(text: str) -> str:
     return " ".join(text.replace('"', "'").split())
 
 
+def visible(text: str) -> str:
+    """Text from outside, as it may be shown: one line, without control characters and signs that reorder text.
+
+    What has no character at all, as a byte that could not be decoded, becomes a question mark.
+    """
+    return " ".join(_UNSEEN.sub("", text).encode("utf-8", "replace").decode("utf-8").split())
+
+
+def inert_cell(text: str) -> str:
+    """A text as a cell of CSV: one that begins with = + - @, tab or line break gets an apostrophe before it.
+
+    Numbers, and a sign alone, stay as they are. `plain_cell` gives the text back, whatever it was.
+    """
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER_OR_SIGN.fullmatch(text) else text
+
+
 def plain_cell(text: str) -> str:
-    """A cell without the apostrophe that keeps a spreadsheet from taking it for a formula."""
+    """The text that `inert_cell` made a cell of."""
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 def _cell(value: object) -> str:
     if isinstance(value, str):
-        return value
+        return inert_cell(value)
     if isinstance(value, float):  # numpy's float64 is a float, but its repr names its type
         return repr(float(value))
     return str(value)

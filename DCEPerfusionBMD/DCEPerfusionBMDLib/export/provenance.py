@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import importlib.metadata
 import math
 import platform
+from collections.abc import Sequence
 from typing import Any
 
 from .. import __version__
+from ..cohort import CohortResult
 from ..result import StudyResult
 from ..series import DynamicSeries
 from ..settings import Settings, all_parameters, to_dict
@@ -35,8 +38,8 @@ def provenance(
     """
     values = to_dict(settings)
     history: dict[str, Any] = {
-        "software": {"DCEPerfusionBMD": __version__, "Python": platform.python_version(), **_versions()},
-        "created": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "software": software(),
+        "created": _now(),
         "subject": result.subject,
         **({"identifiers": dict(series.identifiers)} if keep_identifiers else {}),
         "inputs": {
@@ -70,6 +73,50 @@ def provenance(
         "warnings": list(result.warnings),
     }
     return {name: _finite(value) for name, value in history.items()}
+
+
+def cohort_provenance(
+    result: CohortResult, input_hashes: dict[str, str], warnings: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The history of the result of a cohort, ready for JSON; it names no subject.
+
+    Parameters
+    ----------
+    result : of the analysis.
+    input_hashes : SHA-256 of the files that were read.
+    warnings : what was noticed while writing, beside those of the result.
+    """
+    cohort = result.cohort
+    history = {
+        "software": software(),
+        "created": _now(),
+        "cohort": cohort.name,
+        "inputs": {name: {"sha256": digest} for name, digest in input_hashes.items()},
+        "rows": {
+            "read": cohort.rows_read,
+            "analyzed": int(cohort.subjects.size),
+            "left_out": len(cohort.left_out),
+            "unmatched": len(cohort.unmatched),
+        },
+        "columns": {
+            name: {"heading": source.heading, "about": source.about} for name, source in cohort.sources.items()
+        },
+        "ignored": list(cohort.ignored),
+        "settings": dataclasses.asdict(result.settings),
+        "notes": list(cohort.notes),
+        "not_made": list(result.not_made),
+        "warnings": [*result.warnings, *warnings],
+    }
+    return {name: _finite(value) for name, value in history.items()}
+
+
+def software() -> dict[str, str]:
+    """Versions of what takes part in an analysis, by name."""
+    return {"DCEPerfusionBMD": __version__, "Python": platform.python_version(), **_versions()}
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
 
 
 def _finite(value: Any) -> Any:

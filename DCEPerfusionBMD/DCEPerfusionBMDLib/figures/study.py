@@ -1,4 +1,4 @@
-"""Figures of a result, drawn with matplotlib."""
+"""The figure of one study."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .errors import InputError
-from .quantities import BY_NAME
-from .result import StudyResult
-from .series import DynamicSeries
-
-RESEARCH_USE = "For research use only. Not for use in diagnostic procedures."
+from ..quantities import BY_NAME
+from ..result import StudyResult
+from ..series import DynamicSeries
+from .canvas import RESEARCH_USE, blank
 
 
 def study_figure(series: DynamicSeries, result: StudyResult, path: Path) -> None:
@@ -28,19 +26,12 @@ def study_figure(series: DynamicSeries, result: StudyResult, path: Path) -> None
     InputError
         when matplotlib is not installed.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise InputError("figures need matplotlib, which is not installed") from error
-
+    figure = blank(13.0, 9.2)
     k = int(np.argmax(sum(region.analyzed.sum(axis=(1, 2)) for region in result.rois.regions)))
     anatomy = np.mean([frame[k] for frame in series.frames[: result.baseline_frames]], axis=0)
     window = _window(result, k)
     _, row_mm, column_mm = series.spacing_mm
 
-    figure = Figure(figsize=(13.0, 9.2), layout="constrained")
-    FigureCanvasAgg(figure)
     panels: Any = figure.subfigures(2, 1, height_ratios=(1.1, 1.0))
     top, bottom = panels
     axes = top.subplots(1, 4, squeeze=False)[0]

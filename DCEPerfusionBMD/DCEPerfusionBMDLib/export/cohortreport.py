@@ -1,0 +1,317 @@
+"""The report of a cohort: one page of HTML with tables, figures, statistics, methods and a checklist."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from ..cohort import Cohort, CohortResult, PaperTable
+from ..cohort.columns import NUMBERS, heading
+from ..settings import CohortSettings, parameters
+from ..statistics.values import p_text
+from ..tables import Table
+from .html import Section, figure, page, paragraph, points, table
+from .methods import column_title, joined, kind_of, methods, methods_chinese, statistic_rows, tests_done
+
+_WORDING = (
+    "Not FDA-cleared, not CE-marked. T-score categories repeat the numeric rule of WHO and ISCD on values that the "
+    "user entered; they are no statement about a person."
+)
+
+
+_FIGURES = {
+    "figure1": "Figure 1. Parameters against age.",
+    "figure2": "Figure 2. Mean enhancement curve of each T-score category.",
+    "figure3": "Figure 3. Parameters against bone mineral density.",
+    "boxes_by_class": "Parameters by T-score category.",
+    "boxes_by_age": "Parameters by age group.",
+    "roc": "Receiver operating characteristic (ROC) curves.",
+}
+
+_BOXES = "Box: quartiles and median; whiskers: the last value within 1.5 interquartile ranges; points: subjects. "
+
+# The 22 items of STROBE (von Elm E et al., Lancet 2007;370:1453), in our words.
+_STROBE = (
+    ("1 Title and abstract", "Study design in the title or abstract; balanced summary."),
+    ("2 Background", "Scientific background and reason for the study."),
+    ("3 Objectives", "Aims and hypotheses stated in advance."),
+    ("4 Study design", "Main elements of the design: that it is cross-sectional."),
+    ("5 Setting", "Places and dates of recruitment, imaging and densitometry."),
+    ("6 Participants", "Who was eligible, where and how participants were chosen."),
+    ("7 Variables", "Definition of outcomes, exposures, confounders; criteria of categories beyond the T-score rule."),
+    ("8 Data sources, measurement", "MR protocol, contrast agent, arterial input, densitometer, its reference set."),
+    ("9 Bias", "What was done about possible bias."),
+    ("10 Study size", "How the number of participants came about."),
+    ("11 Quantitative variables", "Why these groups were chosen."),
+    ("12 Statistical methods", "Confounders, sensitivity analyses; how missing data came about."),
+    ("13 Participants", "Numbers before the table was made: eligible, examined; flow diagram."),
+    ("14 Descriptive data", "Clinical and social characteristics that the table does not have."),
+    ("15 Outcome data", "Outcomes that the table does not have."),
+    ("16 Main results", "Which confounders were adjusted for, and why."),
+    ("17 Other analyses", "Analyses outside this report."),
+    ("18 Key results", "Summary with regard to the aims."),
+    ("19 Limitations", "Sources of bias and imprecision, their direction and size."),
+    ("20 Interpretation", "Cautious interpretation with regard to other evidence."),
+    ("21 Generalizability", "To whom the results apply."),
+    ("22 Funding", "Sources of funding, and their part in the study."),
+)
+
+
+def cohort_report(
+    result: CohortResult, figures: Mapping[str, str], versions: Mapping[str, str], no_figures: str = ""
+) -> str:
+    """The report as the text of one HTML file, the same for the same input.
+
+    Parameters
+    ----------
+    result : what was found.
+    figures : data URI by name, as `figures.cohort_figures` names them.
+    versions : of the software, by name.
+    no_figures : why there are none, where they were to be made.
+    """
+    cohort = result.cohort
+    sections = [
+        Section("analyzed", "What was analyzed", "".join(_analyzed(cohort))),
+        Section("columns", "Columns", "".join(_columns(cohort))),
+        Section("warnings", "Warnings, and what was not made", "".join(_warnings(result, no_figures))),
+        Section(
+            "tables", "Tables", "".join([_paper_table(item) for item in result.tables] or [paragraph("None was made.")])
+        ),
+        Section("figures", "Figures", "".join(_figures(result, figures, no_figures))),
+        Section("statistics", "Key statistics", "".join(_statistics(result.statistics))),
+        Section("assumptions", "Assumption checks", "".join(_assumptions(result.statistics))),
+        Section("multiplicity", "Multiplicity", "".join(_multiplicity(result.statistics))),
+        Section("methods", "Methods", paragraph(methods(result, versions))),
+        Section("methods-zh", "方法", paragraph(methods_chinese(result, versions)), "zh-Hans"),
+        Section("strobe", "STROBE checklist for cross-sectional studies", "".join(_strobe(result))),
+        Section("settings", "Settings and versions", "".join(_settings(result.settings, versions))),
+    ]
+    return page(f"Perfusion and bone density of a cohort: {cohort.name}", sections, [paragraph(_WORDING, "note")])
+
+
+def _analyzed(cohort: Cohort) -> Iterable[str]:
+    subjects = len(set(cohort.subjects.tolist()))
+    unit = "vertebrae" if cohort.by_vertebra else "rows"
+    yield paragraph(
+        f"{cohort.rows_read:,} rows were read; {cohort.subjects.size:,} {unit} of {subjects:,} subjects were analyzed, "
+        f"and {len(cohort.left_out):,} rows were left out."
+    )
+    for title, items in (
+        ("Rows left out, and why", cohort.left_out),
+        ("Subjects that one of the inputs lacks", cohort.unmatched),
+    ):
+        if items:
+            rows = [(item.row, item.reason) for item in items]
+            yield table(f"{title} ({len(items):,})", ("Row", "Reason"), rows, file="left_out.csv")
+
+
+def _columns(cohort: Cohort) -> Iterable[str]:
+    rows = []
+    for name, values in {**cohort.numbers, **cohort.labels}.items():
+        there = int(np.sum(np.isfinite(values) if name in NUMBERS else values != ""))
+        source = cohort.sources.get(name)
+        rows.append(
+            (
+                column_title(name),
+                (source.heading or "computed") if source else "",
+                source.about if source else "",
+                str(there),
+                str(len(values) - there),
+            )
+        )
+    yield table(
+        "Columns of the cohort",
+        ("Column", "Heading in the table", "Unit, conversion or computation", "Values", "Missing"),
+        rows,
+    )
+    if cohort.ignored:
+        yield paragraph(f"Headings that were not recognized ({len(cohort.ignored)}):")
+        yield points(cohort.ignored)
+
+
+def _warnings(result: CohortResult, no_figures: str) -> Iterable[str]:
+    for title, texts in (
+        ("Warnings", (*result.warnings, *([no_figures] if no_figures else []))),
+        ("Notes on the table", result.cohort.notes),
+        ("Not made, and why", result.not_made),
+    ):
+        yield paragraph(f"{title}:" if texts else f"{title}: none.")
+        if texts:
+            yield points(texts, "provenance.json")
+
+
+def _paper_table(item: PaperTable) -> str:
+    columns = item.printed.columns
+    rows = [[_number(cell) for cell in row] for row in zip(*(column.values for column in columns), strict=True)]
+    headings = [f"{column.title} ({column.unit})" if column.unit else column.title for column in columns]
+    return table(item.title, headings, rows, item.numeric.footnote)
+
+
+def _figures(result: CohortResult, figures: Mapping[str, str], no_figures: str) -> Iterable[str]:
+    if not figures:
+        yield paragraph(no_figures or "None was made.")
+    for name, source in figures.items():
+        caption, description = _caption(name, result)
+        yield figure(source, caption, description)
+
+
+def _caption(name: str, result: CohortResult) -> tuple[str, str]:
+    """Caption of a figure, and what it shows in words and numbers."""
+    title = _FIGURES.get(name, "")
+    ve_unit = result.settings.ve_unit
+    if name in ("figure1", "figure3"):
+        parts = [scatter for scatter in result.scatters if scatter.figure == name]
+        said = "Points: subjects by T-score category; line of least squares with its 95 % confidence band."
+        found = "; ".join(f"{heading(part.y_column, ve_unit)}: {part.correlation}" for part in parts)
+        return f"{title} {said}", f"Scatter plots of {len(parts)} parameters. {found}"
+    if name == "figure2":
+        sources = sorted({curve.source for curve in result.curves})
+        found = "; ".join(
+            f"{curve.group} (n = {curve.count}): highest mean {np.nanmax(curve.mean):.3g} {curve.unit}"
+            for curve in result.curves
+            if np.isfinite(curve.mean).any()
+        )
+        said = f"Line: mean; band: its pointwise 95 % confidence interval. Curves {'; '.join(sources)}."
+        return f"{title} {said}", f"Curves over time. {found}"
+    if name in ("boxes_by_class", "boxes_by_age"):
+        boxes = [part for part in result.boxes if (part.grouping == "age_group") == (name == "boxes_by_age")]
+        said = " ".join(f"{heading(part.column, ve_unit)}: {part.caption}." for part in boxes)
+        medians = "; ".join(f"{heading(part.column, ve_unit)}: {_medians(part.values)}" for part in boxes)
+        return f"{title} {_BOXES}{said}", f"Box plots. Medians (ve as a fraction): {medians}"
+    if name == "roc":
+        said = " ".join(f"{part.condition}: {'; '.join(part.captions)}." for part in result.rocs)
+        return f"{title} {said}", f"Curves of sensitivity over one less specificity. {said}"
+    for part in result.agreements:
+        if name == f"bland_altman_{part.column}":
+            return (
+                f"Agreement of {part.first} and {part.second}: {heading(part.column, ve_unit)}. {part.caption}",
+                f"Differences against means of {part.means.size} pairs. {part.caption}",
+            )
+    return name, name
+
+
+def _medians(values: Mapping[str, object]) -> str:
+    return ", ".join(
+        f"{group} {np.nanmedian(column):.3g}"  # type: ignore[call-overload]
+        for group, column in values.items()
+        if np.isfinite(column).any()  # type: ignore[call-overload]
+    )
+
+
+def _statistics(statistics: Table) -> Iterable[str]:
+    rows = statistic_rows(statistics)
+    key = [row for row in rows if _role(row) == "key"] or rows
+    if not rows:
+        yield paragraph("None was made.")
+        return
+    yield paragraph(
+        f"{len(key):,} of the {len(rows):,} rows of statistics.csv. The p to report between groups is Welch's, which "
+        "holds whether or not variances are equal. Intervals are 95 % confidence intervals."
+    )
+    yield table("Key statistics", _HEADINGS, [_statistic(row) for row in key], file="statistics.csv")
+
+
+def _assumptions(statistics: Table) -> Iterable[str]:
+    rows = [_statistic(row) for row in statistic_rows(statistics) if _role(row) == "assumption"]
+    if rows:
+        yield paragraph("Reported beside the tests; no test was chosen by them.")
+        yield table("Assumption checks", _HEADINGS, rows, file="statistics.csv")
+    else:
+        yield paragraph("None was made.")
+
+
+def _multiplicity(statistics: Table) -> Iterable[str]:
+    counts: dict[tuple[str, str], list[float]] = {}
+    for row in statistic_rows(statistics):
+        if row.get("adjustment"):
+            adjusted = row.get("p_adjusted", math.nan)
+            if isinstance(adjusted, float) and not math.isnan(adjusted):
+                counts.setdefault((str(row.get("family", "")), str(row["adjustment"])), []).append(adjusted)
+    if not counts:
+        yield paragraph("No p-value was corrected for the number of tests.")
+        return
+    yield table(
+        "Corrections for the number of tests",
+        ("Family", "Correction", "p-values", "Below 0.05 after it"),
+        [(family, how, str(len(p)), str(sum(value < 0.05 for value in p))) for (family, how), p in counts.items()],
+        "p-values outside these families are not corrected.",
+    )
+
+
+_HEADINGS = ("Quantity", "Groups or with", "Test", "n", "Statistic", "Estimate [interval]", "p", "p, corrected", "Note")
+
+
+def _statistic(row: Mapping[str, object]) -> tuple[str, ...]:
+    """A row of the statistics as it is printed."""
+    text = {name: _number(row.get(name, "")) for name in ("statistic", "df1", "df2", "estimate", "low", "high")}
+    freedom = ", ".join(text[name] for name in ("df1", "df2") if text[name])
+    estimate = " ".join(part for part in (str(row.get("estimate_name", "")), text["estimate"]) if part)
+    interval = f" [{text['low']}, {text['high']}]" if text["low"] and text["high"] else ""
+    where = ": ".join(
+        part
+        for part in (column_title(str(row.get("grouping", ""))), column_title(str(row.get("comparison", ""))))
+        if part
+    )
+    return (
+        column_title(str(row.get("quantity", ""))),
+        where,
+        str(row.get("test", "")),
+        str(row.get("n", "")),
+        text["statistic"] + (f" (df {freedom})" if freedom and text["statistic"] else ""),
+        f"{estimate}{interval}" if text["estimate"] else "",
+        _p(row.get("p", "")),
+        _p(row.get("p_adjusted", "")),
+        "; ".join(str(row[name]) for name in ("adjustment", "note") if row.get(name)),
+    )
+
+
+def _role(row: Mapping[str, object]) -> str:
+    kind = kind_of(str(row.get("test", "")))
+    return kind.role if kind else ""
+
+
+def _strobe(result: CohortResult) -> Iterable[str]:
+    cohort = result.cohort
+    tables = joined([item.title for item in result.tables])
+    tests = joined(tests_done(result.statistics, False))
+    missing = sum(int(np.isnan(values).sum()) for values in cohort.numbers.values())
+    filled = {
+        6: f"Rows read {cohort.rows_read:,}, left out {len(cohort.left_out):,}, each with its reason.",
+        7: f"Quantities: {joined([column_title(name, result.settings.ve_unit) for name in cohort.numbers])}.",
+        8: "Where each column comes from: section Columns.",
+        10: f"n = {cohort.subjects.size:,} rows of {len(set(cohort.subjects.tolist())):,} subjects.",
+        11: f"Groups: {joined([column_title(name) for name in cohort.labels])}." if cohort.labels else "",
+        12: "Section Methods; corrections in section Multiplicity; missing values are counted, not replaced.",
+        13: f"{cohort.rows_read:,} rows read, {cohort.subjects.size:,} analyzed, {len(cohort.left_out):,} left out.",
+        14: f"{tables}; {missing:,} missing numbers, by column in section Columns." if tables else "",
+        15: f"{tables}." if tables else "",
+        16: "Tables, figures and key statistics with 95 % intervals.",
+        17: f"Tests in statistics.csv: {tests}." if tests else "",
+    }
+    rows = [
+        (item, filled.get(number, ""), f"To be written: {wanted}") for number, (item, wanted) in enumerate(_STROBE, 1)
+    ]
+    yield paragraph("What the software knows is filled in; what it cannot know is marked for the author.")
+    yield table("Checklist", ("Item", "From the data", "For the author"), rows, marked=2)
+    yield paragraph("Items after STROBE (von Elm E et al., Lancet 2007;370:1453-1457), in our words.", "note")
+
+
+def _settings(settings: CohortSettings, versions: Mapping[str, str]) -> Iterable[str]:
+    values = dataclasses.asdict(settings)
+    rows = [(item.name, str(values[item.name]), item.help) for item in parameters(CohortSettings)]
+    yield table("Settings", ("Setting", "Value", "What it is"), rows)
+    yield table("Versions", ("Software", "Version"), list(versions.items()))
+
+
+def _number(value: object) -> str:
+    """A number with four digits, empty for NaN; a text as it is."""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.4g}"
+    return str(value)
+
+
+def _p(value: object) -> str:
+    return p_text(value) if isinstance(value, float) and not math.isnan(value) else ""
