@@ -228,7 +228,7 @@ def cluster_bootstrap(
 
 
 def _clusters(subjects: Sequence[Hashable] | npt.NDArray[np.generic], size: int) -> npt.NDArray[np.intp]:
-    names = np.asarray([str(subject) for subject in subjects])
+    names = subjects if isinstance(subjects, np.ndarray) else np.asarray([str(subject) for subject in subjects])
     if names.size != size:
         raise InputError(f"{names.size} subjects are named for {size} values")
     return np.asarray(np.unique(names, return_inverse=True)[1], dtype=np.intp).ravel()

