@@ -74,7 +74,7 @@ class TestPaperTables(unittest.TestCase):
         table = self.tables["Table 3"]
         self.assertEqual(list(table.table["ktrans_marks"]), ["", "*", "*+"])
         self.assertEqual(list(table.table["bmd_lumbar_marks"]), ["", "", ""])
-        self.assertIn("bmd_lumbar is not tested between the groups of bmd_class", table.footnote)
+        self.assertIn("t_lumbar and bmd_lumbar are not tested between the groups of bmd_class", table.footnote)
         self.assertIn("* p < 0.01 against normal by Welch's t-test, two-sided, corrected by Holm", table.footnote)
         rates = self.tables["Table 1"]
         self.assertEqual(list(rates.table["lumbar osteoporosis_marks"])[:3], ["", "", ""])

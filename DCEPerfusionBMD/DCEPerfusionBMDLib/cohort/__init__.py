@@ -1,5 +1,6 @@
 """Many subjects: the table of a cohort read or assembled, and the paper's tables, figures and tests made of it."""
 
+from .analysis import STATISTICS_COLUMNS, analyze_cohort
 from .model import (
     CLASSES,
     AgreementFigure,
@@ -16,6 +17,7 @@ from .model import (
 
 __all__ = [
     "CLASSES",
+    "STATISTICS_COLUMNS",
     "AgreementFigure",
     "Boxes",
     "Cohort",
@@ -26,4 +28,5 @@ __all__ = [
     "RocFigure",
     "Scatter",
     "SourceColumn",
+    "analyze_cohort",
 ]

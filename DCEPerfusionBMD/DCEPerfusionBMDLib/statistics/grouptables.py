@@ -151,14 +151,15 @@ def _marks(
     method: str,
 ) -> tuple[dict[str, list[str]], list[str]]:
     marked = {key: [""] * len(order) for key in (*values, *has)}
-    notes = []
     tested = []
+    circular: dict[str, list[str]] = {}
     for key in values:
         try:
             check_not_circular(key, grouping)
             tested.append(key)
         except InputError as reason:
-            notes.append(str(reason))
+            circular.setdefault(str(reason).removeprefix(f"{key} is "), []).append(key)
+    notes = [f"{' and '.join(keys)} {'is' if len(keys) == 1 else 'are'} {reason}" for reason, keys in circular.items()]
     earlier: list[str] = []
     for mark, (reference, alpha) in marks.items():
         others = [group for group in order if group != reference and group not in earlier]
