@@ -331,6 +331,18 @@ class TestTextbooks(unittest.TestCase):
                 self.assertAlmostEqual(stats.ncf.cdf(found.f, 2, 27, noncentrality), probability, places=6)
         self.assertGreater(found.interval[0], 0)
 
+    def test_share_interval_of_many(self):
+        """A hundred thousand subjects, whose far tails scipy has no number for; the interval is close to normal."""
+        n = 100_000
+        for share in (0.001, 0.08, 0.6):
+            means = np.sqrt(share / (1 - share) * 1.5) * np.array([-1.0, 0.0, 1.0])
+            groups = st.from_statistics(list("abc"), [n // 3] * 3, means, [1.0] * 3)
+            low, high = st.anova(groups).interval
+            self.assertLess(low, share)
+            self.assertGreater(high, share)
+            error = math.sqrt(4 * share * (1 - share) ** 2 * (1 - share / 2) / n)  # of lambda / (lambda + N)
+            self.assertAlmostEqual((high - low) / (2 * 1.959964 * error), 1, delta=0.03)
+
     def test_share_interval_covers(self):
         """The interval of eta2 covers lambda / (lambda + N)."""
         random = np.random.default_rng(11)

@@ -511,7 +511,7 @@ def _t_test(kind: str, summary: GroupSummary, error: float, df: float) -> TTest:
 
 def _share_interval(f: float, df1: int, df2: int, total: int) -> tuple[float, float]:
     def share(probability: float) -> float:
-        distance: Callable[[float], float] = lambda nc: float(special.ncfdtr(df1, df2, nc, f)) - probability  # noqa: E731
+        distance: Callable[[float], float] = lambda nc: _noncentral_f(df1, df2, nc, f) - probability  # noqa: E731
         if stats.f.cdf(f, df1, df2) <= probability:
             return 0.0
         high = 2 * df1 * f + 10.0
@@ -521,3 +521,12 @@ def _share_interval(f: float, df1: int, df2: int, total: int) -> tuple[float, fl
         return float(noncentrality / (noncentrality + total))
 
     return share((1 + LEVEL) / 2), share((1 - LEVEL) / 2)
+
+
+def _noncentral_f(df1: int, df2: int, noncentrality: float, f: float) -> float:
+    """Probability below f; scipy has no number for far tails of large samples, where Patnaik's two moments do."""
+    exact = float(special.ncfdtr(df1, df2, noncentrality, f))
+    if not math.isnan(exact):
+        return exact
+    moments = (df1 + noncentrality) ** 2 / (df1 + 2 * noncentrality)
+    return float(special.fdtr(moments, df2, f * df1 / (df1 + noncentrality)))

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -154,7 +154,7 @@ def dunnett(groups: GroupSummary | Samples, control: str) -> PostHoc:
     if df < 1:
         raise InputError("every group has one subject; at least one group needs 2")
     p_of: Callable[[float], float] = lambda x: dunnett_p(x, share, df)  # noqa: E731
-    critical = _critical(p_of, len(others), df)
+    critical = _dunnett_critical(tuple(map(float, share)), df)
     return _pooled(f"Dunnett against {control}", summary, [(i, base) for i in others], p_of, critical)
 
 
@@ -299,9 +299,21 @@ def _critical(p_of: Callable[[float], float], comparisons: int, df: float) -> fl
     return float(optimize.brentq(lambda t: p_of(t) - (1 - LEVEL), *ends, xtol=1e-8))
 
 
+@lru_cache(maxsize=64)
+def _dunnett_critical(loadings: tuple[float, ...], df: float) -> float:
+    """The same for every quantity of the same subjects."""
+    return _critical(lambda t: dunnett_p(t, loadings, df), len(loadings), df)
+
+
+@cache
+def _legendre(order: int) -> tuple[FloatArray, FloatArray]:
+    nodes, weights = np.polynomial.legendre.leggauss(order)
+    return nodes, weights
+
+
 def _panels(edges: FloatArray, order: int) -> tuple[FloatArray, FloatArray]:
     """Nodes and weights of Gauss-Legendre panels between successive edges; one row of edges per integral."""
-    nodes, weights = np.polynomial.legendre.leggauss(order)
+    nodes, weights = _legendre(order)
     half = np.diff(edges, axis=1)[:, :, None] / 2
     middle = (edges[:, :-1] + edges[:, 1:])[:, :, None] / 2
     return (middle + half * nodes).reshape(edges.shape[0], -1), (half * weights).reshape(edges.shape[0], -1)
