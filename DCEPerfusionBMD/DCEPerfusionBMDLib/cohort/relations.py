@@ -118,7 +118,8 @@ def _ancova(
         ("ANCOVA: slopes differ (assumed not)", found.parallel),
     ):
         degrees = found.df_residual if term is not found.parallel else found.df_residual - term.df
-        yield row.of(test).tested(term.f, term.p, term.df, degrees)
+        none = "no class has enough subjects for a slope of its own" if np.isnan(term.f) else ""
+        yield row.of(test).tested(term.f, term.p, term.df, degrees).but(none)
     for code, mean in sorted(found.adjusted_means.items(), key=lambda item: int(item[0])):
         yield replace(row, comparison=order[int(code)]).of("ANCOVA: adjusted mean", "mean at the mean age", mean)
 

@@ -84,7 +84,8 @@ def _bland_altman(row: Row, pair: FloatArray) -> Iterator[Row]:
     yield row.of(row.test, "bias", found.bias, found.bias_interval)
     yield row.of(row.test, "lower limit of agreement", found.lower, found.lower_interval)
     yield row.of(row.test, "upper limit of agreement", found.upper, found.upper_interval)
-    yield replace(row.of("Bland-Altman: difference against mean"), p=found.slope_p)
+    constant = "means or differences do not vary" if math.isnan(found.slope_p) else ""
+    yield replace(row.of("Bland-Altman: difference against mean"), p=found.slope_p).but(constant)
 
 
 def _figure(column: str, first: str, second: str, pair: FloatArray, settings: CohortSettings) -> AgreementFigure:

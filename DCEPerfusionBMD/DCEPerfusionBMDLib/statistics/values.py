@@ -19,6 +19,7 @@ SMALL_GROUP = 10
 LEVEL = 0.95
 """Level of every confidence interval."""
 
+_ROUNDING = 1e-12  # of the largest value; a smaller range is no variation
 _SMALLEST_P = 1e-12
 _KINETIC = frozenset({"ktrans", "kep", "ve"})
 _BONE_SCORES = frozenset({"t", "bmd"})
@@ -117,6 +118,11 @@ def complete(name: str, values: npt.ArrayLike, least: int = 1, length: int | Non
     if length is not None and array.size != length:
         raise InputError(f"{name} holds {array.size} values, not {length}")
     return array
+
+
+def varies(values: FloatArray) -> bool:
+    """Whether numbers differ by more than rounding."""
+    return bool(np.ptp(values) > _ROUNDING * np.abs(values).max())
 
 
 def split(values: npt.ArrayLike, labels: Sequence[Hashable] | npt.NDArray[np.generic]) -> dict[str, FloatArray]:
