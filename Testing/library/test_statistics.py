@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 from DCEPerfusionBMDLib import statistics as st
 from DCEPerfusionBMDLib.errors import InputError
-from DCEPerfusionBMDLib.statistics.posthoc import dunnett_p
+from DCEPerfusionBMDLib.statistics.posthoc import _range_p, dunnett_p
 from scipy import stats
 from support import reference_data
 
@@ -279,6 +279,21 @@ class TestTextbooks(unittest.TestCase):
         np.testing.assert_allclose(st.rate(0, 20).interval, (0, 0.1611), atol=6e-5)
         np.testing.assert_allclose(st.rate(29, 29).interval, (0.8830, 1), atol=6e-5)
 
+    def test_rate_difference(self):
+        """Newcombe 1998, Table II: 56/70 less 48/80 is .2, 95 % interval .0524 to .3339."""
+        difference, interval = st.rate_difference(st.rate(56, 70), st.rate(48, 80))
+        np.testing.assert_allclose([difference, *interval], [0.2, 0.0524, 0.3339], atol=5e-5)
+
+    def test_studentized_range(self):
+        """Two groups are a t-test; more are scipy's studentized range."""
+        for df in (1, 2, 4.1, 23.7, 192, 5000):
+            for t in (0.5, 2.0, 4.0, 8.0):
+                self.assertAlmostEqual(_range_p(2, df, t), 2 * stats.t.sf(t, df), delta=1e-11)
+                for k in (3, 5):
+                    self.assertAlmostEqual(
+                        _range_p(k, df, t), stats.studentized_range.sf(t * math.sqrt(2), k, df), delta=1e-8
+                    )
+
     def test_corrections(self):
         # R: p.adjust(c(0.01, 0.02, 0.03, 0.04), ...)
         p = [0.03, 0.01, 0.04, 0.02]
@@ -315,6 +330,18 @@ class TestTextbooks(unittest.TestCase):
             if share > 0:
                 self.assertAlmostEqual(stats.ncf.cdf(found.f, 2, 27, noncentrality), probability, places=6)
         self.assertGreater(found.interval[0], 0)
+
+    def test_share_interval_of_many(self):
+        """A hundred thousand subjects, whose far tails scipy has no number for; the interval is close to normal."""
+        n = 100_000
+        for share in (0.001, 0.08, 0.6):
+            means = np.sqrt(share / (1 - share) * 1.5) * np.array([-1.0, 0.0, 1.0])
+            groups = st.from_statistics(list("abc"), [n // 3] * 3, means, [1.0] * 3)
+            low, high = st.anova(groups).interval
+            self.assertLess(low, share)
+            self.assertGreater(high, share)
+            error = math.sqrt(4 * share * (1 - share) ** 2 * (1 - share / 2) / n)  # of lambda / (lambda + N)
+            self.assertAlmostEqual((high - low) / (2 * 1.959964 * error), 1, delta=0.03)
 
     def test_share_interval_covers(self):
         """The interval of eta2 covers lambda / (lambda + N)."""

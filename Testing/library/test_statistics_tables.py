@@ -7,6 +7,7 @@ import unittest
 import numpy as np
 from DCEPerfusionBMDLib import statistics as st
 from DCEPerfusionBMDLib.errors import InputError
+from scipy import stats
 from support import reference_data
 
 AGES, CLASSES = ("40~", "50~", "60~", "70~", "80~"), ("normal", "bone_loss", "osteoporosis")
@@ -21,6 +22,8 @@ class TestPaperTables(unittest.TestCase):
         column = {name: np.array([float(row[name]) for row in rows]) for name in numbers}
         spine, neck = [row["bmd_class"] for row in rows], [row["fn_class"] for row in rows]
         age = [row["age_group"] for row in rows]
+        cls.ktrans = column["ktrans"]
+        cls.labels, cls.kep, cls.low = np.array(age), column["kep"], np.array(spine) == "osteoporosis"
         rates = {
             f"{site} {name.replace('_', ' ')}": [kind == name for kind in kinds]
             for site, kinds in (("lumbar", spine), ("femoral neck", neck))
@@ -71,12 +74,62 @@ class TestPaperTables(unittest.TestCase):
         table = self.tables["Table 3"]
         self.assertEqual(list(table.table["ktrans_marks"]), ["", "*", "*+"])
         self.assertEqual(list(table.table["bmd_lumbar_marks"]), ["", "", ""])
-        self.assertIn("bmd_lumbar is not tested between the groups of bmd_class", table.footnote)
+        self.assertIn("t_lumbar and bmd_lumbar are not tested between the groups of bmd_class", table.footnote)
         self.assertIn("* p < 0.01 against normal by Welch's t-test, two-sided, corrected by Holm", table.footnote)
         rates = self.tables["Table 1"]
         self.assertEqual(list(rates.table["lumbar osteoporosis_marks"])[:3], ["", "", ""])
         self.assertIn("Fisher's exact test", rates.footnote)
         self.assertIn("standard deviation", rates.footnote)
+
+    def test_methods(self):
+        """Marks under each method, beside calls of the tests by hand; age groups, kep of the group of 50~ and 60~."""
+        group, kep = self.labels, self.kep
+        samples = st.split(kep, group)
+        marked = {}
+        for method in ("welch-holm", "games-howell", "dunnett", "lsd"):
+            with self.subTest(method):
+                made = st.group_table(
+                    "t", "t", "age_group", group, AGES, {"kep": kep}, {"low": self.low}, {"*": ("40~", 0.05)}, method
+                )
+                marked[method] = list(made.table["kep_marks"]), list(made.table["low_marks"])
+                self.assertIn("fewer than 10 subjects, so its marks are to be read with care: 40~ (5)", made.footnote)
+        others = AGES[1:]
+        welch = [st.welch_t({"a": samples[name], "b": samples["40~"]}).p for name in others]
+        tables = [[self.low[group == name].sum(), (~self.low[group == name]).sum()] for name in AGES]
+        fisher = [stats.fisher_exact([row, tables[0]]).pvalue for row in tables[1:]]
+        holm = st.holm([*welch, *fisher])
+        pairs = {(pair.first, pair.second): pair.p for pair in st.games_howell({n: samples[n] for n in AGES}).pairs}
+        lsd = {(pair.first, pair.second): pair.p for pair in st.lsd({n: samples[n] for n in AGES}).pairs}
+        expected = {
+            "welch-holm": (holm[:4], holm[4:]),
+            "games-howell": ([pairs["40~", name] for name in others], st.holm(fisher)),
+            "dunnett": ([0.67380, 0.021956, 7.045e-5, 9.806e-8], st.holm(fisher)),
+            "lsd": ([lsd["40~", name] for name in others], fisher),
+        }
+        for method, columns in expected.items():
+            for found, p in zip(marked[method], columns, strict=True):
+                self.assertEqual(found, ["", *("*" if value < 0.05 else "" for value in p)], method)
+
+    def test_unequal_variances(self):
+        """Of the marks of Ktrans the five subjects of 40~ bear one when variances may differ, all when pooled."""
+        for method, marks in (("games-howell", ["", "", "", "", "*"]), ("lsd", ["", "*", "*", "*", "*"])):
+            made = st.group_table(
+                "t", "t", "age_group", self.labels, AGES, {"ktrans": self.ktrans}, {}, {"*": ("40~", 0.05)}, method
+            )
+            self.assertEqual(list(made.table["ktrans_marks"]), marks)
+
+    def test_missing(self):
+        """A missing value is counted in its cell and in no other; a group without any has no mean."""
+        nan = float("nan")
+        made = st.group_table(
+            "t", "t", "arm", list("aaabbb"), "ab", {"x": [1, 2, nan, nan, nan, nan]}, {"ill": [1, 0, nan, 1, 1, 0]}, {}
+        )
+        self.assertEqual(list(made.table["x_missing"]), [1, 3])
+        self.assertEqual(made.table["x_mean"][0], 1.5)
+        self.assertTrue(np.isnan(made.table["x_mean"][1]))
+        self.assertEqual(list(made.table["ill_n"]), [1, 2])
+        self.assertEqual(made.table["ill_percent"][0], 50.0)
+        self.assertIn("x is missing for 4 of 6 subjects", made.footnote)
 
     def test_refusals(self):
         def table(labels, order=("a", "b"), values=(1.0, 2.0, 4.0), marks=None):

@@ -1,5 +1,6 @@
 """Many subjects: the table of a cohort read or assembled, and the paper's tables, figures and tests made of it."""
 
+from .analysis import STATISTICS_COLUMNS, analyze_cohort
 from .assembly import assemble
 from .model import (
     CLASSES,
@@ -18,6 +19,7 @@ from .reading import cohort_from_columns, read_dictionary, read_table, subject_m
 
 __all__ = [
     "CLASSES",
+    "STATISTICS_COLUMNS",
     "AgreementFigure",
     "Boxes",
     "Cohort",
@@ -28,6 +30,7 @@ __all__ = [
     "RocFigure",
     "Scatter",
     "SourceColumn",
+    "analyze_cohort",
     "assemble",
     "cohort_from_columns",
     "read_dictionary",

@@ -34,7 +34,7 @@ from .posthoc import (
     lsd,
     tukey,
 )
-from .proportions import chi_squared, cochran_armitage, fisher, rate
+from .proportions import chi_squared, cochran_armitage, fisher, rate, rate_difference
 from .regression import ancova, line_band, linear_regression, variance_inflation
 from .roc import auc_bootstrap, cliff_delta, compare_roc, roc, roc_curve
 from .synthetic import synthetic_cohort
@@ -97,6 +97,7 @@ __all__ = [
     "pearson_from_r",
     "random_intercept",
     "rate",
+    "rate_difference",
     "repeatability",
     "residual_normality",
     "roc",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import special, stats
 
 from ..errors import InputError
-from .values import LEVEL, FloatArray, complete, interval_text, p_text
+from .values import LEVEL, FloatArray, complete, interval_text, p_text, varies
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ def icc(ratings: npt.ArrayLike) -> dict[str, Icc]:
     """
     x = _ratings(ratings)
     n, k = x.shape
+    rounding = 1e-28 * float(np.mean(x**2))
     x = x - x.mean()
     rows, columns = x.mean(axis=1), x.mean(axis=0)
     subject = k * float(rows @ rows) / (n - 1)
@@ -60,7 +61,7 @@ def icc(ratings: npt.ArrayLike) -> dict[str, Icc]:
     inside = x - rows[:, None]
     within = float(np.sum(inside**2)) / (n * (k - 1))
     error = float(np.sum((inside - columns) ** 2)) / ((n - 1) * (k - 1))
-    if not error > 1e-28 * max(subject, within, 1e-300):
+    if not error > max(1e-28 * subject, 1e-28 * within, rounding):
         raise InputError("the readings differ by no more than a constant; there is no error to compare with")
     high = (1 + LEVEL) / 2
 
@@ -206,7 +207,7 @@ def bland_altman(first: npt.ArrayLike, second: npt.ArrayLike) -> BlandAltman:
     of_limit = t * sd * math.sqrt(1 / n + z**2 / (2 * (n - 1)))
     lower, upper = bias - z * sd, bias + z * sd
     mean = (a + b) / 2
-    slope_p = float(stats.pearsonr(mean, away).pvalue) if np.ptp(mean) > 0 else math.nan
+    slope_p = float(stats.pearsonr(mean, away).pvalue) if varies(mean) and varies(away) else math.nan
     return BlandAltman(
         bias,
         sd,

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import special, stats
 
 from ..errors import InputError
-from .values import LEVEL, FloatArray, complete, interval_text, p_text
+from .values import LEVEL, FloatArray, complete, interval_text, p_text, varies
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def _two(x: npt.ArrayLike, y: npt.ArrayLike, least: int = 3) -> tuple[FloatArray
     a = complete("x", x, least=least)
     b = complete("y", y, length=a.size)
     for name, values in (("x", a), ("y", b)):
-        if np.ptp(values) == 0:
+        if not varies(values):
             raise InputError(f"{name} does not vary; nothing correlates with a constant")
     return a, b
 

@@ -197,7 +197,7 @@ def anova(groups: GroupSummary | Samples) -> Anova:
     """
     summary = summary_of(groups)
     within, df_within = summary.ss_within, summary.df_within
-    _check_varies(summary)
+    check_varies(summary)
     between, df_between = summary.ss_between, len(summary.names) - 1
     mean_square = within / df_within
     f = between / df_between / mean_square
@@ -310,7 +310,7 @@ def student_t(groups: GroupSummary | Samples) -> TTest:
         when there are not two groups, or none of them varies.
     """
     summary = _two(groups)
-    _check_varies(summary)
+    check_varies(summary)
     error = math.sqrt(summary.ss_within / summary.df_within * float(np.sum(1 / summary.counts)))
     return _t_test("student", summary, error, summary.df_within)
 
@@ -361,7 +361,7 @@ def hedges_g(groups: GroupSummary | Samples) -> tuple[float, tuple[float, float]
         when there are not two groups, or none of them varies.
     """
     summary = _two(groups)
-    _check_varies(summary)
+    check_varies(summary)
     df, total = summary.df_within, summary.total
     d = float(summary.centered[0] - summary.centered[1]) / math.sqrt(summary.ss_within / df)
     correction = (
@@ -391,15 +391,20 @@ def levene(samples: Samples, center: str = "mean") -> Assumption:
     Raises
     ------
     InputError
-        when no value is away from the centre of its group, and as `describe` does.
+        when the distances from the centre do not vary within any group, and as `describe` does.
     """
     names = {"mean": "Levene", "median": "Brown-Forsythe"}
     if center not in names:
         raise InputError(f"the centre is mean or median, not {center!r}")
     summary = describe(samples)
-    _check_varies(summary)
+    check_varies(summary)
     arrays = [complete(name, values) for name, values in samples.items()]
-    found = stats.levene(*arrays, center=center)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = stats.levene(*arrays, center=center)
+    if not np.isfinite(found.statistic):
+        raise InputError(
+            f"the distances from the {center} do not vary within any group; there is no error to compare with"
+        )
     return Assumption(names[center], float(found.statistic), float(found.pvalue))
 
 
@@ -414,7 +419,7 @@ def residual_normality(samples: Samples) -> Assumption:
         when there are fewer than three values or they do not vary.
     """
     summary = describe(samples)
-    _check_varies(summary)
+    check_varies(summary)
     arrays = [complete(name, values) for name, values in samples.items()]
     residuals = np.concatenate([array - array.mean() for array in arrays])
     if residuals.size < 3:
@@ -487,7 +492,8 @@ def _check_groups(count: int) -> None:
         raise InputError(f"{count} group{'s' * (count != 1)} cannot be compared; at least 2 are needed")
 
 
-def _check_varies(summary: GroupSummary) -> None:
+def check_varies(summary: GroupSummary) -> None:
+    """Some group varies; otherwise InputError."""
     if summary.df_within < 1:
         raise InputError("every group has one subject; at least one group needs 2")
     if not summary.ss_within > 0:
@@ -511,7 +517,7 @@ def _t_test(kind: str, summary: GroupSummary, error: float, df: float) -> TTest:
 
 def _share_interval(f: float, df1: int, df2: int, total: int) -> tuple[float, float]:
     def share(probability: float) -> float:
-        distance: Callable[[float], float] = lambda nc: float(special.ncfdtr(df1, df2, nc, f)) - probability  # noqa: E731
+        distance: Callable[[float], float] = lambda nc: _noncentral_f(df1, df2, nc, f) - probability  # noqa: E731
         if stats.f.cdf(f, df1, df2) <= probability:
             return 0.0
         high = 2 * df1 * f + 10.0
@@ -521,3 +527,12 @@ def _share_interval(f: float, df1: int, df2: int, total: int) -> tuple[float, fl
         return float(noncentrality / (noncentrality + total))
 
     return share((1 + LEVEL) / 2), share((1 - LEVEL) / 2)
+
+
+def _noncentral_f(df1: int, df2: int, noncentrality: float, f: float) -> float:
+    """Probability below f; scipy has no number for far tails of large samples, where Patnaik's two moments do."""
+    exact = float(special.ncfdtr(df1, df2, noncentrality, f))
+    if not math.isnan(exact):
+        return exact
+    moments = (df1 + noncentrality) ** 2 / (df1 + 2 * noncentrality)
+    return float(special.fdtr(moments, df2, f * df1 / (df1 + noncentrality)))

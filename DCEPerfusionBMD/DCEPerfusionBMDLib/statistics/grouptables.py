@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,9 +12,17 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..tables import Column, Table
 from .groups import welch_t
-from .posthoc import holm
+from .posthoc import PostHoc, dunnett, games_howell, holm, lsd
 from .proportions import fisher
-from .values import FloatArray, check_not_circular, complete, split
+from .values import SMALL_GROUP, FloatArray, check_not_circular, numbers, split
+
+METHODS = {
+    "welch-holm": "Welch's t-test",
+    "games-howell": "the Games-Howell test",
+    "dunnett": "Dunnett's test",
+    "lsd": "Fisher's least significant difference (pooled variance)",
+}
+"""Tests that marks of means come from, as a footnote names them."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +32,7 @@ class GroupTable:
     Attributes
     ----------
     table : one row per group; of a quantity the mean, the standard deviation and the marks, of a condition the count,
-        the percentage and the marks.
+        the percentage and the marks; where values are missing also how many are.
     footnote : what is printed, which tests the marks come from, how they are corrected, what is not tested and why.
     """
 
@@ -38,17 +47,19 @@ def group_table(
     name: str,
     title: str,
     grouping: str,
-    labels: Sequence[Hashable],
+    labels: Sequence[Hashable] | npt.NDArray[np.generic],
     order: Sequence[str],
     quantities: Mapping[str, npt.ArrayLike],
     conditions: Mapping[str, npt.ArrayLike],
     marks: Mapping[str, tuple[str, float]],
+    method: str = "welch-holm",
 ) -> GroupTable:
     """Means, standard deviations and rates by group, with marks against groups of reference.
 
-    Marks come from Welch's t-tests (quantities) and Fisher's tests (conditions), two-sided, corrected by Holm over all
-    comparisons of the table with the same group of reference. Two groups of reference are compared once, by the
-    earlier mark.
+    Marks of quantities come from the tests of `method`, two-sided: `welch-holm` are Welch's t-tests, corrected by Holm
+    together with the rates; `games-howell` and `dunnett` correct within each quantity; `lsd` corrects nothing. Marks of
+    conditions come from Fisher's tests, corrected by Holm except under `lsd`. Holm's correction is over all comparisons
+    of the table with the same group of reference. Two groups of reference are compared once, by the earlier mark.
 
     Parameters
     ----------
@@ -56,92 +67,165 @@ def group_table(
     grouping : name of the column that makes the groups, for example `age_group`.
     labels : group of each subject.
     order : the groups in the order of the rows; a label that is not among them is refused.
-    quantities : values by name, one per subject.
-    conditions : who has what, by name, true or false per subject.
+    quantities : values by name, one per subject; NaN where missing.
+    conditions : who has what, by name, true or false per subject; NaN where it is not known.
     marks : by mark, the group it compares with and the level.
+    method : a key of `METHODS`.
 
     Raises
     ------
     InputError
         when a label is unknown, a group is empty, or lengths differ.
     """
-    names = [str(label) for label in labels]
-    known = split(np.arange(len(names), dtype=np.float64), names)
+    if method not in METHODS:
+        raise InputError(f"marks come from {', '.join(METHODS)}, not from {method!r}")
+    known = split(np.arange(len(labels), dtype=np.float64), labels)
     for label in known:
         if label not in order:
             raise InputError(f"{grouping} {label!r} is unknown; known are {', '.join(order)}")
     for group in order:
         if group not in known:
             raise InputError(f"no subject is in group {group!r} of {grouping}")
+    for mark, (reference, _) in marks.items():
+        if reference not in order:
+            raise InputError(f"the mark {mark!r} compares with {reference!r}, which is no group")
     members = {group: known[group].astype(np.intp) for group in order}
-    values = {key: complete(key, column, length=len(names)) for key, column in quantities.items()}
-    has = {key: complete(key, column, length=len(names)) for key, column in conditions.items()}
-    for key, column in has.items():
-        if np.any((column != 0) & (column != 1)):
+    values = {key: _present(key, column, members, len(labels)) for key, column in quantities.items()}
+    has = {key: _present(key, column, members, len(labels)) for key, column in conditions.items()}
+    for key, parts in has.items():
+        if any(np.any((part != 0) & (part != 1)) for part in parts.values()):
             raise InputError(f"{key} must hold true and false, or 1 and 0, only")
-    marked, notes = _marks(grouping, members, values, has, marks)
-    columns = [Column(grouping, list(order), "Group"), Column("n", [m.size for m in members.values()], "n")]
-    for key, column in values.items():
-        parts = [column[member] for member in members.values()]
+    marked, notes = _marks(grouping, list(order), values, has, marks, method)
+    sizes = {group: member.size for group, member in members.items()}
+    columns = [Column(grouping, list(order), "Group"), Column("n", list(sizes.values()), "n")]
+    for key, parts in values.items():
+        found = parts.values()
         columns += [
-            Column(f"{key}_mean", [float(part.mean()) for part in parts], f"{key}, mean"),
-            Column(f"{key}_sd", [float(part.std(ddof=1)) if part.size > 1 else float("nan") for part in parts], "SD"),
+            Column(f"{key}_mean", [float(x.mean()) if x.size else math.nan for x in found], f"{key}, mean"),
+            Column(f"{key}_sd", [float(x.std(ddof=1)) if x.size > 1 else math.nan for x in found], "SD"),
             Column(f"{key}_marks", marked[key], "Marks"),
+            *_missing(key, parts, sizes, notes),
         ]
-    for key, column in has.items():
-        counts = [int(column[member].sum()) for member in members.values()]
-        shares = [100 * c / m.size for c, m in zip(counts, members.values(), strict=True)]
+    for key, parts in has.items():
+        found = parts.values()
         columns += [
-            Column(f"{key}_n", counts, key),
-            Column(f"{key}_percent", shares, "Share", "%"),
+            Column(f"{key}_n", [int(x.sum()) for x in found], key),
+            Column(f"{key}_percent", [100 * float(x.mean()) if x.size else math.nan for x in found], "Share", "%"),
             Column(f"{key}_marks", marked[key], "Marks"),
+            *_missing(key, parts, sizes, notes),
         ]
-    return GroupTable(Table(name, title, tuple(columns)), "; ".join(["Mean and standard deviation (SD)", *notes]) + ".")
+    small = [f"{group} ({size})" for group, size in sizes.items() if size < SMALL_GROUP]
+    if small:
+        notes.append(f"fewer than {SMALL_GROUP} subjects, so its marks are to be read with care: {', '.join(small)}")
+    what = [*(["mean ± SD (standard deviation)"] if values else []), *(["count (percentage)"] if has else [])]
+    return GroupTable(Table(name, title, tuple(columns)), "; ".join([f"Values are {' or '.join(what)}", *notes]) + ".")
+
+
+def _present(
+    key: str, column: npt.ArrayLike, members: Mapping[str, npt.NDArray[np.intp]], length: int
+) -> dict[str, FloatArray]:
+    """The values of each group that are not missing."""
+    array = numbers(key, column)
+    if array.shape != (length,):
+        raise InputError(f"{key} holds {array.size} values, not {length}")
+    if np.isinf(array).any():
+        raise InputError(f"{key} is infinite at position {int(np.flatnonzero(np.isinf(array))[0]) + 1}")
+    parts = {group: array[member] for group, member in members.items()}
+    return {group: part[~np.isnan(part)] for group, part in parts.items()}
+
+
+def _missing(key: str, parts: Mapping[str, FloatArray], sizes: Mapping[str, int], notes: list[str]) -> list[Column]:
+    lacks = [sizes[group] - part.size for group, part in parts.items()]
+    if not any(lacks):
+        return []
+    notes.append(f"{key} is missing for {sum(lacks)} of {sum(sizes.values())} subjects")
+    return [Column(f"{key}_missing", lacks, "Missing")]
 
 
 def _marks(
     grouping: str,
-    members: Mapping[str, npt.NDArray[np.intp]],
-    values: Mapping[str, FloatArray],
-    has: Mapping[str, FloatArray],
+    order: list[str],
+    values: Mapping[str, dict[str, FloatArray]],
+    has: Mapping[str, dict[str, FloatArray]],
     marks: Mapping[str, tuple[str, float]],
+    method: str,
 ) -> tuple[dict[str, list[str]], list[str]]:
-    marked = {key: [""] * len(members) for key in (*values, *has)}
-    notes = []
+    marked = {key: [""] * len(order) for key in (*values, *has)}
     tested = []
+    circular: dict[str, list[str]] = {}
     for key in values:
         try:
             check_not_circular(key, grouping)
             tested.append(key)
         except InputError as reason:
-            notes.append(str(reason))
+            circular.setdefault(str(reason).removeprefix(f"{key} is "), []).append(key)
+    notes = [f"{' and '.join(keys)} {'is' if len(keys) == 1 else 'are'} {reason}" for reason, keys in circular.items()]
+    earlier: list[str] = []
     for mark, (reference, alpha) in marks.items():
-        if reference not in members:
-            raise InputError(f"the mark {mark!r} compares with {reference!r}, which is no group")
-        earlier = [other for other, _ in marks.values()][: list(marks).index(mark)]
-        cells, p, without = [], [], []
-        for row, (group, member) in enumerate(members.items()):
-            if group == reference or group in earlier:
-                continue
-            for key in tested:
-                pair = {group: values[key][member], reference: values[key][members[reference]]}
-                if all(part.size > 1 and np.ptp(part) > 0 for part in pair.values()):
-                    cells.append((key, row))
-                    p.append(welch_t(pair).p)
+        others = [group for group in order if group != reference and group not in earlier]
+        earlier.append(reference)
+        means: dict[tuple[str, str], float] = {}
+        rates: dict[tuple[str, str], float] = {}
+        without = []
+        for key in tested:
+            found = _p_values(values[key], reference, others, method)
+            means |= {(key, group): p for group, p in found.items()}
+            without += [f"{key} {group}" for group in others if group not in found]
+        for key, parts in has.items():
+            for group in others:
+                both = [parts[group], parts[reference]]
+                if all(part.size for part in both):
+                    rates[key, group] = fisher([[part.sum(), part.size - part.sum()] for part in both]).p
                 else:
                     without.append(f"{key} {group}")
-            for key, column in has.items():
-                both = [column[member], column[members[reference]]]
-                cells.append((key, row))
-                p.append(fisher([[part.sum(), part.size - part.sum()] for part in both]).p)
-        for (key, row), corrected in zip(cells, holm(p) if p else [], strict=True):
-            if corrected < alpha:
-                marked[key][row] += mark
-        tests = [*(["Welch's t-test"] if tested else []), *(["Fisher's exact test"] if has else [])]
-        notes.append(
-            f"{mark} p < {alpha:g} against {reference} by {' and '.join(tests)}, two-sided, corrected by Holm over "
-            f"{len(p)} comparisons"
-        )
+        if method == "welch-holm":
+            together = means | rates
+            corrected = dict(zip(together, holm(list(together.values())) if together else [], strict=True))
+        elif method == "lsd":
+            corrected = means | rates
+        else:
+            corrected = means | dict(zip(rates, holm(list(rates.values())) if rates else [], strict=True))
+        for (key, group), p in corrected.items():
+            if p < alpha:
+                marked[key][order.index(group)] += mark
+        notes.append(f"{mark} p < {alpha:g} against {reference} by {_tests(method, len(means), len(rates))}")
         if without:
-            notes.append(f"not compared with {reference}, since a group does not vary: {', '.join(without)}")
+            why = "no group varies" if method in ("dunnett", "lsd") else "a group does not vary"
+            notes.append(f"not compared with {reference}, since {why}: {', '.join(without)}")
     return marked, notes
+
+
+def _p_values(parts: Mapping[str, FloatArray], reference: str, others: list[str], method: str) -> dict[str, float]:
+    """P of each group against the group of reference, for those that can be compared."""
+    pooled = method in ("dunnett", "lsd")
+    least = 1 if pooled else 2
+    usable = {group: part for group, part in parts.items() if part.size >= least and (pooled or np.ptp(part) > 0)}
+    compared = [group for group in others if group in usable]
+    if reference not in usable or not compared:
+        return {}
+    if method == "welch-holm":
+        return {group: welch_t({group: usable[group], reference: usable[reference]}).p for group in compared}
+    if not any(np.ptp(part) > 0 for part in usable.values()):
+        return {}
+    found: PostHoc
+    if method == "games-howell":
+        found = games_howell(usable)
+    elif method == "dunnett":
+        found = dunnett(usable, reference)
+    else:
+        found = lsd(usable)
+    by_pair = {frozenset((pair.first, pair.second)): pair.p for pair in found.pairs}
+    return {group: by_pair[frozenset((group, reference))] for group in compared}
+
+
+def _tests(method: str, means: int, rates: int) -> str:
+    name = METHODS[method]
+    if method == "welch-holm":
+        tests = [*([name] if means else []), *(["Fisher's exact test"] if rates else [])]
+        return f"{' and '.join(tests) or 'no test'}, two-sided, corrected by Holm over {means + rates} comparisons"
+    corrected = "not corrected" if method == "lsd" else "corrected over the groups of each quantity"
+    tests = [f"{name}, two-sided, {corrected}"] if means else []
+    if rates:
+        how = "not corrected" if method == "lsd" else f"corrected by Holm over {rates} comparisons"
+        tests.append(f"Fisher's exact test, two-sided, {how}")
+    return " and ".join(tests) or "no test"

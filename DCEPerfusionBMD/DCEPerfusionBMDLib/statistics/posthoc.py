@@ -6,14 +6,14 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
 from scipy import optimize, special, stats
 
 from ..errors import InputError
-from .groups import GroupSummary, Samples, check_variances, describe, summary_of
+from .groups import GroupSummary, Samples, check_variances, check_varies, describe, summary_of
 from .values import LEVEL, FloatArray, complete, interval_text, p_text
 
 _MANY_DF = 1e5  # beyond, the studentized range and Dunnett's distribution are those of known variance
@@ -82,6 +82,7 @@ def lsd(groups: GroupSummary | Samples) -> PostHoc:
         when no group varies.
     """
     summary = summary_of(groups)
+    check_varies(summary)
     t = float(stats.t.ppf((1 + LEVEL) / 2, summary.df_within))
     p_of: Callable[[float], float] = lambda x: 2 * float(stats.t.sf(x, summary.df_within))  # noqa: E731
     return _pooled("LSD, not corrected", summary, list(_all_pairs(summary)), p_of, t)
@@ -96,6 +97,7 @@ def tukey(groups: GroupSummary | Samples) -> PostHoc:
         when no group varies.
     """
     summary = summary_of(groups)
+    check_varies(summary)
     k, df = len(summary.names), summary.df_within
     p_of = partial(_range_p, k, df)
     critical = _critical(p_of, k * (k - 1) // 2, df)
@@ -150,11 +152,10 @@ def dunnett(groups: GroupSummary | Samples, control: str) -> PostHoc:
     base = summary.names.index(control)
     others = [i for i in range(len(summary.names)) if i != base]
     share = np.sqrt(summary.counts[others] / (summary.counts[others] + summary.counts[base]))
+    check_varies(summary)
     df = summary.df_within
-    if df < 1:
-        raise InputError("every group has one subject; at least one group needs 2")
     p_of: Callable[[float], float] = lambda x: dunnett_p(x, share, df)  # noqa: E731
-    critical = _critical(p_of, len(others), df)
+    critical = _dunnett_critical(tuple(map(float, share)), df)
     return _pooled(f"Dunnett against {control}", summary, [(i, base) for i in others], p_of, critical)
 
 
@@ -169,15 +170,7 @@ def dunnett_p(t: float, loadings: npt.ArrayLike, df: float) -> float:
     """
     load = np.asarray(loadings, dtype=np.float64)
     rest = np.sqrt(1 - load**2)
-    if df > _MANY_DF:
-        scale, weight = np.ones(1), np.ones(1)
-    else:
-        low = stats.chi2.ppf([1e-25, 1e-19, 1e-14, 1e-9, 1e-6, 1e-3, 0.05, 0.3], df)
-        high = stats.chi2.isf([0.4, 0.05, 1e-3, 1e-7, 1e-13, 1e-20], df)
-        logs, weight = _panels(np.log(np.append(low, high) / df)[None, :] / 2, 12)
-        scale = np.exp(logs[0])
-        # the density of s = chi / sqrt(df), times ds / dlog(s)
-        weight = weight[0] * np.exp(stats.chi2.logpdf(df * scale**2, df)) * 2 * df * scale**2
+    scale, weight = _scales(df)
     reach = t * scale[:, None]
     edges = []
     steps = np.array([-256.0, -64.0, -16.0, -6.0, -2.5, 0.0, 2.5, 6.0, 16.0, 64.0, 256.0])
@@ -261,8 +254,6 @@ def _pooled(
     p_of: Callable[[float], float],
     critical: float,
 ) -> PostHoc:
-    if summary.df_within < 1 or not summary.ss_within > 0:
-        raise InputError(f"no group varies ({', '.join(summary.names)}); there is no error to compare with")
     mean_square = summary.ss_within / summary.df_within
     pairs = []
     for i, j in compared:
@@ -276,8 +267,28 @@ def _pooled(
 
 
 def _range_p(k: int, df: float, t: float) -> float:
-    """Probability that the largest of all pairwise |t| among k groups reaches t."""
-    return float(stats.studentized_range.sf(t * math.sqrt(2), k, df))
+    """Probability that the largest of all pairwise |t| among k groups reaches t: the studentized range at t sqrt(2).
+
+    The integral is over the largest of k normal values and the standard deviation; scipy's takes fifteen times as long.
+    """
+    scale, weight = _scales(df)
+    z, z_weight = _panels(np.linspace(-9.0, 9.0, 13)[None, :], 12)
+    density = k * z_weight * np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+    below = special.ndtr(z) - special.ndtr(z - t * math.sqrt(2) * scale[:, None])
+    within = np.sum(density * below ** (k - 1), axis=1)
+    return float(min(max(weight @ (1 - within), 0.0), 1.0))
+
+
+def _scales(df: float) -> tuple[FloatArray, FloatArray]:
+    """Nodes and weights of an integral over the pooled standard deviation, whose expectation is 1."""
+    if df > _MANY_DF:
+        return np.ones(1), np.ones(1)
+    low = stats.chi2.ppf([1e-25, 1e-19, 1e-14, 1e-9, 1e-6, 1e-3, 0.05, 0.3], df)
+    high = stats.chi2.isf([0.4, 0.05, 1e-3, 1e-7, 1e-13, 1e-20], df)
+    logs, weight = _panels(np.log(np.append(low, high) / df)[None, :] / 2, 12)
+    scale = np.exp(logs[0])
+    # the density of s = chi / sqrt(df), times ds / dlog(s)
+    return scale, weight[0] * np.exp(stats.chi2.logpdf(df * scale**2, df)) * 2 * df * scale**2
 
 
 def _critical(p_of: Callable[[float], float], comparisons: int, df: float) -> float:
@@ -287,9 +298,21 @@ def _critical(p_of: Callable[[float], float], comparisons: int, df: float) -> fl
     return float(optimize.brentq(lambda t: p_of(t) - (1 - LEVEL), *ends, xtol=1e-8))
 
 
+@lru_cache(maxsize=64)
+def _dunnett_critical(loadings: tuple[float, ...], df: float) -> float:
+    """The same for every quantity of the same subjects."""
+    return _critical(lambda t: dunnett_p(t, loadings, df), len(loadings), df)
+
+
+@cache
+def _legendre(order: int) -> tuple[FloatArray, FloatArray]:
+    nodes, weights = np.polynomial.legendre.leggauss(order)
+    return nodes, weights
+
+
 def _panels(edges: FloatArray, order: int) -> tuple[FloatArray, FloatArray]:
     """Nodes and weights of Gauss-Legendre panels between successive edges; one row of edges per integral."""
-    nodes, weights = np.polynomial.legendre.leggauss(order)
+    nodes, weights = _legendre(order)
     half = np.diff(edges, axis=1)[:, :, None] / 2
     middle = (edges[:, :-1] + edges[:, 1:])[:, :, None] / 2
     return (middle + half * nodes).reshape(edges.shape[0], -1), (half * weights).reshape(edges.shape[0], -1)

@@ -46,6 +46,14 @@ def rate(count: int, total: int) -> Rate:
     return Rate(int(c), int(n), share, (low, high))
 
 
+def rate_difference(first: Rate, second: Rate) -> tuple[float, tuple[float, float]]:
+    """First rate less second, of different subjects, with its 95 % interval (Newcombe, Stat Med 1998;17:873)."""
+    difference = first.rate - second.rate
+    below = math.hypot(first.rate - first.interval[0], second.interval[1] - second.rate)
+    above = math.hypot(first.interval[1] - first.rate, second.rate - second.interval[0])
+    return difference, (difference - below, difference + above)
+
+
 @dataclass(frozen=True)
 class Fisher:
     """Fisher's exact test of a table of two by two, two-sided; the odds ratio is that of the sample."""

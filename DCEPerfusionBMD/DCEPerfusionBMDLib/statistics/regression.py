@@ -212,7 +212,12 @@ class Ancova:
         return f"{self.groups}\n{self.covariate}\n{self.parallel}\nadjusted means: {means}"
 
 
-def ancova(outcome: npt.ArrayLike, labels: Sequence[Hashable], covariate: npt.ArrayLike, name: str = "age") -> Ancova:
+def ancova(
+    outcome: npt.ArrayLike,
+    labels: Sequence[Hashable] | npt.NDArray[np.generic],
+    covariate: npt.ArrayLike,
+    name: str = "age",
+) -> Ancova:
     """Groups compared at equal values of a covariate.
 
     Parameters

@@ -19,6 +19,7 @@ SMALL_GROUP = 10
 LEVEL = 0.95
 """Level of every confidence interval."""
 
+_ROUNDING = 1e-12  # of the largest value; a smaller range is no variation
 _SMALLEST_P = 1e-12
 _KINETIC = frozenset({"ktrans", "kep", "ve"})
 _BONE_SCORES = frozenset({"t", "bmd"})
@@ -72,7 +73,7 @@ def complete_rows(rows: Sequence[str], columns: Mapping[str, npt.ArrayLike]) -> 
         seen.add(name)
     arrays = {}
     for column, values in columns.items():
-        array = _numbers(column, values)
+        array = numbers(column, values)
         if array.shape != (len(rows),):
             raise InputError(f"column {column!r} has shape {array.shape}, there are {len(rows)} rows")
         infinite = np.flatnonzero(np.isinf(array))
@@ -103,7 +104,7 @@ def complete(name: str, values: npt.ArrayLike, least: int = 1, length: int | Non
     InputError
         when there are too few or one is no number; nothing is dropped here, see `complete_rows`.
     """
-    array = _numbers(name, values)
+    array = numbers(name, values)
     if array.ndim != 1:
         raise InputError(f"{name} must be one list of numbers, not an array of shape {array.shape}")
     bad = np.flatnonzero(~np.isfinite(array))
@@ -119,6 +120,11 @@ def complete(name: str, values: npt.ArrayLike, least: int = 1, length: int | Non
     return array
 
 
+def varies(values: FloatArray) -> bool:
+    """Whether numbers differ by more than rounding."""
+    return bool(np.ptp(values) > _ROUNDING * np.abs(values).max())
+
+
 def split(values: npt.ArrayLike, labels: Sequence[Hashable] | npt.NDArray[np.generic]) -> dict[str, FloatArray]:
     """Values by label, labels in the order of their first appearance.
 
@@ -127,12 +133,12 @@ def split(values: npt.ArrayLike, labels: Sequence[Hashable] | npt.NDArray[np.gen
     InputError
         when there are not as many labels as values.
     """
-    array = _numbers("values", values)
-    names = np.asarray([str(label) for label in labels])
+    array = numbers("values", values)
+    names = labels if isinstance(labels, np.ndarray) else np.asarray([str(label) for label in labels])
     if array.shape != names.shape:
         raise InputError(f"{array.size} values and {names.size} labels; there must be as many of both")
-    found, first = np.unique(names, return_index=True)
-    return {str(name): array[names == name] for name in found[np.argsort(first)]}
+    found, first, codes = np.unique(names, return_index=True, return_inverse=True)
+    return {str(found[code]): array[codes == code] for code in np.argsort(first)}
 
 
 def check_not_circular(quantity: str, grouping: str) -> None:
@@ -188,7 +194,8 @@ def interval_text(interval: tuple[float, float]) -> str:
     return f"[{interval[0]:.4g}, {interval[1]:.4g}]"
 
 
-def _numbers(name: str, values: npt.ArrayLike) -> FloatArray:
+def numbers(name: str, values: npt.ArrayLike) -> FloatArray:
+    """Values as numbers; InputError names the first that is none."""
     try:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
