@@ -15,6 +15,14 @@ FloatArray = npt.NDArray[np.float64]
 Progress = Callable[[float, str], bool]
 """Called with the fraction done and what is being done; a return of False cancels."""
 
+
+def part_of(progress: Progress | None, start: float, end: float) -> Progress:
+    """Progress of a part of the work, told as that of the whole."""
+    if progress is None:
+        return lambda fraction, message: True
+    return lambda fraction, message: progress(start + (end - start) * fraction, message)
+
+
 _SAME_GRID = 1e-3  # of a voxel
 _KNOWN_WEIGHT = 0.999
 

@@ -23,11 +23,12 @@ from ..figures import RESEARCH_USE, study_figure
 from ..phantom import LEVELS, LumbarPhantom
 from ..quantities import BY_NAME
 from ..result import StudyResult
-from ..series import DynamicSeries, Progress, TissueMaps, on_grid_of
+from ..series import DynamicSeries, Progress, TissueMaps, on_grid_of, part_of
 from ..seriesfiles import read_file
 from ..settings import Parameter, Settings, all_parameters, from_dict
 from ..study import analyze
 from ..tables import one_line
+from .options import add_option
 from .terminal import Terminal, say
 
 _MAPS = {"t1": "T1 (ms)", "b1": "B1 (actual over nominal flip angle)", "fat-fraction": "the fat fraction (0 to 1)"}
@@ -140,21 +141,7 @@ def _add_settings(command: argparse.ArgumentParser) -> None:
     for parameter in all_parameters():
         if parameter.group not in groups:
             groups[parameter.group] = command.add_argument_group(parameter.group.replace("_", " "))
-        unit = f" ({parameter.unit})" if parameter.unit else ""
-        default = "" if parameter.default is None else f"; default {parameter.default}"
-        value: dict[str, Any] = {
-            "type": parameter.type,
-            "choices": parameter.choices or None,
-            "metavar": None if parameter.choices else parameter.type.__name__.upper(),
-        }
-        if parameter.type is bool:
-            value = {"action": "store_const", "const": not parameter.default}
-        groups[parameter.group].add_argument(
-            f"--{parameter.option}",
-            dest=_destination(parameter),
-            help=f"{parameter.help}{unit}{default}".replace("%", "%%"),
-            **value,
-        )
+        add_option(groups[parameter.group], parameter, _destination(parameter))
 
 
 def _destination(parameter: Parameter) -> str:
@@ -299,7 +286,7 @@ def analyze_folder(
     host = HeadlessSlicer()
     segmentation_node = scene.read_segmentation(host.scene, segmentation, label_names)
     if is_dicom:
-        series = read_series(source, series_id, _part(report, 0.0, 0.4), times, skip_frames)
+        series = read_series(source, series_id, part_of(report, 0.0, 0.4), times, skip_frames)
     else:
         series = read_file(source, times, skip_frames)
     if not report(0.4, series.describe()):
@@ -322,7 +309,7 @@ def analyze_folder(
         grids["t1_ms"] = t1_on_grid_of(series, angles, analyzed, grids.get("b1"), settings.conversion.b1)
         hashes["flip-angles"] = angles.source_hash
         series = dataclasses.replace(series, warnings=(*series.warnings, *angles.warnings))
-    part = _part(report, 0.4, 0.6)
+    part = part_of(report, 0.4, 0.6)
     tissue_maps = TissueMaps(**grids)
     result = analyze(
         series, masks, settings, densitometry, subject or "", part, tissue_maps, labels, own_references, groups
@@ -339,7 +326,7 @@ def analyze_folder(
     with staged(
         output, stale=("bmd_classification.csv", "densitometry.csv", "motion.csv", "perfusion_comparison.csv")
     ) as stage:
-        _write_results(stage, host, series, segmentation_node, result, history, _part(report, 0.6, 1.0))
+        _write_results(stage, host, series, segmentation_node, result, history, part_of(report, 0.6, 1.0))
     return result
 
 
@@ -372,10 +359,6 @@ def _map(
     if not np.isfinite(on_grid).any():
         raise InputError(f"the map in series {given} has no value between {between[0]:g} and {between[1]:g} there")
     return on_grid, hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
-
-
-def _part(report: Progress, start: float, end: float) -> Progress:
-    return lambda fraction, message: report(start + fraction * (end - start), message)
 
 
 def _write_results(

@@ -11,7 +11,7 @@ from ..cohort import Cohort, CohortResult
 from ..cohort.columns import NUMBERS
 from ..errors import Cancelled, InputError
 from ..figures import cohort_figures
-from ..series import Progress
+from ..series import Progress, part_of
 from ..tables import Column, Table, visible
 from .cohortreport import cohort_report
 from .files import staged
@@ -73,7 +73,7 @@ def write_cohort(
         if figures:
             (stage / "figures").mkdir()
             try:
-                paths = cohort_figures(result, stage / "figures", _between(progress, 0.3, 0.9))
+                paths = cohort_figures(result, stage / "figures", part_of(progress, 0.3, 0.9))
                 drawn = {path.stem: _source(path) for path in paths if path.suffix == ".svg"}
             except InputError as error:
                 warnings.append(f"There are no figures: {error}; everything else was written.")
@@ -92,12 +92,6 @@ def _write(path: Path, text: str) -> None:
 def _report(progress: Progress | None, fraction: float, message: str) -> None:
     if progress is not None and not progress(fraction, message):
         raise Cancelled
-
-
-def _between(progress: Progress | None, start: float, end: float) -> Progress | None:
-    if progress is None:
-        return None
-    return lambda fraction, message: progress(start + (end - start) * fraction, message)
 
 
 def _source(svg: Path) -> str:
