@@ -459,12 +459,14 @@ class TestMeans(Tables):
 
     def test_missing_numbers_and_readings(self) -> None:
         cohort = self.read(
-            "subject,level,observer,ktrans,kep\nA,L1,x,1,5\nA,L2,x,,5\nA,L3,x,3,\nA,L1,y,1,2\nA,L2,y,2,2\nA,L5,y,9,9\n"
+            "subject,level,observer,ktrans,kep,emax\n"
+            "A,L1,x,1,5,7\nA,L2,x,,5,\nA,L3,x,3,,\nA,L1,y,1,2,7\nA,L2,y,2,2,9\nA,L5,y,9,9,9\n"
         )
         means = subject_means(cohort)
         self.assertEqual(means.readings.tolist(), ["x", "y"])
         np.testing.assert_allclose(means.numbers["ktrans_per_min"], [2.0, 1.5])
         np.testing.assert_allclose(means.numbers["kep_per_min"], [5.0, 2.0])
+        np.testing.assert_allclose(means.numbers["emax_percent"], [np.nan, 8.0])  # of one level there is no mean
         self.assertTrue(any("1 rows of L5" in note for note in means.notes))
 
     def test_a_table_of_subjects_stays(self) -> None:

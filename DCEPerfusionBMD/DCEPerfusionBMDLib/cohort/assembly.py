@@ -534,7 +534,7 @@ def _common_curves(studies: Sequence[_Study], notes: list[str]) -> EnhancementCu
     if end <= 0:
         notes.append("No common time axis: a series ends before the bolus arrives, so there are no curves.")
         return None
-    axis = np.arange(math.ceil(_FIRST_S / step), math.floor(end / step + 1e-9) + 1, dtype=np.float64) * step
+    axis = np.arange(math.ceil(_FIRST_S / step), math.floor(end / step) + 1, dtype=np.float64) * step
     values = np.empty((len(with_curve), axis.size))
     for n, (_, times, curve) in enumerate(with_curve):
         if times is not None and curve is not None:
