@@ -390,7 +390,7 @@ class TestGolden(unittest.TestCase):
             labels={name: values[order] for name, values in cohort.labels.items()},
         )
         result, other = paper_result(), analyze_cohort(shuffled, CohortSettings())
-        self.assertEqual(sorted(result.statistics.to_csv().split("\n")), sorted(other.statistics.to_csv().split("\n")))
+        self.assertEqual(result.statistics.to_csv(), other.statistics.to_csv())
         for a, b in zip(result.tables, other.tables, strict=True):
             self.assertEqual(a.printed.to_csv(), b.printed.to_csv())
             self.assertEqual(a.numeric.footnote, b.numeric.footnote)
@@ -467,7 +467,7 @@ class TestFigures(unittest.TestCase):
         half = stats.t.ppf(0.975, [2, 2, 1]) * [0, 2 / math.sqrt(3), 1]
         np.testing.assert_allclose(curve.high - curve.mean, half, atol=1e-12)
         self.assertEqual((curve.count, curve.source), (3, "measured"))
-        self.assertTrue(any("1 of 4 curves are of subjects without" in text for text in result.warnings))
+        self.assertTrue(any("without a T-score category: 1 of 4" in text for text in result.warnings))
 
     def test_boxes_and_curves_of_roc(self):
         found = {(item.column, item.grouping): item for item in paper_result().boxes}
@@ -513,9 +513,9 @@ class TestReadings(unittest.TestCase):
         result = analyze_cohort(
             make({KEP: [1, 2, 3, 4.5, 5, 7]}, None, list("aabbcd"), None, ["1", "2", "1", "2", "2", ""]), QUICK
         )
-        self.assertIn("1 subjects lack a reading", one(result, estimate_name="ICC(2,1)")["note"])
-        self.assertTrue(any("2 subjects lack it" in text for text in result.warnings))
-        self.assertTrue(any("1 rows name no reading" in text for text in result.warnings))
+        self.assertIn("subjects that lack a reading: 1", one(result, estimate_name="ICC(2,1)")["note"])
+        self.assertTrue(any("subjects: 2" in text for text in result.warnings))
+        self.assertTrue(any("not in the agreement of readings: 1." in text for text in result.warnings))
         self.assertEqual(one(result, family="counts", quantity=KEP)["n"], 4)
 
 
@@ -567,8 +567,8 @@ class TestVertebrae(unittest.TestCase):
         levels[1:4] = "L5"
         result = analyze_cohort(dataclasses.replace(self.cohort, levels=levels), QUICK)
         self.assertEqual(sum(result.tables[-1].numeric.table["n"]), 29)
-        self.assertTrue(any("S00" in text and "no mean over L1 to L4" in text for text in result.warnings))
-        self.assertTrue(any("3 vertebrae other than L1 to L4" in text for text in result.warnings))
+        self.assertTrue(any(text.startswith("Without a mean over L1 to L4 (1): S00") for text in result.warnings))
+        self.assertTrue(any("Vertebrae other than L1 to L4 are in no test: 3 rows" in text for text in result.warnings))
         self.assertEqual(one(result, estimate_name="ICC")["n"], 117)
 
 
@@ -623,7 +623,7 @@ class TestBadInput(unittest.TestCase):
         result = analyze_cohort(make({KEP: [3, 1, 2, 3, 5, 2, 4, 5, 7, 9]}, {"age_group": ages}), QUICK)
         table = result.tables[0]
         self.assertEqual(list(table.numeric.table["age_group"]), ["30~", "50~", "60~"])
-        for text in ("No subject is in 40~.", "1 of 10 subjects are in no group", "not compared with 30~"):
+        for text in ("No subject is in 40~.", "Subjects in no group of this table: 1 of 10.", "not compared with 30~"):
             self.assertIn(text, table.numeric.footnote)
         self.assertIn("group '30~' has one subject", one(result, test=MAIN_TEST)["note"])
         self.assertFalse(math.isnan(one(result, test="analysis of variance")["p"]))

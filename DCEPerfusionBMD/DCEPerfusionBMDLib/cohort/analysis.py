@@ -168,7 +168,7 @@ def _missing_groups(findings: Findings, subjects: Cohort, ages: Groups | None, c
         unknown = int(np.count_nonzero(groups.codes < 0))
         if unknown:
             findings.warnings.append(
-                f"{unknown} of {groups.codes.size} subjects have no {what}; they are in no comparison between groups."
+                f"Subjects without {what}, in no comparison between groups: {unknown} of {groups.codes.size}."
             )
     if classes is None:
         findings.not_made.append("ROC curves, effect sizes and covariance analysis: no subject has a T-score category.")

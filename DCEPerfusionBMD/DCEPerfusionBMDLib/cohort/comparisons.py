@@ -17,6 +17,7 @@ from ..errors import InputError
 from ..statistics.groups import Assumption, TTest
 from ..statistics.posthoc import PostHoc
 from ..statistics.values import LEVEL
+from .columns import NUMBERS
 from .model import CLASSES, Cohort, FloatArray
 from .rows import Findings, Row, title
 from .subjects import Groups, small_groups
@@ -126,7 +127,7 @@ def _pairs(row: Row, samples: Samples, method: Callable[..., PostHoc], *argument
             continue
         raw = 2 * float(special.ndtr(-abs(pair.statistic))) if row.test == "Dunn" else math.nan
         about = f"{'Holm' if row.test == 'Dunn' else row.test} over {len(found.pairs)} pairs"
-        same = same.tested(pair.statistic, raw, pair.df)
+        same = same.tested(pair.statistic, raw, pair.df if math.isfinite(pair.df) else math.nan)
         yield replace(same, p_adjusted=pair.p, adjustment=about)
 
 
@@ -226,7 +227,8 @@ def _trend(row: Row, counts: list[int], totals: list[int]) -> Iterator[Row]:
 
 def missing_values(findings: Findings, cohort: Cohort) -> None:
     """How many subjects have each quantity; a column without any is named."""
-    for quantity, values in cohort.numbers.items():
+    for quantity in (name for name in NUMBERS if name in cohort.numbers):
+        values = cohort.numbers[quantity]
         known = int(np.count_nonzero(np.isfinite(values)))
         row = Row("counts", "", quantity, n=known).of("missing", "missing values", float(values.size - known))
         findings.rows.append(row)

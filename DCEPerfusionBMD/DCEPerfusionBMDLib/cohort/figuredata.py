@@ -77,7 +77,7 @@ def mean_curves(findings: Findings, cohort: Cohort, classes: Groups | None) -> l
         codes = np.where(place < 0, -1, classes.codes[place])
         without = int(np.count_nonzero(codes < 0))
         if without:
-            findings.warnings.append(f"{without} of {codes.size} curves are of subjects without a T-score category.")
+            findings.warnings.append(f"Curves of subjects without a T-score category: {without} of {codes.size}.")
         if (codes >= 0).any():
             return _averaged(
                 classes, [(curves.values[order], codes)], curves.times_s, curves.quantity, curves.unit, curves.source

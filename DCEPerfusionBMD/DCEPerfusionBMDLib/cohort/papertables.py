@@ -108,7 +108,7 @@ def _table(
         notes.append(f"No subject is in {', '.join(empty)}.")
     unknown = int(np.count_nonzero(~known))
     if unknown:
-        notes.append(f"{unknown} of {known.size} subjects are in no group of this table.")
+        notes.append(f"Subjects in no group of this table: {unknown} of {known.size}.")
     footnote = " ".join(notes)
     printed = _printed(name, about, groups.column, made.table, quantities, list(conditions), settings)
     return PaperTable(name, about, GroupTable(numeric, footnote), printed)

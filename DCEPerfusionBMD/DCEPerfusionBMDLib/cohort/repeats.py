@@ -29,7 +29,7 @@ def agree(findings: Findings, cohort: Cohort, quantities: list[str], settings: C
     names = reading_names(cohort)
     unnamed = int(np.count_nonzero(cohort.readings == ""))
     if unnamed:
-        findings.warnings.append(f"{unnamed} rows name no reading, so they are not in the agreement of readings.")
+        findings.warnings.append(f"Rows that name no reading are not in the agreement of readings: {unnamed}.")
     subjects = np.unique(cohort.subjects)
     ratings = {quantity: np.full((subjects.size, len(names)), math.nan) for quantity in quantities}
     for place, name in enumerate(names):
@@ -42,7 +42,9 @@ def agree(findings: Findings, cohort: Cohort, quantities: list[str], settings: C
         complete = matrix[np.isfinite(matrix).all(axis=1)]
         lacking = int(np.count_nonzero(np.isfinite(matrix).any(axis=1))) - len(complete)
         row = Row("agreement", "", quantity, "readings", ", ".join(names), len(complete))
-        row = row.but(f"{lacking} subjects lack a reading" if lacking else "", small_groups({"all": len(complete)}))
+        row = row.but(
+            f"subjects that lack a reading: {lacking}" if lacking else "", small_groups({"all": len(complete)})
+        )
         findings.attempt(row.of("intraclass correlation"), _icc, complete)
         findings.attempt(row.of("repeatability"), _repeatability, complete)
         for first, second in itertools.combinations(range(len(names)), 2):
@@ -110,7 +112,7 @@ def within_subjects(findings: Findings, cohort: Cohort, quantities: list[str], s
     inside = np.flatnonzero(np.isin(cohort.levels, LEVELS))
     away = cohort.levels.size - inside.size
     if away:
-        findings.warnings.append(f"{away} vertebrae other than L1 to L4 are in no test.")
+        findings.warnings.append(f"Vertebrae other than L1 to L4 are in no test: {away} rows.")
     cohort = take(cohort, inside)
     owners = np.unique(cohort.subjects, return_inverse=True)[1].reshape(-1)
     classes = grouped(cohort, "bmd_class")

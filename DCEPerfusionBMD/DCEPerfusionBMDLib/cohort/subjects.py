@@ -114,8 +114,8 @@ def first_reading(cohort: Cohort) -> tuple[Cohort, list[str]]:
     kept = np.flatnonzero(codes == first[owner])
     others = int(np.count_nonzero(first > 0))
     text = f"There are {len(names)} readings; tables and tests use the first of each subject, {names[0]!r}"
-    text += f" ({others} subjects lack it, so their next one is used)" if others else ""
-    text += f". The other {owner.size - kept.size} rows enter the agreement of readings only."
+    text += f" (where it is lacking the next one; subjects: {others})" if others else ""
+    text += f". The other rows ({owner.size - kept.size}) enter the agreement of readings only."
     return take(cohort, kept.astype(np.intp)), [text]
 
 
@@ -136,7 +136,7 @@ def one_per_subject(cohort: Cohort) -> tuple[Cohort, list[str]]:
         if without:
             named = ", ".join(f"{item.row}: {item.reason}" for item in without[:_NAMED])
             more = f", and {len(without) - _NAMED} more" if len(without) > _NAMED else ""
-            warnings.append(f"{len(without)} subjects or rows have no mean over L1 to L4: {named}{more}.")
+            warnings.append(f"Without a mean over L1 to L4 ({len(without)}): {named}{more}.")
         cohort = in_order(means)
     names, counts = np.unique(cohort.subjects, return_counts=True)
     if counts.size and counts.max() > 1:
