@@ -148,12 +148,12 @@ class Report(unittest.TestCase):
             truth = [row[name] for name in order if not np.isnan(row[name])]
             np.testing.assert_allclose(numbers, truth, rtol=6e-4)
         counted = self.page.tables["Corrections for the number of tests"][1]
-        self.assertEqual(counted, ["groups", "Holm over 3 parameters", "6", "6"])
+        self.assertEqual(counted, ["groups", "Holm over 3 parameters", "6", "6", "6"])
 
     def test_rows_are_counted_and_long_lists_cut_with_the_number_of_the_rest(self):
         left_out = tuple(LeftOut(f"row {n}", "no subject") for n in range(500))
         page = Page(page_of(sample_result(left_out=left_out, rows_read=697, ignored=tuple(map(str, range(300))))))
-        self.assertIn("697 rows were read; 197 rows of 197 subjects were analyzed, and 500 rows", page.text)
+        self.assertIn("697 rows were read; 197 subjects were analyzed, and 500 rows", page.text)
         rows = page.tables["Rows left out, and why (500)"]
         self.assertEqual(len(rows), 1 + 200 + 1)
         self.assertEqual(rows[-1], ["and 300 more, in left_out.csv"])
@@ -232,6 +232,21 @@ class Report(unittest.TestCase):
         computed = sample_result(sources={"bmd_class": SourceColumn("", "lowest T-score")})
         self.assertIn("from the lowest T-score of lumbar spine, total hip and femoral neck", page_of(computed))
         self.assertIn("腰椎、全髋和股骨颈中最低的 T 值", page_of(computed))
+
+    def test_rows_that_are_readings_or_vertebrae_are_not_called_subjects(self):
+        subjects = np.repeat([f"S{n}" for n in range(99)], 2)[:197]
+        page = Page(page_of(sample_result(subjects=subjects, levels=np.full(197, "L1")))).text
+        self.assertIn("Of 199 rows of the table, 197 vertebrae of 99 subjects were analyzed", page)
+        self.assertIn("纳入分析 197 个椎体（99 例受试者）", page)
+        page = Page(page_of(sample_result(subjects=subjects))).text
+        self.assertIn("n = 197 rows of 99 subjects.", page)
+
+    def test_names_of_columns_are_titles(self):
+        row = {"quantity": "lumbar_class: osteoporosis", "test": "regression on ktrans_per_min, x_y", "n": "3"}
+        columns = tuple(Column(name, [text], name) for name, text in row.items())
+        page = Page(page_of(dataclasses.replace(self.result, statistics=Table("s", "S", columns))))
+        self.assertEqual(page.tables["Key statistics"][1][0], "Lumbar T-score category: osteoporosis")
+        self.assertEqual(page.tables["Key statistics"][1][2], "regression on Ktrans, x_y")
 
     def test_the_checklist_has_22_items_and_marks_what_the_author_writes(self):
         rows = self.page.tables["Checklist"][1:]
