@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -209,14 +209,16 @@ def _statistics(statistics: Table) -> Iterable[str]:
         f"{len(key):,} of the {len(rows):,} rows of statistics.csv. The p to report between groups is Welch's, which "
         "holds whether or not variances are equal. Intervals are 95 % confidence intervals."
     )
-    yield table("Key statistics", _HEADINGS, [_statistic(row) for row in key], file="statistics.csv")
+    for family in dict.fromkeys(str(row.get("family", "")) for row in key):
+        of_family = [row for row in key if str(row.get("family", "")) == family]
+        yield _statistics_table(f"Key statistics: {family}" if family else "Key statistics", of_family)
 
 
 def _assumptions(statistics: Table) -> Iterable[str]:
-    rows = [_statistic(row) for row in statistic_rows(statistics) if _role(row) == "assumption"]
+    rows = [row for row in statistic_rows(statistics) if _role(row) == "assumption"]
     if rows:
         yield paragraph("Reported beside the tests; no test was chosen by them.")
-        yield table("Assumption checks", _HEADINGS, rows, file="statistics.csv")
+        yield _statistics_table("Assumption checks", rows)
     else:
         yield paragraph("None was made.")
 
@@ -248,6 +250,14 @@ def _multiplicity(statistics: Table) -> Iterable[str]:
 
 
 _HEADINGS = ("Quantity", "Groups or with", "Test", "n", "Statistic", "Estimate [interval]", "p", "p, corrected", "Note")
+
+
+def _statistics_table(caption: str, rows: Sequence[Mapping[str, object]]) -> str:
+    """Rows of the statistics, without the columns that are empty in all of them."""
+    printed = [_statistic(row) for row in rows]
+    used = [number for number in range(len(_HEADINGS)) if number == 0 or any(cells[number] for cells in printed)]
+    shown = [[cells[number] for number in used] for cells in printed]
+    return table(caption, [_HEADINGS[number] for number in used], shown, file="statistics.csv")
 
 
 def _statistic(row: Mapping[str, object]) -> tuple[str, ...]:

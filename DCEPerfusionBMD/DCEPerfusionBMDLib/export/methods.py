@@ -113,6 +113,8 @@ _ADJUSTMENTS = {
     "games": "Games-Howell 法",
 }
 
+_PART_TAKING = ("DCEPerfusionBMD", "Python", "numpy", "scipy", "matplotlib")
+
 _SITES = {
     "iscd": (
         "the lowest T-score of lumbar spine, total hip and femoral neck",
@@ -147,7 +149,7 @@ def _levels(result: CohortResult) -> dict[str, list[str]]:
 
 
 def _software(versions: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in versions.items())
+    return ", ".join(f"{name} {versions[name]}" for name in _PART_TAKING if name in versions)
 
 
 def methods(result: CohortResult, versions: Mapping[str, str]) -> str:
@@ -189,7 +191,8 @@ def methods(result: CohortResult, versions: Mapping[str, str]) -> str:
         )
         said.append("No test was chosen by the outcome of an assumption check.")
     if _values(result.statistics, "adjustment"):
-        said.append(f"p-values were corrected as follows: {joined(_values(result.statistics, 'adjustment'))}.")
+        named = dict.fromkeys(text.partition(" over ")[0] for text in _values(result.statistics, "adjustment"))
+        said.append(f"p-values were corrected within families of tests by the methods of {joined(list(named))}.")
     if _has_false_discovery(result.statistics):
         said.append("Beside that, false discovery rates were held by the method of Benjamini and Hochberg.")
     if any("bootstrap" in test for test in tests):
