@@ -463,9 +463,7 @@ class TestFigures(unittest.TestCase):
         curves = EnhancementCurves(
             np.array(["S002", "S001", "S000", "X"]), np.arange(3.0), values, "q", "u", "measured"
         )
-        result = analyze_cohort(
-            make({KTRANS: [1, 2, 3, 4]}, {"bmd_class": ["normal"] * 3 + [""]}, curves=curves), QUICK
-        )
+        result = analyze_cohort(make({KTRANS: [1, 2, 3, 4]}, {"bmd_class": ["normal"] * 4}, curves=curves), QUICK)
         (curve,) = result.curves
         np.testing.assert_allclose(curve.mean, [0, 3, 3])
         half = stats.t.ppf(0.975, [2, 2, 1]) * [0, 2 / math.sqrt(3), 1]
