@@ -1,0 +1,212 @@
+"""Tests at their edges: no spread, exact fits, few or very many values, far offsets, missing labels, masked numbers."""
+
+import math
+import unittest
+import warnings
+
+import numpy as np
+from DCEPerfusionBMDLib import statistics as st
+from DCEPerfusionBMDLib.errors import InputError
+from DCEPerfusionBMDLib.statistics.groups import _share_interval
+from DCEPerfusionBMDLib.statistics.posthoc import _range_p
+from scipy import stats
+
+
+class Edges(unittest.TestCase):
+    """Every refusal is an InputError; nothing warns."""
+
+    def setUp(self):
+        caught = warnings.catch_warnings()
+        caught.__enter__()
+        self.addCleanup(caught.__exit__, None, None, None)
+        warnings.simplefilter("error")
+
+    def refuses(self, *cases):
+        for message, call in cases:
+            with self.subTest(message), self.assertRaisesRegex(InputError, message):
+                call()
+
+
+class TestGroups(Edges):
+    def test_share_interval_of_many(self):
+        """Tails that scipy has no number for; the interval is that of a normal estimate within 3 %."""
+        n = 150_000
+        found = st.anova(st.from_statistics("abc", [50000] * 3, [0, 0.289, 0.378], [1, 1, 1]))
+        share = found.eta2
+        error = math.sqrt(4 * share * (1 - share) ** 2 * (1 - share / 2) / n)
+        self.assertAlmostEqual((found.interval[1] - found.interval[0]) / (2 * 1.959964 * error), 1, delta=0.03)
+        self.assertTrue(found.interval[0] < share < found.interval[1])
+
+    def test_share_interval_of_huge_f(self):
+        """Far from 0 the noncentral chi-squared is its noncentrality: lambda = df1 F chi2(df2) / df2."""
+        groups = {"a": [1.001, 1.002, 1.003], "b": [5001.001, 5001.002, 5001.004]}
+        found = st.anova(groups)
+        noncentrality = found.f * stats.chi2.ppf([0.025, 0.975], 4) / 4
+        away = [1 - limit for limit in found.interval]  # 6 / (lambda + 6)
+        np.testing.assert_allclose(away, 6 / noncentrality, rtol=1e-3)
+
+    def test_share_interval_at_its_quantile(self):
+        """Where F is its own 2.5 % or 97.5 % point a limit is 0, up to rounding."""
+        for df1, df2 in ((1, 8), (2, 27), (4, 190)):
+            for probability in (0.025, 0.975):
+                f = float(stats.f.ppf(probability, df1, df2))
+                for nudge in (-1e-12, -1e-14, 0, 1e-14, 1e-12):
+                    low, high = _share_interval(f * (1 + nudge), df1, df2, df1 + df2 + 1)
+                    self.assertLess(low if probability > 0.5 else high, 1e-6)
+
+    def test_equal_values_have_no_variance(self):
+        self.refuses(
+            ("group 'b' does not vary", lambda: st.welch_t({"a": [1.1, 0.8, 1, 1.2, 1.4], "b": [1.8] * 7})),
+            ("group 'a' does not vary", lambda: st.welch_anova({"a": [1.0] * 3, "b": [0.7] * 11})),
+            ("group 'a' does not vary", lambda: st.games_howell({"a": [1.0] * 3, "b": [0.7] * 11})),
+            ("no group varies", lambda: st.tukey({"a": [1.0] * 3, "b": [0.7] * 11})),
+            ("no group varies", lambda: st.anova({"a": [1.0] * 3, "b": [0.7] * 11})),
+            ("no group varies", lambda: st.residual_normality({"a": [1.0] * 3, "b": [0.7] * 11})),
+            ("every group has one subject", lambda: st.tukey({"a": [1], "b": [2]})),
+            ("every group has one subject", lambda: st.lsd({"a": [1], "b": [2]})),
+            ("all differences are equal", lambda: st.paired_t([0.3, 0.5, 0.7], [0.1, 0.3, 0.5])),
+        )
+
+    def test_a_far_value_elsewhere(self):
+        """The spread of a group and the difference of two do not depend on a third one far away."""
+        for far in (1e12, 1e16):
+            samples = {"a": [far, 1, 2], "b": [0.1, 0.2, 0.3, 0.25], "c": [0.3, 0.1, 0.2]}
+            found = st.describe(samples)
+            self.assertAlmostEqual(found.sds[1], np.std(samples["b"], ddof=1), places=14)
+            self.assertAlmostEqual(found.means[1], np.mean(samples["b"]), places=14)
+            self.assertAlmostEqual(found.centered[1] - found.centered[2], 0.0125, places=14)
+
+    def test_levene_without_error(self):
+        """Two values are equally far from their mean, so the distances do not vary."""
+        for samples in (
+            {"a": [1, 2], "b": [3, 5]},
+            {"a": [1, 2], "b": [3, 4]},
+            {"a": [0.1, 0.2, 0.1, 0.2], "b": [0.3, 0.4, 0.3, 0.4]},
+        ):
+            for center in ("mean", "median"):
+                with self.assertRaisesRegex(InputError, f"distances from the {center} do not vary"):
+                    st.levene(samples, center)
+            found = st.compare(samples, "x", "arm")
+            self.assertTrue(math.isnan(found.levene.p))
+            self.assertIn("Levene (the distances from the mean do not vary within any group; ", str(found))
+
+    def test_normality_of_small_numbers(self):
+        samples = {"a": np.array([1.0, 2.0, 4.0, 3.5]), "b": np.array([2.0, 5.0, 5.5, 1.0])}
+        truth = stats.shapiro(np.concatenate([part - part.mean() for part in samples.values()]))
+        for scale in (1.0, 1e-25, 1e25):
+            found = st.residual_normality({name: part * scale for name, part in samples.items()})
+            self.assertAlmostEqual(found.statistic, truth.statistic, places=12)
+            self.assertAlmostEqual(found.p, truth.pvalue, places=12)
+
+    def test_hedges_correction(self):
+        """Of 1 degree of freedom there is none; of many Hedges' series, Gamma(m) Gamma(m - 1/2) by their logarithms."""
+        g, interval = st.hedges_g({"a": [1, 2], "b": [4]})
+        self.assertTrue(math.isnan(g) and math.isnan(interval[0]))
+        self.assertNotIn("g =", str(st.student_t({"a": [1, 2], "b": [4]})))
+        for n in (9_000, 11_000, 1_000_000, 100_000_000):
+            df = 2 * n - 2
+            # Stirling: J = 1 - 3 / (4 df) - 7 / (32 df^2)
+            truth = 1 - 3 / (4 * df) - 7 / (32 * df**2)
+            self.assertAlmostEqual(st.hedges_g(st.from_statistics("ab", [n, n], [1, 0], [1, 1]))[0], truth, delta=2e-10)
+        df = 2e8 - 2
+        found = st.hedges_g(st.from_statistics("ab", [1e8, 1e8], [1, 0], [1, 1]))[0]
+        self.assertAlmostEqual((1 - found) / (3 / (4 * df)), 1, delta=1e-6)
+
+    def test_tukey_far_out(self):
+        """P lies between that of one pair and Bonferroni's of all; with two groups it is Student's."""
+        for df in (3.0, 200.0, 20_000.0):
+            for t in (3.0, 12.0, 40.0):
+                alone = 2 * stats.t.sf(t, df)
+                self.assertGreaterEqual(_range_p(3, df, t), alone)
+                self.assertLessEqual(_range_p(3, df, t), 3 * alone)
+                self.assertAlmostEqual(_range_p(2, df, t), alone, delta=1e-12 * alone)
+        found = st.tukey(st.from_statistics("abc", [7000, 7000, 6003], [0, 10, 20], [1, 1, 1]))
+        self.assertLess(max(pair.p for pair in found.pairs), 1e-300)
+
+    def test_names(self):
+        numbered = {0: [1.0, 2.0, 4.0], 1: [2.0, 3.0, 7.0]}
+        self.assertIn("0 - 1: -1.667", str(st.tukey(numbered)))
+        self.refuses(
+            ("no group is called '7'; there are 0, 1", lambda: st.dunnett(numbered, "7")),
+            ("a group is named twice: a, a", lambda: st.from_statistics(["a", "a"], [3, 3], [1, 2], [1, 1])),
+            ("print alike", lambda: st.describe({1: [1.0, 2.0], "1": [1.0, 2.0]})),
+            ("position 1 is too large", lambda: st.describe({"a": [10**400, 2], "b": [1, 2]})),
+            ("1e\\+200 is too large to be squared", lambda: st.anova({"a": [1e200, 2], "b": [1, 2]})),
+            ("real numbers", lambda: st.describe({"a": np.array([1j, 2]), "b": [1, 2]})),
+        )
+
+
+class TestValues(Edges):
+    def test_masked(self):
+        """A masked value is a missing one, whatever number lies under the mask."""
+        masked = np.ma.array([1.0, 2.0, -9999.0], mask=[0, 0, 1])
+        whole = np.ma.array([1, 2, 3])
+        np.testing.assert_array_equal(st.describe({"a": whole, "b": [1, 2]}).means, [2.0, 1.5])
+        found = st.complete_rows(["A", "B", "C"], {"x": masked})
+        self.assertEqual((found.rows, [item.row for item in found.left_out]), (("A", "B"), ["C"]))
+        counts = np.ma.array([[1, 2], [3, -9999]], mask=[[0, 0], [0, 1]])
+        self.refuses(
+            ("1 of 3 values are no finite numbers", lambda: st.describe({"a": masked, "b": [1, 2]})),
+            ("1 of 4 values are no finite", lambda: st.icc(counts)),
+            ("1 of 4 values are no finite", lambda: st.fisher(counts)),
+        )
+
+    def test_labels(self):
+        parts = st.split([1, 2, 3, 4], ["b", "a", "b", "a"])
+        self.assertEqual({name: list(part) for name, part in parts.items()}, {"b": [1, 3], "a": [2, 4]})
+        self.assertEqual(list(parts), ["b", "a"])
+        self.assertEqual(list(st.split([1, 2, 3], np.array([5, 3, 5]))), ["5", "3"])
+        for labels in (
+            ["a", None, "b"],
+            [1.0, math.nan, 2.0],
+            np.array([1.0, math.nan, 2.0]),
+            np.array(["a", None, "b"], dtype=object),
+            np.ma.array([1, 2, 3], mask=[0, 1, 0]),
+        ):
+            self.refuses(
+                ("label at position 2 is missing", lambda labels=labels: st.split([1, 2, 3], labels)),
+                (
+                    "label at position 2 is missing",
+                    lambda labels=labels: st.cluster_bootstrap(lambda c: c["x"].mean(), {"x": [1, 2, 3]}, labels, 1),
+                ),
+            )
+        self.refuses(("labels 1 and '1' print alike", lambda: st.split([1, 2, 3], [1, "1", 2])))
+
+    def test_circular(self):
+        for quantity, grouping in (
+            ("z_lumbar", "bmd_class"),
+            ("tscore", "class"),
+            ("T-score", "BMDClass"),
+            ("bmd_lumbar", "bmd_category"),
+            ("lumbar osteoporosis", "bmd_class"),
+            ("femoral neck bone loss", "fn_class"),
+            ("AgeYears", "age_group"),
+            ("age_years", "AgeGroup"),
+        ):
+            with self.subTest(quantity), self.assertRaisesRegex(InputError, "by construction"):
+                st.check_not_circular(quantity, grouping)
+        for quantity, grouping in (
+            ("t1_ms", "bmd_class"),
+            ("bmd_lumbar", "age_class"),
+            ("bmd_lumbar", "bmi_category"),
+            ("bone_marrow_fat", "bmd_class"),
+            ("average_ktrans", "age_group"),
+        ):
+            st.check_not_circular(quantity, grouping)
+
+    def test_p_text(self):
+        """What is printed lies on the same side of .05, .01 and .001 as p."""
+        for p, text in (
+            (0.04996, "0.04996"),
+            (0.0499999, "0.0499999"),
+            (0.05, "0.05"),
+            (0.05004, "0.05"),
+            (0.009996, "0.009996"),
+            (0.0009997, "0.0009997"),
+            (0.0494, "0.0494"),
+        ):
+            self.assertEqual(st.p_text(p), text)
+
+
+if __name__ == "__main__":
+    unittest.main()
