@@ -208,5 +208,84 @@ class TestValues(Edges):
             self.assertEqual(st.p_text(p), text)
 
 
+class TestAgreement(Edges):
+    def test_icc_without_subjects(self):
+        """Subjects of equal means: ICC(1,1) is -1 / (k - 1), and that of the mean has no bound."""
+        for ratings in (
+            [[1, 2], [2, 1]],
+            [[1, 2, 3], [2, 3, 1], [3, 1, 2]],
+            [[1, 3], [3, 1], [2, 2], [0, 4]],
+            [[0.1, 0.2, 0.3], [0.3, 0.1, 0.2]],
+        ):
+            found = st.icc(ratings)
+            self.assertAlmostEqual(found["ICC(1,1)"].value, -1 / (len(ratings[0]) - 1), places=12)
+            self.assertEqual(found["ICC(1,k)"].value, -math.inf)
+            self.assertEqual(found["ICC(3,k)"].p, 1.0)
+            self.assertTrue(all(math.isnan(limit) for limit in found["ICC(1,1)"].interval))
+
+    def test_icc_limits_enclose(self):
+        found = st.icc([[1, 3], [2, 2], [2, 0], [0, 0], [2, 2]])["ICC(2,k)"]
+        self.assertAlmostEqual(found.value, 0.4286, delta=5e-5)
+        self.assertEqual(found.interval[0], -math.inf)
+        self.assertAlmostEqual(found.interval[1], 0.9473, delta=5e-5)
+        self.assertTrue(math.isnan(st.icc([[3, 1, 4], [2, 3, 0], [1, 2, 3]])["ICC(2,k)"].value))
+        random = np.random.default_rng(1)
+        for _ in range(2000):
+            shape = random.integers(2, 5, 2)
+            try:
+                found = st.icc(random.integers(0, 4, shape))
+            except InputError:
+                continue
+            for name, one in found.items():
+                low, high = one.interval
+                self.assertTrue(math.isnan(low) == math.isnan(high), one)
+                self.assertTrue(math.isnan(low) or low <= one.value <= high, one)
+                self.assertFalse(one.value > 1, (name, one.value))
+
+    def test_equal_differences(self):
+        self.refuses(
+            ("all differences are equal", lambda: st.bland_altman([1.1, 2.1, 3.1, 4.1], [1, 2, 3, 4])),
+            ("no reading varies", lambda: st.repeatability([[0.1] * 3, [0.7] * 3, [1.1] * 3])),
+            ("no error to compare", lambda: st.icc([[0.1] * 3, [0.7] * 3, [1.1] * 3])),
+            ("rows of different lengths", lambda: st.icc([[1, 2], [3]])),
+            ("does not vary", lambda: st.concordance([1, 2, 3], [0.1, 0.1, 0.1])),
+        )
+
+    def test_concordance_of_any_unit(self):
+        x, y = np.array([1.0, 2.0, 4.0, 3.0, 7.0]), np.array([1.5, 1.8, 4.2, 3.9, 6.0])
+        truth = st.concordance(x, y)
+        for unit in (1e-170, 1e140):
+            found = st.concordance(x * unit, y * unit)
+            np.testing.assert_allclose([found.value, *found.interval], [truth.value, *truth.interval], rtol=1e-12)
+        self.refuses(("too large", lambda: st.concordance(x * 1e200, y)))
+
+
+class TestRates(Edges):
+    def test_refusals(self):
+        self.refuses(
+            ("scores do not vary", lambda: st.cochran_armitage([1, 2, 3], [5, 6, 7], [0.1] * 3)),
+            ("scores do not vary", lambda: st.cochran_armitage([1, 2, 0], [5, 5, 0], [1, 1, 2])),
+            ("11 of 10 is no rate", lambda: st.rate("11", 10)),
+            ("too large for a count", lambda: st.fisher([[1e19, 2], [3, 4]])),
+            ("rows of different lengths", lambda: st.fisher([[1, 2], [3]])),
+        )
+
+    def test_text(self):
+        """Newcombe 1998, table I: 81 of 263 is 30.8 %, 25.53 to 36.62 %."""
+        self.assertEqual(str(st.rate(81, 263)), "81/263 = 30.8 % [25.53, 36.62] %")
+
+    def test_ties_and_separation(self):
+        """Neither tells how sure the area is."""
+        tied, sick = [2.0] * 6, [1, 1, 1, 0, 0, 0]
+        self.assertTrue(math.isnan(st.roc(tied, sick, True).interval[0]))
+        self.assertTrue(math.isnan(st.cliff_delta([1, 1, 1], [1, 1, 1]).interval[0]))
+        for values in (tied, [4, 5, 6, 1, 2, 3]):
+            self.assertTrue(all(math.isnan(limit) for limit in st.auc_bootstrap(values, sick, True, 1)))
+        self.refuses(
+            ("199 resamples", lambda: st.auc_bootstrap([1, 3, 5, 2, 4, 6], sick, True, 1, 199)),
+            ("seed of -1", lambda: st.auc_bootstrap([1, 3, 5, 2, 4, 6], sick, True, -1)),
+        )
+
+
 if __name__ == "__main__":
     unittest.main()
