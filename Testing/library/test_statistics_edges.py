@@ -1,5 +1,6 @@
 """Tests at their edges: no spread, exact fits, few or very many values, far offsets, missing labels, masked numbers."""
 
+import itertools
 import math
 import unittest
 import warnings
@@ -285,6 +286,183 @@ class TestRates(Edges):
             ("199 resamples", lambda: st.auc_bootstrap([1, 3, 5, 2, 4, 6], sick, True, 1, 199)),
             ("seed of -1", lambda: st.auc_bootstrap([1, 3, 5, 2, 4, 6], sick, True, -1)),
         )
+
+
+class TestCorrelation(Edges):
+    def test_spearman_of_few(self):
+        """All orders of y counted, one by one."""
+        found = st.spearman([4, 1, 3, 2], [40, 10, 30, 20])
+        self.assertAlmostEqual(found.p, 2 / 24, places=12)
+        self.assertTrue(all(math.isnan(limit) for limit in found.interval))
+        for x, y in (
+            ([1, 2, 3, 4, 5, 6], [2, 1, 4, 3, 6, 5]),
+            ([1.5, 2, 2, 4, 5], [3, 3, 1, 7, 9]),
+            ([1, 1, 2, 3, 3, 3], [2, 5, 5, 1, 5, 2]),
+        ):
+            r = stats.spearmanr(x, y).statistic
+            orders = [abs(stats.spearmanr(x, order).statistic) for order in itertools.permutations(y)]
+            found = st.spearman(x, y)
+            self.assertAlmostEqual(found.p, np.mean(np.array(orders) >= abs(r) - 1e-9), places=12)
+            self.assertAlmostEqual(found.r, r, places=12)
+
+    def test_partial_of_any_unit(self):
+        random = np.random.default_rng(4)
+        a, b, x, y = random.normal(size=(4, 30))
+        x, y = x + a + 2 * b, y - a + b
+        truth = st.partial(x, y, {"a": a, "b": b})
+        design = np.column_stack([np.ones(30), a, b])
+        left = [values - design @ np.linalg.lstsq(design, values, rcond=None)[0] for values in (x, y)]
+        self.assertAlmostEqual(truth.r, np.corrcoef(left)[0, 1], places=12)
+        found = st.partial(x, y, {"a": a * 1e8, "b": b * 1e-6})
+        self.assertAlmostEqual(found.r, truth.r, places=10)
+        self.assertAlmostEqual(found.p, truth.p, places=10)
+        again = st.partial(x, y, {"a": a, "b": b, "c": a - b})  # c takes no degree of freedom
+        self.assertAlmostEqual(again.p, truth.p, places=10)
+
+    def test_refusals(self):
+        x, y = [1.0, 2.0, 4.0, 3.0, 7.0], [1.5, 1.8, 4.2, 3.9, 6.0]
+        self.refuses(
+            ("no counts", lambda: st.pearson_from_r(0.5, math.nan)),
+            ("no counts", lambda: st.pearson_from_r(0.5, 20, -3)),
+            ("use pearson", lambda: st.partial(x, y, {})),
+            ("age does not vary", lambda: st.partial(x, y, {"age": [50] * 5})),
+            ("x does not vary", lambda: st.pearson([1e9, 1e9 + 1e-6, 1e9 + 2e-6], [1, 2, 4])),
+        )
+
+
+class TestRegression(Edges):
+    def test_exact_fits(self):
+        one = [-1, -1, 1, 1]
+        subjects = np.repeat(np.arange(6), 3)
+        x = np.random.default_rng(0).normal(size=18)
+        groups, z = np.repeat(list("abc"), 4), np.arange(12.0)
+        self.refuses(
+            ("fits exactly", lambda: st.linear_regression(one, {"x": one, "z": [-1, 1, -1, 1]})),
+            ("fits exactly", lambda: st.line_band([1, 2, 3], [2, 4, 6], [1])),
+            ("fits exactly", lambda: st.ancova(z * 0.3 + np.repeat([0, 1, 2], 4) * 0.7, groups, z)),
+            ("fits exactly", lambda: st.random_intercept(2 * x, {"x": x}, subjects)),
+            ("do not vary within", lambda: st.random_intercept(2 * x + subjects**2, {"x": x}, subjects)),
+            ("the outcome does not vary", lambda: st.linear_regression([0.1] * 6, {"x": [1, 2, 3, 4, 5, 6]})),
+            ("needs a predictor", lambda: st.variance_inflation({})),
+            ("b holds 2 values, not 3", lambda: st.variance_inflation({"a": [1, 2, 3], "b": [1, 2]})),
+            ("'a' does not vary", lambda: st.variance_inflation({"a": [0.1] * 3, "b": [1, 2, 4]})),
+            ("age does not vary within any group", lambda: st.ancova(z, groups, np.repeat([0.1, 0.7, 0.3], 4))),
+            ("too large", lambda: st.ancova(z * 1e200, groups, z)),
+        )
+
+    def test_parallel_of_exact_slopes(self):
+        """A line of its own through every group leaves no error to test slopes with."""
+        groups, z = np.repeat(list("ab"), 4), np.tile(np.arange(4.0), 2)
+        found = st.ancova(z * np.repeat([0.3, 0.7], 4), groups, z)
+        self.assertTrue(math.isnan(found.parallel.p))
+
+    def test_covariate_of_any_unit(self):
+        random = np.random.default_rng(2)
+        groups, z, y = np.repeat(list("abc"), 8), random.normal(60, 8, 24), random.normal(size=24)
+        truth = st.ancova(y, groups, z)
+        for unit in (1e-13, 1e-40, 1e30):
+            found = st.ancova(y, groups, z * unit)
+            self.assertAlmostEqual(found.groups.f / truth.groups.f, 1, places=10)
+            self.assertAlmostEqual(found.covariate.p / truth.covariate.p, 1, places=10)
+
+    def test_line_far_away(self):
+        """The line through points far from 0 is the one near 0, moved."""
+        random = np.random.default_rng(3)
+        x, y = np.arange(20.0), random.normal(size=20)
+        middle, low, _ = st.line_band(x, y, x)
+        far = st.line_band(x + 2.0**40, y, x + 2.0**40)
+        np.testing.assert_allclose(far[0], middle, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(far[1], low, rtol=0, atol=1e-12)
+
+
+class TestClustered(Edges):
+    def test_between_subjects(self):
+        """Balanced, a difference of groups of subjects is the t-test of the subjects' means."""
+        random = np.random.default_rng(6)
+        for per_group in (2, 4, 10):
+            subjects = np.repeat(np.arange(2 * per_group), 4)
+            group = (subjects < per_group).astype(float)
+            y = random.normal(0, 2, 2 * per_group)[subjects] + random.normal(size=subjects.size)
+            found = st.random_intercept(y, {"group": group}, subjects)
+            self.assertGreater(found.between_variance, 0)
+            means = y.reshape(-1, 4).mean(axis=1)
+            truth = stats.ttest_ind(means[:per_group], means[per_group:])
+            self.assertEqual(found["group"].df, 2 * per_group - 2)
+            self.assertEqual(found["intercept"].df, 2 * per_group - 2)
+            self.assertAlmostEqual(found["group"].t, truth.statistic, places=6)
+            self.assertAlmostEqual(found["group"].p, truth.pvalue, places=6)
+            np.testing.assert_allclose(found["group"].interval, truth.confidence_interval(), rtol=1e-5)
+
+    def test_within_subjects(self):
+        """Two values of each subject, one per condition: the paired t-test."""
+        random = np.random.default_rng(7)
+        subjects, late = np.repeat(np.arange(8), 2), np.tile([0.0, 1.0], 8)
+        y = random.normal(0, 2, 8)[subjects] + 0.8 * late + random.normal(size=16)
+        found = st.random_intercept(y, {"late": late}, subjects)
+        truth = stats.ttest_rel(y[1::2], y[::2])
+        self.assertEqual((found["late"].df, found["intercept"].df), (7, 7))
+        self.assertAlmostEqual(found["late"].t, truth.statistic, places=6)
+        self.assertAlmostEqual(found["late"].p, truth.pvalue, places=6)
+        self.assertIn(f"t(7) = {truth.statistic:.4g}", str(found))
+
+    def test_coverage(self):
+        """Of four subjects the 95 % interval of their groups' difference holds it that often."""
+        random = np.random.default_rng(9)
+        subjects = np.repeat(np.arange(4), 4)
+        group = (subjects < 2).astype(float)
+        hits = 0
+        for _ in range(300):
+            y = random.normal(size=4)[subjects] + random.normal(0, 0.5, 16)
+            low, high = st.random_intercept(y, {"group": group}, subjects)["group"].interval
+            hits += low < 0 < high
+        self.assertGreater(hits, 272)
+
+    def test_nearly_collinear(self):
+        """Predictors that differ by 3e-4 of their spread: generalized least squares in differences of the two."""
+        random = np.random.default_rng(10)
+        subjects = np.repeat(np.arange(10), 4)
+        a = random.normal(size=10)[subjects]
+        noise = random.normal(size=10)[subjects]
+        y = a + random.normal(size=10)[subjects] + random.normal(size=40)
+        found = st.random_intercept(y, {"a": a, "b": a + 3e-4 * noise}, subjects)
+        apart = st.random_intercept(y, {"a": a, "noise": noise}, subjects)
+        # y = alpha a + beta (a + 3e-4 noise)
+        self.assertAlmostEqual(found["b"].value * 3e-4 / apart["noise"].value, 1, places=6)
+        self.assertAlmostEqual(found["b"].t / apart["noise"].t, 1, places=5)
+        self.assertAlmostEqual((found["a"].value + found["b"].value) / apart["a"].value, 1, places=5)
+        moved = apart.log_likelihood - math.log(3e-4)  # REML depends on the units of the predictors
+        self.assertAlmostEqual(found.log_likelihood, moved, places=5)
+
+    def test_refusals(self):
+        random = np.random.default_rng(11)
+        subjects = np.repeat(np.arange(3), 4)
+        a, b = random.normal(size=(2, 3))[:, subjects]
+        y = random.normal(size=12)
+        columns = {"x": [1.0, 2.0, 3.0, 5.0]}
+        owners = ["a", "a", "b", "b"]
+
+        def bootstrap(statistic, seed=1, resamples=200):
+            return st.cluster_bootstrap(statistic, columns, owners, seed, resamples)
+
+        self.refuses(
+            ("3 subjects do not suffice", lambda: st.random_intercept(y, {"a": a, "b": b}, subjects)),
+            ("follows from the others", lambda: st.random_intercept(y, {"a": y**2, "b": 2 * y**2}, subjects)),
+            (
+                "4 values of 3 subjects do not suffice",
+                lambda: st.random_intercept([1, 2, 4, 7], {"x": [1, 3, 2, 2]}, [1, 1, 2, 3]),
+            ),
+            ("no value for all subjects: no", lambda: bootstrap(self.fails)),
+            ("no value for all subjects: it is nan", lambda: bootstrap(lambda _: math.nan)),
+            ("no value in", lambda: bootstrap(lambda c: 1 / (len(np.unique(c["x"])) - 2))),
+            ("seed of -1", lambda: bootstrap(lambda c: float(c["x"].mean()), -1)),
+            ("100 resamples", lambda: bootstrap(lambda c: float(c["x"].mean()), 1, 100)),
+        )
+        found = bootstrap(lambda c: float(c["x"].mean()))
+        self.assertIn("of 2 subjects; too narrow with so few", str(found))
+
+    @staticmethod
+    def fails(_):
+        raise ZeroDivisionError("no")
 
 
 if __name__ == "__main__":
