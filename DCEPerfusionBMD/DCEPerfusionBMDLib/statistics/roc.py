@@ -141,8 +141,9 @@ def auc_bootstrap(
 ) -> tuple[float, float]:
     """95 % percentile interval of the area, cases and controls drawn apart; NaN where all resamples are alike.
 
-    It is too narrow with few subjects: with 5 cases and 5 controls it holds the area in 61 % of samples. The work is
-    bounded: above 50 million drawn subjects the number of resamples is cut down, to no fewer than 200.
+    It is too narrow with few subjects and near an area of 1: with 5 cases, 5 controls and an area of .76 it holds that
+    in 89 % of samples, and 8 % of them have none. The work is bounded: above 50 million drawn subjects the number of
+    resamples is cut down, to no fewer than 200.
 
     Raises
     ------
