@@ -132,18 +132,21 @@ def random_intercept(
     _check_error(y, x, owner, sizes, 1e-24 + 1e-30 * (shift / unit) ** 2)
     x = orthogonal * math.sqrt(n)
     xx, xy, yy = x.T @ x, x.T @ y, float(y @ y)
-    sums = np.column_stack([np.bincount(owner, weights=column) for column in x.T])
-    sum_y = np.bincount(owner, weights=y)
+    sums = np.column_stack([np.bincount(owner, weights=column) for column in (*x.T, y)])
+    # a subject enters by its sums, weighted by its size alone: subjects of one size are added up once
+    lengths, kind = np.unique(sizes, return_inverse=True)
+    members = np.bincount(kind)
+    together = np.stack([sums[kind == k].T @ sums[kind == k] for k in range(lengths.size)])
     degrees = n - p if method == "REML" else n
 
     def fit(ratio: float) -> tuple[float, FloatArray, FloatArray, float]:
-        weight = ratio / (1 + ratio * sizes)
-        a = xx - (sums * weight[:, None]).T @ sums
-        factor = linalg.cho_factor(a)
-        beta = linalg.cho_solve(factor, xy - sums.T @ (weight * sum_y))
-        rest = yy - float(weight @ sum_y**2) - float(beta @ (xy - sums.T @ (weight * sum_y)))
+        taken = np.tensordot(ratio / (1 + ratio * lengths), together, axes=1)
+        factor = linalg.cho_factor(xx - taken[:p, :p])
+        right = xy - taken[:p, p]
+        beta = linalg.cho_solve(factor, right)
+        rest = yy - float(taken[p, p]) - float(beta @ right)
         variance = max(rest, 1e-300) / degrees
-        value = degrees * (math.log(2 * math.pi * variance) + 1) + float(np.log1p(ratio * sizes).sum())
+        value = degrees * (math.log(2 * math.pi * variance) + 1) + float(members @ np.log1p(ratio * lengths))
         if method == "REML":
             value += 2 * float(np.log(np.diag(factor[0])).sum())
         return -value / 2, beta, linalg.cho_solve(factor, np.eye(p)), variance
