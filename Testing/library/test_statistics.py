@@ -510,7 +510,9 @@ class TestFromStatistics(unittest.TestCase):
             ("80~", 5.765, 3.22e-08, 3.2e-07, 8.018, 2.18e-06, 9.572, 12.46, 4.22e-07, 3.52e-06),
         )
         for i, (name, *values) in enumerate(table, start=1):
-            student, welch = st.student_t(self.kep.pair(0, i)), st.welch_t(self.kep.pair(0, i))
+            two = [[row[0], row[i]] for row in (SIZES, *KEP_2)]
+            both = st.from_statistics(["40~", name], *two, "variance")
+            student, welch = st.student_t(both), st.welch_t(both)
             found = (
                 *(lsd["40~", name].statistic, lsd["40~", name].p, tukey["40~", name].p, student.t, student.p),
                 *(welch.t, welch.df, welch.p, games["40~", name].p),

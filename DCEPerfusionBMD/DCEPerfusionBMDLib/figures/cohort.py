@@ -16,7 +16,7 @@ from ..cohort import CLASSES, AgreementFigure, Boxes, CohortResult, MeanCurve, R
 from ..cohort.columns import heading
 from ..errors import Cancelled
 from ..series import Progress
-from ..statistics.values import p_text
+from ..statistics.values import p_equation
 from ..tables import visible
 from .canvas import blank, print_style, save
 
@@ -143,7 +143,7 @@ def _scatter(axis: Any, part: Scatter, ve_unit: str, letter: str) -> None:
     _label(axis, _heading(part.x_column, ve_unit), _heading(part.y_column, ve_unit))
     found = part.correlation
     low, high = found.interval
-    lines = [f"r = {_minus(f'{found.r:.3f} [{low:.3f}, {high:.3f}]')}", f"{_p(found.p)}, n = {found.n:,}"]
+    lines = [f"r = {_minus(f'{found.r:.3f} [{low:.3f}, {high:.3f}]')}", f"{p_equation(found.p)}, n = {found.n:,}"]
     _caption(axis, letter, "\n".join([*lines, *_drawn(shown.size, part.x.size)]))
 
 
@@ -311,8 +311,3 @@ def _wrapped(text: str, panels: int = 3) -> str:
 
 def _minus(numbers: str) -> str:
     return numbers.replace("-", "\N{MINUS SIGN}")
-
-
-def _p(p: float) -> str:
-    text = p_text(p)
-    return f"p {text.replace('<', '< ')}" if text.startswith("<") else f"p = {text}"
