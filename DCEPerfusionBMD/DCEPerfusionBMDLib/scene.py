@@ -21,7 +21,7 @@ from vtk.util import numpy_support
 from . import __version__
 from .densitometry import Densitometry, measurements_from_rows
 from .errors import InputError
-from .frames import mean_enhancement
+from .frames import choices_text, mean_enhancement
 from .kinetics import FitStatus
 from .quantities import BY_NAME, STATUS, UNIT_CODES, Code, Quantity
 from .result import StudyResult
@@ -315,6 +315,8 @@ def write_series(scene: Any, series: DynamicSeries, name: str) -> Any:
     sequence.SetIndexName("time")
     sequence.SetIndexUnit("s")
     sequence.SetAttribute(ATTRIBUTE + "timeSource", series.time_source)
+    if others := choices_text(series):
+        sequence.SetAttribute(ATTRIBUTE + "otherTimes", others)
     for key, entry in series.acquisition.items():
         sequence.SetAttribute(ATTRIBUTE + key, f"{entry.value:g}" if isinstance(entry.value, float) else entry.value)
         sequence.SetAttribute(f"{ATTRIBUTE}{key}.source", entry.source)

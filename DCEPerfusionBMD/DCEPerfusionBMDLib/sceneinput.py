@@ -4,7 +4,7 @@ Frames are views of the nodes' own voxels. Times are looked for in this order, a
 `times.py` is used:
 
 1. the user's,
-2. the index values of a sequence whose index has a unit of time,
+2. the index values of a sequence whose index has a unit of time, then what this extension found beside them,
 3. the DICOM tags of the frames, where the caller can look them up: TriggerTime, AcquisitionTime, ContentTime,
 4. `MultiVolume.FrameLabels`, which MultiVolumeImporter made of one tag.
 
@@ -28,6 +28,7 @@ from .frames import (
     OWN,
     Frames,
     attribute_acquisition,
+    choice_candidates,
     index_candidate,
     label_candidates,
     positive,
@@ -86,7 +87,7 @@ def read_node(
         its voxels (vtkMRMLMultiVolumeNode, vtkMRMLVectorVolumeNode). Linear transforms above the volume are applied.
     scene : vtkMRMLScene; its sequence browsers tell which volumes show a sequence.
     tags : looks up DICOM tags of the frames, e.g. `slicer.dicomDatabase.instanceValue`.
-    times : as `times.times_of_user`, for all frames of the node; goes before what the node says.
+    times : of the user, as for `times.resolve_times`, for all frames of the node; goes before what the node says.
     skip_frames : leading frames to leave out, e.g. before the steady state.
 
     Raises
@@ -203,6 +204,7 @@ def _read_sequence(
     uids = [(node.GetAttribute(_UIDS) or "").split() for node in nodes]
     candidates = [
         index_candidate(sequence.GetIndexName(), sequence.GetIndexUnit(), values, attributes),
+        *choice_candidates(attributes),
         *_tag_candidates(tags, uids),
         *label_candidates(attributes),
     ]
