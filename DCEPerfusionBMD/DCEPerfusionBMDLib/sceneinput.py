@@ -109,21 +109,27 @@ def read_node(
 
 
 def placement(node: Any, scene: Any) -> tuple[Any, ...]:
-    """What tells whether the volumes that show a series have been moved: for each the elements of its transform to the
-    world, or what stands in for them where it is not linear.
-    """
+    """What tells whether the volumes that show a series have been moved: for each what `placed` tells."""
+    return tuple(placed(volume) for volume in volumes_of(node, scene))
+
+
+def volumes_of(node: Any, scene: Any) -> list[Any]:
+    """The volumes that show a series, above which its transforms are: those of a sequence, else the node itself."""
     sequence = _sequence_of(node, scene)
-    placed: list[Any] = []
-    for volume in [node] if sequence is None else _proxies(sequence, scene):
-        transform, matrix = volume.GetParentTransformNode(), vtk.vtkMatrix4x4()
-        if transform is not None and not transform.IsTransformToWorldLinear():
-            placed.append((transform.GetID(), transform.GetTransformToWorldMTime()))
-            continue
-        if transform is not None:
-            transform.GetMatrixTransformToWorld(matrix)
-        elements = slicer.util.arrayFromVTKMatrix(matrix)
-        placed.append((volume.GetID(), *elements.ravel().tolist()))
-    return tuple(placed)
+    return [node] if sequence is None else _proxies(sequence, scene)
+
+
+def placed(node: Any) -> tuple[Any, ...]:
+    """What tells whether a node has been moved: the elements of its transform to the world, or what stands in for them
+    where it is not linear.
+    """
+    transform, matrix = node.GetParentTransformNode(), vtk.vtkMatrix4x4()
+    if transform is not None and not transform.IsTransformToWorldLinear():
+        return transform.GetID(), transform.GetTransformToWorldMTime()
+    if transform is not None:
+        transform.GetMatrixTransformToWorld(matrix)
+    elements = slicer.util.arrayFromVTKMatrix(matrix)
+    return node.GetID(), *elements.ravel().tolist()
 
 
 # ---- what a node is
