@@ -459,7 +459,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             editor = getattr(self.ui, widgetName(parameter.name))
             editor.enabled = not fromData and isRead(node, parameter)
         self.ui.segmentEditorButton.enabled = node.series is not None
-        self.ui.totalSegmentatorButton.enabled = self.logic.anatomyOf(node.series) is not None
+        self.ui.totalSegmentatorButton.enabled = self.logic.frameOf(node.series) is not None
         if (ownerOf(node.series), node.segmentation) != self._shownPair:
             self.ui.hoverCheckBox.checked = False
             self.showResult()
@@ -635,6 +635,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if node.segmentation is not None:
             with contextlib.suppress(settings.InputError):  # which stands under Apply
                 rows = self.logic.describeSegments(series, node)
+        words = {panel.ARTERY: _("artery"), panel.MUSCLE: _("muscle"), "yes": _("yes"), "no": _("no")}
         table.rowCount = len(rows)
         for n, row in enumerate(rows):
             for column, cell in (
@@ -642,12 +643,12 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 (2, row.voxels),
                 (3, row.margin),
                 (4, row.excluded),
-                (5, row.evaluable),
+                (5, words.get(row.evaluable, row.evaluable)),
             ):
                 table.setItem(n, column, qt.QTableWidgetItem(cell))
             combo = table.cellWidget(n, 1) or self.roleCombo(n)
             combo.toolTip = _("What the segment is taken for: {reason}").format(reason=row.reason or row.source)
-            combo.setItemText(0, row.detected or _("nothing"))
+            combo.setItemText(0, words.get(row.detected, row.detected) or _("nothing"))
             combo.currentIndex = (panel.DETECTED, *panel.ROLES).index(row.role)
 
     def showArterialInput(self):
@@ -760,8 +761,8 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from TotalSegmentator import TotalSegmentatorLogic
 
         node = self._parameterNode
-        anatomy = self.logic.anatomyOf(node.series)
-        if self._running or anatomy is None:
+        frame = self.logic.frameOf(node.series)
+        if self._running or frame is None:
             return
         self._running = True
         self.checkCanApply()
@@ -771,7 +772,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 logic.setupPythonRequirements()
                 segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Vertebrae")
                 try:
-                    logic.process(anatomy, segmentation, fast=False, task="vertebrae_mr")
+                    logic.process(frame, segmentation, fast=False, task="vertebrae_mr")
                 except Exception:
                     slicer.mrmlScene.RemoveNode(segmentation)
                     raise
@@ -1148,6 +1149,12 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         from DCEPerfusionBMDLib import scenestudy
 
         return scenestudy.anatomy_of(slicer.mrmlScene, ownerOf(seriesNode)) if seriesNode is not None else None
+
+    def frameOf(self, seriesNode):
+        """The volume that shows the current frame of a series; None where there is none."""
+        from DCEPerfusionBMDLib import scenestudy
+
+        return scenestudy.frame_of(slicer.mrmlScene, ownerOf(seriesNode)) if seriesNode is not None else None
 
     # ---- analysis
 

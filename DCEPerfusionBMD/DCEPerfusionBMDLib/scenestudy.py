@@ -188,17 +188,20 @@ def anatomy_of(scene: Any, sequence: Any) -> Any:
 
     None where a sequence has neither.
     """
-    if not sequence.IsA("vtkMRMLSequenceNode"):
-        return sequence
     for n in range(scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")):
         node = scene.GetNthNodeByClass(n, "vtkMRMLScalarVolumeNode")
         if node.GetAttribute(ROLE) == "enhancement" and node.GetNodeReferenceID(SERIES_REFERENCE) == sequence.GetID():
             return node
-    for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode")):
-        shown = scene.GetNthNodeByClass(n, "vtkMRMLSequenceBrowserNode").GetProxyNode(sequence)
-        if shown is not None:
-            return shown
-    return None
+    return frame_of(scene, sequence)
+
+
+def frame_of(scene: Any, sequence: Any) -> Any:
+    """The volume that shows the current frame of a series, or the series itself; None where nothing shows a sequence.
+
+    Unlike the mean enhancement it is an image as the scanner makes it.
+    """
+    volumes = sceneinput.volumes_of(sequence, scene)
+    return volumes[0] if volumes else None
 
 
 def export_result(folder: Path, series: DynamicSeries, result: StudyResult, settings: Settings) -> None:

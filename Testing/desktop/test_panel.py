@@ -262,12 +262,26 @@ class Inputs(Desktop):
 
         running, fails = [], [True]
 
-        def process(logic, anatomy, segmentation, fast, task):
+        def process(
+            logic,
+            inputVolume,
+            outputSegmentation,
+            fast=True,
+            cpu=False,
+            task=None,
+            subset=None,
+            interactive=False,
+            sequenceBrowserNode=None,
+        ):
+            """With the parameters of the extension's own."""
+            self.assertEqual((fast, cpu, task), (False, False, "vertebrae_mr"))
+            self.assertTrue(inputVolume.IsA("vtkMRMLScalarVolumeNode"))
+            self.assertIsNone(inputVolume.GetAttribute("DCEPerfusionBMD.role"), "no subtraction image")
             running.append((self.panel._running, self.ui.applyButton.enabled))
             if fails[0]:
                 raise RuntimeError("no memory")
 
-        members = {"process": process, "setupPythonRequirements": lambda logic: None}
+        members = {"process": process, "setupPythonRequirements": lambda logic, upgrade=False: None}
         sys.modules["TotalSegmentator"] = types.SimpleNamespace(TotalSegmentatorLogic=type("Logic", (), members))
         try:
             self.assertFalse(self.ui.totalSegmentatorButton.enabled)

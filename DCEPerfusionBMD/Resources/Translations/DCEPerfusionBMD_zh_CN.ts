@@ -1121,5 +1121,13 @@ vertebral perfusion and bone mineral density (BMD) in postmenopausal women. Adv 
         <source>given below</source>
         <translation>在下方给定</translation>
     </message>
+    <message>
+        <source>yes</source>
+        <translation>是</translation>
+    </message>
+    <message>
+        <source>no</source>
+        <translation>否</translation>
+    </message>
 </context>
 </TS>
