@@ -621,7 +621,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 largest = math.inf if parameter.maximum is None else parameter.maximum
                 if parameter.minimum <= found.value <= largest:
                     setattr(pack, parameter.name, parameter.type(found.value))
-            if parameter.optional and parameter.type is not str:
+            if parameter.optional and parameter.type is not str and parameter.name != "baseline_frames":
                 source = getattr(self.ui, widgetName(parameter.name) + "FromData")
                 source.text = _("from data") if found else _("unknown")
                 source.toolTip = found.source if found else _("The data does not tell it.")
@@ -1349,7 +1349,9 @@ class DCEPerfusionBMDTest(ScriptedLoadableModuleTest):
         parameterNode = widget.logic.getParameterNode()
         self.assertIsNotNone(parameterNode.series)
         self.assertIsNotNone(parameterNode.segmentation)
+        self.checkRegions(widget)
         self.assertTrue(widget.ui.applyButton.enabled, widget.ui.applyButton.toolTip)
+        self.assertFalse(widget.ui.inputPlotFrame.isHidden())  # before there is a result
         widget.onApply()
         nodes = widget.logic.resultNodes(parameterNode.series, parameterNode.segmentation)
         self.checkPhantom(nodes)
@@ -1362,6 +1364,14 @@ class DCEPerfusionBMDTest(ScriptedLoadableModuleTest):
         self.assertTrue(widget.ui.applyButton.enabled, widget.ui.applyButton.toolTip)
         parameterNode = widget.logic.getParameterNode()
         self.checkPhantom(widget.logic.resultNodes(parameterNode.series, parameterNode.segmentation))
+
+    def checkRegions(self, widget):
+        """Each segment is taken for what it is."""
+        from DCEPerfusionBMDLib.phantom import LEVELS
+
+        table = widget.ui.regionsTable
+        found = [table.cellWidget(row, 1).currentText for row in range(table.rowCount)]
+        self.assertEqual(found, [*LEVELS, _("artery")])
 
     def checkPhantom(self, nodes):
         """Five levels, each near the truth of the phantom."""

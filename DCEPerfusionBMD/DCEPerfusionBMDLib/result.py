@@ -201,7 +201,13 @@ def vertebrae_table(subject: str, rows: list[Row], model: Model, with_delay: boo
         ),
     ]
     for q in parameters:
-        for name, title in (("median", "median"), ("q1", "first quartile"), ("q3", "third quartile")):
+        for name, title in (
+            ("mean", "mean"),
+            ("sd", "standard deviation"),
+            ("median", "median"),
+            ("q1", "first quartile"),
+            ("q3", "third quartile"),
+        ):
             description = f"{title.capitalize()} of the voxels that have an estimate."
             columns.append(
                 _column(rows, statistic_column(q.column, name), f"{q.symbol} {title}", q.unit, description, q.name)

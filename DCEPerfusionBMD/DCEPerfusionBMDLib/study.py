@@ -951,6 +951,8 @@ def _row(
         quartiles = np.percentile(finite, (25, 50, 75)) if finite.size else np.full(3, np.nan)
         for name, value in zip(("q1", "median", "q3"), quartiles, strict=True):
             row[statistic_column(quantity.column, name)] = float(value)
+        row[statistic_column(quantity.column, "mean")] = float(finite.mean()) if finite.size else math.nan
+        row[statistic_column(quantity.column, "sd")] = float(finite.std(ddof=1)) if finite.size > 1 else math.nan
     codes = voxels[STATUS.name]
     row["at_bound_share"] = float(np.mean(codes == FitStatus.AT_BOUND))
     row["failed_share"] = float(np.mean((codes != FitStatus.FITTED) & (codes != FitStatus.AT_BOUND)))

@@ -1,6 +1,7 @@
 """One subject from series and masks to a result: values, status, warnings and refusals."""
 
 import dataclasses
+import statistics
 import unittest
 
 import numpy as np
@@ -360,6 +361,9 @@ class Voxels(unittest.TestCase):
                 for name, share in (("q1", 25), ("median", 50), ("q3", 75)):
                     found = result.vertebrae[f"{quantity}_{name}{unit}"][n]
                     self.assertAlmostEqual(found / np.percentile(values, share), 1.0, places=5)
+                for name, expected in (("mean", statistics.fmean(values)), ("sd", statistics.stdev(values))):
+                    found = result.vertebrae[f"{quantity}_{name}{unit}"][n]
+                    self.assertAlmostEqual(found, expected, places=5)
             share = np.mean(status[region.analyzed] == FitStatus.AT_BOUND)
             self.assertEqual(result.vertebrae["at_bound_share"][n], share)
         self.assertGreater(result.vertebrae["at_bound_share"][0], 0.9)
