@@ -476,7 +476,7 @@ class TestFigures(unittest.TestCase):
         self.assertEqual(len(found), 6)
         box = found[KTRANS, "bmd_class"]
         self.assertEqual([part.size for part in box.values.values()], [48, 57, 92])
-        self.assertEqual(box.caption, "Main test: Welch F(2, 89.53) = 320.8, p = <1e-12.")
+        self.assertEqual(box.caption, "Main test: Welch F(2, 89.53) = 320.8, p < 1e-12.")
         worst, normal = paper_result().rocs
         self.assertEqual(worst.condition, "osteoporosis against the others")
         self.assertEqual(normal.condition, "normal against the others")

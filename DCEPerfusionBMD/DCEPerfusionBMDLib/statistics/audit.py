@@ -23,7 +23,7 @@ from ..errors import InputError
 from .groups import Anova, GroupSummary, WelchAnova, anova, from_statistics, welch_anova
 from .posthoc import PostHoc, dunnett, games_howell, tukey
 from .proportions import chi_squared, fisher
-from .values import FloatArray, p_equation
+from .values import FloatArray, p_text
 
 READINGS = {"sd": "standard deviation", "se": "standard error", "variance": "variance"}
 
@@ -553,7 +553,7 @@ class _Auditor:
                             "mark",
                             f"{table.name}, {quantity}, {table.groups[i]}",
                             f"{mark} claims p < {alpha:g} against {table.groups[base]}, but no t-test gives less than "
-                            f"{p_equation(min(best))}",
+                            f"{p_text(min(best))}",
                         )
 
     def marks_of_counts(self) -> None:
@@ -570,7 +570,7 @@ class _Auditor:
                             "mark",
                             f"{table.name}, {name}, {table.groups[i]}",
                             f"{mark} claims p < {alpha:g} against {table.groups[base]}, but Fisher's test gives "
-                            f"{p_equation(exact)}",
+                            f"{p_text(exact)}",
                         )
 
     def rises(self) -> None:
@@ -713,7 +713,7 @@ def _differs(table: PublishedTable, names: list[str], reading: str, alpha: float
         p = min(1.0, p if test else p * len(table.n))  # what is not said may have been corrected by Bonferroni
         if p < alpha:
             return (
-                f"{names[0]} and {names[1]} would differ in group {group} of {table.name} ({p_equation(p)} or less), "
+                f"{names[0]} and {names[1]} would differ in group {group} of {table.name} (p = {p_text(p)} or less), "
                 "and the paper says that they do not"
             )
     return ""
