@@ -240,7 +240,10 @@ def _check_highdicom() -> None:
 
 
 def _slices(source: SourceSeries, notes: list[str]) -> list[Dataset]:
-    """One plain image header per slice, with the patient and the study of the source."""
+    """One header of a plain image per slice, with the patient and the study of the source and the geometry of the maps.
+
+    highdicom derives objects from plain images; `_refer` puts the true ones in their place.
+    """
     header = Dataset()
     for element in source.header:
         kept = element.VR != "SQ" and not element.tag.is_private and element.tag.group != 0x0028
@@ -270,11 +273,12 @@ def _slices(source: SourceSeries, notes: list[str]) -> list[Dataset]:
     thickness = abs(float(header.get("SliceThickness") or 0.0))
     header.SliceThickness = thickness if thickness > 0 else float(spacing[2])
     header.ImageOrientationPatient = (matrix[:3, :2] / spacing[:2]).T.ravel().tolist()
+    header.SpacingBetweenSlices = float(spacing[2])
     header.SOPClassUID = _MR_IMAGE_STORAGE
     slices = []
     for k in range(source.shape[0]):
         item = copy.deepcopy(header)
-        item.SOPInstanceUID = source.instances[k][0].sop_uid
+        item.SOPInstanceUID = pydicom.uid.generate_uid()
         item.SeriesInstanceUID = source.instances[0][0].series_uid
         item.ImagePositionPatient = (matrix[:3, 3] + k * matrix[:3, 2]).tolist()
         slices.append(item)
