@@ -46,7 +46,7 @@ from ..result import statistic_column
 from ..roi import LEVEL_CODES, Fate
 from ..series import Progress
 from ..tables import one_line
-from .files import check_output_folder, staged
+from .files import check_output_folder, left_behind, staged
 from .record import Record, read_record, same_place
 
 SOFTWARE = "DCEPerfusionBMD"
@@ -201,7 +201,7 @@ def export_dicom(folder: Path, source: Path, output: Path, progress: Progress | 
         found.ijk_to_ras, record.regions.ijk_to_ras, found.shape
     ):
         raise InputError(f"the series in {source} and the result in {folder} lie on different grids; analyze again")
-    notes: list[str] = []
+    notes = left_behind(output)
     context = _Context(record, found, _slices(found, notes), _first_number(found.header))
     quantities = [BY_NAME[name] for name in record.maps if BY_NAME[name] is not STATUS]
     names = [f"{MAP_FOLDER}/{name}.dcm" for name in BY_NAME]
@@ -313,10 +313,8 @@ def _refer(item: Any, source: SourceSeries, frames: slice) -> None:
     phases of an acquisition may be series of their own.
     """
     by_slice = [_derivation(instances[frames]) for instances in source.instances]
-    positions = np.linalg.inv(LPS_TO_RAS @ source.ijk_to_ras)
     for group in item.PerFrameFunctionalGroupsSequence:
-        at = [float(value) for value in group.PlanePositionSequence[0].ImagePositionPatient]
-        group.DerivationImageSequence = [by_slice[round(float((positions @ [*at, 1.0])[2]))]]
+        group.DerivationImageSequence = [by_slice[_slice_of(group, source)]]
     series: dict[str, list[Instance]] = {}
     for instances in source.instances:
         for instance in instances[frames]:
@@ -333,6 +331,12 @@ def _refer(item: Any, source: SourceSeries, frames: slice) -> None:
         item.ReferencedSeriesSequence.append(referred)
     if "SourceImageSequence" in item:
         del item.SourceImageSequence
+
+
+def _slice_of(group: Any, source: SourceSeries) -> int:
+    """Number of the slice that a frame lies on, told by its position."""
+    at = [float(value) for value in group.PlanePositionSequence[0].ImagePositionPatient]
+    return round(float((np.linalg.inv(LPS_TO_RAS @ source.ijk_to_ras) @ [*at, 1.0])[2]))
 
 
 def _derivation(instances: Sequence[Instance]) -> Dataset:
@@ -389,7 +393,21 @@ def _parametric_map(context: _Context, quantity: Quantity, number: int) -> Any:
     shared.FrameAnatomySequence = [anatomy]  # dcmqi's reader, which Slicer uses, crashes without
     shared.FrameVOILUTSequence[0].VOILUTFunction = "LINEAR_EXACT"  # the width may be below 1
     _refer(item, context.source, slice(None))
+    _order_frames(item, values, context.source)
     return item
+
+
+def _order_frames(item: Any, values: npt.NDArray[np.float32], source: SourceSeries) -> None:
+    """Put the frames in the order of the slices along their normal.
+
+    highdicom 0.28 sorts them by coordinate, and dcmqi's reader, which Slicer uses, goes by their order and not by their
+    positions: sagittal maps came out mirrored.
+    """
+    groups = sorted(item.PerFrameFunctionalGroupsSequence, key=lambda group: _slice_of(group, source))
+    for k, group in enumerate(groups):
+        group.FrameContentSequence[0].DimensionIndexValues = k + 1
+    item.PerFrameFunctionalGroupsSequence = groups
+    item.FloatPixelData = values.astype("<f4").tobytes()
 
 
 def _window(shown: tuple[float, float]) -> dict[str, Any]:
@@ -442,13 +460,13 @@ def _segmentation(
     descriptions = [
         highdicom.seg.SegmentDescription(
             segment_number=n,
-            segment_label=label[:_LONGEST],
+            segment_label=label,
             segmented_property_category=_concept(category),
             segmented_property_type=_concept(kind),
             algorithm_type="SEMIAUTOMATIC",
             algorithm_identification=algorithm,
             tracking_uid=uid,
-            tracking_id=label[:_LONGEST],
+            tracking_id=label,
             anatomic_regions=[_concept(_LUMBAR_SPINE)],
         )
         for n, (label, category, kind, uid, _) in enumerate(segments, start=1)
@@ -479,10 +497,10 @@ def _regions(context: _Context, number: int) -> Any:
         mask = region.fate == Fate.ANALYZED
         if mask.any():
             kind = (_ANATOMY, _anatomy_of(region.level)) if region.level else (_TISSUE, _TISSUE)
-            segments.append((one_line(region.name), *kind, str(highdicom.UID()), mask))
+            segments.append((_label(region.name), *kind, str(highdicom.UID()), mask))
     by_reference = context.record.setting("model", "model") == "reference-region"
     kind = (_TISSUE, _MUSCLE) if by_reference else (_ANATOMY, _ARTERY)
-    segments.append((one_line(stored.input_name), *kind, str(highdicom.UID()), stored.input))
+    segments.append((_label(stored.input_name), *kind, str(highdicom.UID()), stored.input))
     return _segmentation(context, number, "Analyzed regions", segments)
 
 
@@ -496,7 +514,7 @@ def _exclusions(context: _Context, number: int) -> Any:
     if status is not None:
         masks += [(code, status == value) for value, code in STATUS_CODES.items() if value is not FitStatus.FITTED]
     segments = [(code.meaning, _SPATIAL, code, str(highdicom.UID()), mask) for code, mask in masks if mask.any()]
-    return _segmentation(context, number, "Voxels left out or without plain estimate", segments) if segments else None
+    return _segmentation(context, number, "Voxels left out", segments) if segments else None
 
 
 # Report ---------------------------------------------------------------------------------------------------------------
@@ -574,9 +592,10 @@ def _measurements(context: _Context, row: int, maps: Mapping[str, Any], regions:
     ]
     if status is not None:
         evaluations.append(sr.QualitativeEvaluation(_concept(FIT_STATUS), _concept(STATUS_CODES[status])))
-    label = one_line(region.name)[:_LONGEST]
+    label = _label(region.name)
     site = _anatomy_of(region.level) if region.level else _LUMBAR_SPINE
-    segment = next((s for s in regions.SegmentSequence if analyzed.any() and s.TrackingID == label), None)
+    number = sum(bool((other.fate == Fate.ANALYZED).any()) for other in record.regions.regions[:row])
+    segment = regions.SegmentSequence[number] if analyzed.any() else None
     common = {
         "finding_type": _concept(_anatomy_of(region.level) if region.level else _TISSUE),
         "method": _concept(methods(record, PARAMETERS[0])[-1]),
@@ -640,7 +659,7 @@ def _bone(row: Mapping[str, str]) -> Any:
     site = row["site"]
     spine = _anatomy_of(site) if site in LEVEL_CODES else _LUMBAR_SPINE if site.startswith("L") else None
     return sr.MeasurementsAndQualitativeEvaluations(
-        sr.TrackingIdentifier(identifier=f"Densitometry {one_line(site)}"[:_LONGEST]),
+        sr.TrackingIdentifier(identifier=_label(f"Densitometry {site}")),
         finding_sites=[sr.FindingSite(_concept(spine))] if spine else None,
         measurements=found,
     )
@@ -659,10 +678,15 @@ def _parameters(record: Record) -> list[str]:
     used = record.history.get("used", {})
     texts = [f"model {record.setting('model', 'model')}", f"conversion {record.setting('conversion', 'conversion')}"]
     texts += [f"{name} {entry['value']}" for name, entry in used.items() if name not in _OF_THE_PATIENT]
-    return [one_line(text)[:_LONGEST] for text in texts]
+    return [_label(text) for text in texts]
 
 
 # Codes and files ------------------------------------------------------------------------------------------------------
+
+
+def _label(text: str) -> str:
+    """Text from outside as a long string of DICOM: one line of 64 characters, no backslash, which separates values."""
+    return one_line(text).replace("\\", "/")[:_LONGEST]
 
 
 def _concept(code: Code) -> Any:
