@@ -219,7 +219,6 @@ class Exported(unittest.TestCase):
 
     def check_dcmqi_images(self, files, maps, masks, ijk_to_ras):
         """dcmqi makes the same maps and masks of the files."""
-        package("dcmqi")
         folder = Path(tempfile.mkdtemp(dir=self.root))
         for name, values in maps.items():
             (folder / name).mkdir()
@@ -439,7 +438,9 @@ class OfThePhantom(Exported):
     def test_highdicom_reads_it(self):
         import highdicom
 
-        for name, values in self.maps.items():
+        # 0.27 asks images of floating point for an attribute that they do not have
+        reads_maps = tuple(map(int, highdicom.__version__.split(".")[:2])) >= (0, 28)
+        for name, values in self.maps.items() if reads_maps else ():
             volume = highdicom.imread(self.files[name]).get_volume(apply_real_world_transform=True)
             self.assert_same_map(volume.array, self.ras(volume), values, self.series.ijk_to_ras)
         segmentation = highdicom.seg.segread(self.files["regions"])
