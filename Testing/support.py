@@ -29,7 +29,7 @@ def reference_data(name: str) -> Path:
     return root / name
 
 
-def package(name: str) -> None:
+def needs(name: str) -> None:
     """The test is skipped where an optional package is absent."""
     if importlib.util.find_spec(name) is None:
         _absent(f"package {name!r}")

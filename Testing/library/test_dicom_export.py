@@ -32,7 +32,7 @@ from DCEPerfusionBMDLib.roi import Fate, Region, VertebralRois
 from DCEPerfusionBMDLib.settings import Settings, from_dict, to_dict
 from DCEPerfusionBMDLib.stacks import read_stack
 from DCEPerfusionBMDLib.study import analyze
-from support import package, reference_data, small_phantom, tool
+from support import needs, reference_data, small_phantom, tool
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 MAPS = ("ktrans", "kep", "ve", "emax", "time_to_peak")
@@ -162,7 +162,7 @@ def code_of(content):
 class Exported(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        package("highdicom")
+        needs("highdicom")
         logging.getLogger("highdicom").setLevel(logging.ERROR)
         temporary = tempfile.TemporaryDirectory()
         cls.addClassCleanup(temporary.cleanup)

@@ -31,7 +31,7 @@ from DCEPerfusionBMDLib.phantom import LEVELS, TISSUES
 from DCEPerfusionBMDLib.series import Sourced
 from DCEPerfusionBMDLib.settings import Settings, all_parameters
 from DCEPerfusionBMDLib.study import analyze
-from support import package, reference_data, small_phantom
+from support import needs, reference_data, small_phantom
 
 FILES = [
     "bmd_classification.csv",
@@ -386,9 +386,8 @@ class Analyze(Study):
         self.assertEqual(process.wait(), 0, error)
         self.assertTrue((self.output / "scene.mrb").exists())
 
-
     def test_export_dicom(self):
-        package("highdicom")
+        needs("highdicom")
         self.assertEqual(run(*self.arguments(dxa=self.study / "dxa.csv"))[0], 0)
         status, out, err = run("export-dicom", self.output, "--source", self.study / "dicom")
         self.assertEqual(status, 0, err)
