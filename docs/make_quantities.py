@@ -27,11 +27,11 @@ def page() -> str:
     lines = [
         "# Quantities",
         "",
-        "Every quantity that the software puts out, with its unit and its codes. `docs/make_quantities.py` makes this page.",
+        "Every quantity that the software puts out, with its unit and its codes; made by `docs/make_quantities.py`.",
         "",
-        "The name is that of the file in `maps/`, the column that of the tables. A code is that of DICOM (`DCM`, PS3.16) "
-        f"where it has one, else our own under the coding scheme `{PRIVATE_SCHEME}`. CAPLEX is the lexicon of OSIPI; there "
-        "kep is in /s.",
+        "The name is that of the file in `maps/`, the column that of the tables. A code is that of DICOM (`DCM`,",
+        f"PS3.16) where it has one, else our own under the coding scheme `{PRIVATE_SCHEME}`. CAPLEX is the lexicon of",
+        "OSIPI; there kep is in /s.",
         "",
         _row(("name", "symbol", "column", "unit", "UCUM", "DICOM or own code", "CAPLEX", "what it is")),
         _row(["---"] * 8),
