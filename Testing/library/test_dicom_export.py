@@ -32,6 +32,8 @@ from DCEPerfusionBMDLib.roi import Fate, Region, VertebralRois
 from DCEPerfusionBMDLib.settings import Settings, from_dict, to_dict
 from DCEPerfusionBMDLib.stacks import read_stack
 from DCEPerfusionBMDLib.study import analyze
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import BaseTag
 from support import needs, reference_data, small_phantom, tool
 
 LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -544,6 +546,29 @@ class Texts(Exported):
                 for path in (folder / "dicom").rglob("*.dcm"):
                     self.assertEqual(str(read(path).PatientName), name)
                     self.assertEqual(errors_of(path), [])
+
+    def test_values_against_the_standard_stay_out(self):
+        texts = {
+            0x00080020: ("DA", b"2019-01-01"),  # StudyDate
+            0x00101030: ("DS", b"heavy "),  # PatientWeight
+            0x00101010: ("AS", b"sixty "),  # PatientAge
+            0x00100040: ("CS", b"XYZ "),  # PatientSex
+            0x00282110: ("CS", b"01"),  # LossyImageCompression, without its ratio
+        }
+        folder = self.root / "odd"
+        vendors.ge_lava(folder / "study")
+        for path in (folder / "study").iterdir():
+            item = read(path)
+            for tag, (kind, text) in texts.items():
+                item[tag] = RawDataElement(BaseTag(tag), kind, len(text), text, 0, False, True)
+            quietly(item.save_as, path)
+        made_up_result(folder / "out", quietly(read_series, folder / "study"))
+        notes = quietly(export_dicom, folder / "out", folder / "study", folder / "dicom")
+        for name in ("StudyDate", "PatientWeight", "PatientAge", "PatientSex", "LossyImageCompression"):
+            self.assertIn(name, notes[0])
+        self.assertNotIn("heavy", notes[0])
+        for path in (folder / "dicom").rglob("*.dcm"):
+            self.assertEqual(errors_of(path), [])
 
     def test_no_frame_of_reference(self):
         folder = self.root / "no frame"

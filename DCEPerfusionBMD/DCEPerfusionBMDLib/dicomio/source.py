@@ -44,12 +44,14 @@ class SourceSeries:
     instances : (K, n_frames) image of each slice and frame.
     shape : voxels along K, J and I.
     ijk_to_ras : (4, 4) voxel index (i, j, k) to patient coordinates in mm.
+    slice_thickness_mm : 0 where it is not known.
     """
 
     header: Any
     instances: tuple[tuple[Instance, ...], ...]
     shape: tuple[int, int, int]
     ijk_to_ras: FloatArray
+    slice_thickness_mm: float
 
 
 def find_source(
@@ -95,6 +97,7 @@ def find_source(
         instances=tuple(tuple(_instance(frames[n], tops) for n in row) for row in index),
         shape=(len(index), first.file.layout.rows, first.file.layout.columns),
         ijk_to_ras=np.asarray(grid.ijk_to_ras),
+        slice_thickness_mm=abs(first.number("SliceThickness") or 0.0),
     )
 
 

@@ -18,10 +18,11 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.valuerep import PersonName
+from pydicom.valuerep import PersonName, validate_value
 
 from .. import __version__
 from ..dicomio.frames import LPS_TO_RAS
+from ..dicomio.headers import damage_told
 from ..dicomio.source import Instance, SourceSeries, find_source
 from ..errors import Cancelled, InputError
 from ..kinetics import FitStatus
@@ -114,6 +115,7 @@ _TYPE_2 = (
     *("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate"),
     *("StudyTime", "ReferringPhysicianName"),
 )
+_CHECKED = ("AS", "DA", "DS", "DT", "IS", "TM")
 _OF_THE_PATIENT = ("sex", "age_years", "menopause", "weight_kg")  # these stand in their own attributes
 _LONGEST = 64  # characters of a description
 
@@ -202,7 +204,8 @@ def export_dicom(folder: Path, source: Path, output: Path, progress: Progress | 
     ):
         raise InputError(f"the series in {source} and the result in {folder} lie on different grids; analyze again")
     notes = left_behind(output)
-    context = _Context(record, found, _slices(found, notes), _first_number(found.header))
+    slices = _slices(found, notes)
+    context = _Context(record, found, slices, _first_number(slices[0]))
     quantities = [BY_NAME[name] for name in record.maps if BY_NAME[name] is not STATUS]
     names = [f"{MAP_FOLDER}/{name}.dcm" for name in BY_NAME]
     with staged(output, stale=(*names, REGIONS, EXCLUSIONS, REPORT)) as stage:
@@ -244,17 +247,7 @@ def _slices(source: SourceSeries, notes: list[str]) -> list[Dataset]:
 
     highdicom derives objects from plain images; `_refer` puts the true ones in their place.
     """
-    header = Dataset()
-    for element in source.header:
-        kept = element.VR != "SQ" and not element.tag.is_private and element.tag.group != 0x0028
-        if kept and element.keyword and element.keyword != "SpecificCharacterSet":
-            value = element.value
-            if isinstance(value, PersonName):
-                value = PersonName(str(value))  # without the bytes of its first character set
-            setattr(header, element.keyword, value)
-    for keyword in ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"):
-        if keyword in source.header:
-            setattr(header, keyword, source.header[keyword].value)
+    header = _taken_over(source.header, notes)
     if not header.get("StudyInstanceUID"):
         raise InputError("the source series has no StudyInstanceUID (0020,000D), so nothing can be filed beside it")
     if not header.get("FrameOfReferenceUID"):
@@ -270,8 +263,7 @@ def _slices(source: SourceSeries, notes: list[str]) -> list[Dataset]:
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     header.Rows, header.Columns = source.shape[1:]
     header.PixelSpacing = [float(spacing[1]), float(spacing[0])]
-    thickness = abs(float(header.get("SliceThickness") or 0.0))
-    header.SliceThickness = thickness if thickness > 0 else float(spacing[2])
+    header.SliceThickness = source.slice_thickness_mm or float(spacing[2])
     header.ImageOrientationPatient = (matrix[:3, :2] / spacing[:2]).T.ravel().tolist()
     header.SpacingBetweenSlices = float(spacing[2])
     header.SOPClassUID = _MR_IMAGE_STORAGE
@@ -285,10 +277,44 @@ def _slices(source: SourceSeries, notes: list[str]) -> list[Dataset]:
     return slices
 
 
+def _taken_over(source: Any, notes: list[str]) -> Dataset:
+    """What objects may take over from the header of the source; values against the standard stay out, with a note."""
+    header, unusable = Dataset(), []
+    for tag in source.keys():  # noqa: SIM118, a Dataset iterates over its elements, and reading one may fail
+        keyword = pydicom.datadict.keyword_for_tag(tag)
+        if (
+            not keyword
+            or keyword == "SpecificCharacterSet"
+            or (tag.group == 0x0028 and not keyword.startswith("Lossy"))
+        ):
+            continue
+        try:
+            with damage_told(InputError):
+                element = source[tag]
+                value = element.value
+                if element.VR in _CHECKED and not element.is_empty:
+                    for one in value if element.VM > 1 else [value]:
+                        validate_value(element.VR, str(one), pydicom.config.RAISE)
+                if keyword == "PatientSex" and value not in (None, "", "M", "F", "O"):
+                    raise InputError("not one of M, F and O")
+        except InputError:
+            unusable.append(f"{keyword} {tag}")
+            continue
+        if element.VR != "SQ":
+            # without the bytes of its first character set
+            setattr(header, keyword, PersonName(str(value)) if isinstance(value, PersonName) else value)
+    if header.get("LossyImageCompression") == "01" and not header.get("LossyImageCompressionRatio"):
+        unusable.append("LossyImageCompression (0028,2110), which lacks the ratio")
+        del header.LossyImageCompression
+    if unusable:
+        notes.append(f"the objects leave out what the source holds against the standard: {', '.join(unusable)}")
+    return header
+
+
 def _first_number(header: Any) -> int:
     """Number of the first new series: after that of the source, and unlike those of other series of the study."""
-    number = header.get("SeriesNumber")
-    return 1000 * int(number) + 1 if number is not None and 0 < int(number) < 1_000_000 else 9001
+    number = header.get("SeriesNumber") or 0
+    return 1000 * int(number) + 1 if 0 < int(number) < 1_000_000 else 9001
 
 
 def _references(instances: Iterable[Instance]) -> list[Dataset]:
