@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
+import sys
 import unittest
 from pathlib import Path
 
@@ -27,9 +29,15 @@ def reference_data(name: str) -> Path:
     return root / name
 
 
+def needs(name: str) -> None:
+    """The test is skipped where an optional package is absent."""
+    if importlib.util.find_spec(name) is None:
+        _absent(f"package {name!r}")
+
+
 def tool(name: str) -> str:
-    """Path of an outside program; the test is skipped where it is absent."""
-    found = shutil.which(name)
+    """Path of an outside program, beside this Python or elsewhere; the test is skipped where it is absent."""
+    found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
     if found is None:
         _absent(f"program {name!r}")
     return str(found)

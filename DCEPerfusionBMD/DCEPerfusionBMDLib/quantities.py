@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+PRIVATE_SCHEME = "99DCEBMD"
+"""Coding scheme of our own codes, for what the standard has none for."""
+
 
 @dataclass(frozen=True)
 class Code:
@@ -43,6 +46,11 @@ class Quantity:
     caplex: str
     display_range: tuple[float, float]
     description: str
+
+    @property
+    def code(self) -> Code:
+        """The code of the standard, else our own."""
+        return self.dicom or Code(self.name, PRIVATE_SCHEME, self.symbol)
 
 
 PER_MINUTE = Code("/min", "UCUM", "/min")
@@ -264,7 +272,7 @@ R_SQUARED = Quantity(
     column="r_squared",
     unit="fraction",
     ucum=RATIO,
-    dicom=None,
+    dicom=Code("126220", "DCM", "R2-Coefficient"),
     caplex="",
     display_range=(0.0, 1.0),
     description="Share of the variance of the curve that the fit explains.",

@@ -16,7 +16,7 @@ import vtk
 from . import sceneinput, study
 from .densitometry.dxa import table_cells
 from .errors import InputError
-from .export import check_output_folder, provenance, staged
+from .export import REGIONS_FILE, STALE_FILES, check_output_folder, provenance, staged, write_regions
 from .memory import Memory, recalled
 from .phantom import LumbarPhantom
 from .result import StudyResult
@@ -216,7 +216,7 @@ def frame_of(scene: Any, sequence: Any) -> Any:
 
 
 def export_result(folder: Path, series: DynamicSeries, result: StudyResult, settings: Settings) -> None:
-    """Write maps (NRRD), tables (CSV) and provenance of a result into a folder; all of them, or none.
+    """Write maps and regions (NRRD), tables (CSV) and provenance of a result into a folder; all of them, or none.
 
     Raises
     ------
@@ -225,17 +225,18 @@ def export_result(folder: Path, series: DynamicSeries, result: StudyResult, sett
     """
     check_output_folder(folder)
     history = provenance(series, settings, result, {}, {})
-    with staged(folder) as stage:
+    with staged(folder, STALE_FILES) as stage:
         write_record(stage, series, result, history)
 
 
 def write_record(folder: Path, series: DynamicSeries, result: StudyResult, history: dict[str, Any]) -> None:
-    """Write maps (NRRD), tables (CSV) and provenance of a result into a folder that is there."""
+    """Write maps and regions (NRRD), tables (CSV) and provenance of a result into a folder that is there."""
     (folder / "maps").mkdir()
     for parameter_map in result.maps.values():
         volume = volume_from_array(parameter_map.values, series.ijk_to_ras)
         path = folder / "maps" / f"{parameter_map.quantity}.nrrd"
         write_file(volume, slicer.vtkMRMLVolumeArchetypeStorageNode(), path)
+    write_regions(folder / REGIONS_FILE, result.rois, series.ijk_to_ras)
     for table in result.tables():
         (folder / f"{table.name}.csv").write_text(table.to_csv(), encoding="utf-8", newline="")
     text = json.dumps(history, indent=2, ensure_ascii=False, allow_nan=False)

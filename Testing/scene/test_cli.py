@@ -31,7 +31,7 @@ from DCEPerfusionBMDLib.phantom import LEVELS, TISSUES
 from DCEPerfusionBMDLib.series import Sourced
 from DCEPerfusionBMDLib.settings import Settings, all_parameters
 from DCEPerfusionBMDLib.study import analyze
-from support import reference_data, small_phantom
+from support import needs, reference_data, small_phantom
 
 FILES = [
     "bmd_classification.csv",
@@ -40,6 +40,7 @@ FILES = [
     "figure.png",
     "margins.csv",
     "provenance.json",
+    "regions.seg.nrrd",
     "scene.mrb",
     "vertebrae.csv",
 ]
@@ -384,6 +385,41 @@ class Analyze(Study):
         process.stderr.close()
         self.assertEqual(process.wait(), 0, error)
         self.assertTrue((self.output / "scene.mrb").exists())
+
+    def test_export_dicom(self):
+        needs("highdicom")
+        self.assertEqual(run(*self.arguments(dxa=self.study / "dxa.csv"))[0], 0)
+        status, out, err = run("export-dicom", self.output, "--source", self.study / "dicom")
+        self.assertEqual(status, 0, err)
+        self.assertIn("research use only", out)
+        written = sorted(path.relative_to(self.output / "dicom").as_posix() for path in self.output.rglob("*.dcm"))
+        maps = [f"maps/{name}.dcm" for name in MAP_NAMES if name != "status"]
+        self.assertEqual(written, sorted(["exclusions.dcm", "regions.dcm", "report.dcm", *maps]))
+        item = pydicom.dcmread(self.output / "dicom" / "maps" / "ktrans.dcm")
+        values = read_volume(self.output / "maps" / "ktrans.nrrd")
+        np.testing.assert_array_equal(np.frombuffer(item.FloatPixelData, "<f4").reshape(values.shape), values)
+        other, _ = self.folder / "other", cli.write_phantom(small_phantom(duration_s=60.0), self.folder / "other")
+        status, _, err = run("export-dicom", self.output, "--source", other / "dicom", "--output", self.folder / "no")
+        self.assertEqual((status, err.count("\n")), (2, 1))
+        self.assertIn("does not hold the series that was analyzed", err)
+        self.assertFalse((self.folder / "no").exists())
+
+    def test_maps_of_an_earlier_model_go(self):
+        self.assertEqual(run(*self.arguments(model="extended-tofts"))[0], 0)
+        self.assertTrue((self.output / "maps" / "vp.nrrd").exists())
+        self.assertEqual(run(*self.arguments())[0], 0)
+        self.assertFalse((self.output / "maps" / "vp.nrrd").exists())
+
+    def test_slicer_opens_the_regions(self):
+        self.assertEqual(run(*self.arguments())[0], 0)
+        series = read_series(self.study / "dicom")
+        node = scene.read_segmentation(HeadlessSlicer().scene, self.output / "regions.seg.nrrd")
+        masks = scene.masks_on_grid(node, series)
+        rows = read_csv(self.output / "vertebrae.csv")
+        for row in rows:
+            self.assertEqual(np.count_nonzero(masks[row["region"]]), int(row["voxels_analyzed"]))
+        np.testing.assert_array_equal(masks["aorta"], self.phantom.segments["aorta"])
+        self.assertIn("L1 (margin)", masks)
 
 
 class BadInput(Study):

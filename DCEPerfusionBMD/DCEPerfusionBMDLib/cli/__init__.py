@@ -1,4 +1,4 @@
-"""The command line: `dce-perfusion-bmd COMMAND`; `study` and `cohort` hold them."""
+"""The command line: `dce-perfusion-bmd COMMAND`; `study`, `dicom` and `cohort` hold them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import NoReturn
 from .. import __version__
 from ..errors import Cancelled, InputError
 from ..figures import RESEARCH_USE
-from . import cohort, study
+from . import cohort, dicom, study
 from .study import analyze_folder, write_phantom
 from .terminal import Terminal
 
@@ -60,5 +60,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     study.add_commands(commands)
+    dicom.add_commands(commands)
     cohort.add_commands(commands)
     return parser

@@ -18,7 +18,7 @@ from ..conversion import t1_on_grid_of
 from ..densitometry import Densitometry, measurements_from_values, read_cohort, read_dxa_table, read_references
 from ..dicomio import inspect_folder, read_flip_angles, read_map, read_series, write_series
 from ..errors import Cancelled, InputError
-from ..export import check_output_folder, provenance, sha256_of, staged
+from ..export import STALE_FILES, check_output_folder, provenance, sha256_of, staged
 from ..figures import RESEARCH_USE, study_figure
 from ..phantom import LEVELS, LumbarPhantom
 from ..quantities import BY_NAME
@@ -324,9 +324,7 @@ def analyze_folder(
         "bone": dxa if isinstance(dxa, dict) else None,
     }
     history = provenance(series, settings, result, hashes, choices, keep_identifiers)
-    with staged(
-        output, stale=("bmd_classification.csv", "densitometry.csv", "motion.csv", "perfusion_comparison.csv")
-    ) as stage:
+    with staged(output, STALE_FILES) as stage:
         _write_results(stage, host, series, segmentation_node, result, history, part_of(report, 0.6, 1.0))
     return result
 

@@ -259,12 +259,14 @@ class ImageFile:
     Attributes
     ----------
     name : base name.
+    path : where it lies.
     sha256 : of the file.
     values : attributes, one set per frame.
     pixels : bytes of each frame as stored.
     """
 
     name: str
+    path: Path
     sha256: str
     values: tuple[Values, ...]
     pixels: tuple[bytes | memoryview, ...]
@@ -310,7 +312,7 @@ def read_file(path: Path, keep_pixels: bool = True) -> ImageFile | PassedOver:
             elements = {int(tag): element for tag, element in dataset.items()}
             elements |= _private_elsewhere(content, elements)
             _collect(elements, values)
-            image = _image(name, content, dataset, elements, values)
+            image = _image(path, content, dataset, elements, values)
     except _Damaged as reason:
         return PassedOver(name, str(reason), damaged=True, values=values)
     if not keep_pixels and isinstance(image, ImageFile):
@@ -344,8 +346,9 @@ def _private_elsewhere(content: bytes, elements: dict[int, Any]) -> dict[int, An
 
 
 def _image(
-    name: str, content: bytes, dataset: Dataset, elements: dict[int, Any], values: Values
+    path: Path, content: bytes, dataset: Dataset, elements: dict[int, Any], values: Values
 ) -> ImageFile | PassedOver:
+    name = path.name
     pixel_tag = next((tag for tag in _PIXELS if tag in elements), None)
     if pixel_tag is None and "Rows" not in values and "Columns" not in values:
         if _is_mr(str(dataset.file_meta.get("MediaStorageSOPClassUID") or values.get("SOPClassUID", ""))):
@@ -369,7 +372,7 @@ def _image(
         raise _Damaged(f"damaged: NumberOfFrames is {count}, but {len(per_frame)} frames are described")
     pixels = _split(elements[pixel_tag], layout, count)
     digest = hashlib.sha256(content).hexdigest()
-    return ImageFile(name, digest, per_frame or (values,), pixels, layout, per_frame is not None)
+    return ImageFile(name, path, digest, per_frame or (values,), pixels, layout, per_frame is not None)
 
 
 def _is_mr(sop_class: str) -> bool:

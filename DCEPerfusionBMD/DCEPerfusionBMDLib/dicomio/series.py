@@ -136,7 +136,7 @@ def read_series(
         time_choices=tuple(choice.later(skip_frames) for choice in axis.choices),
         times_doubtful=axis.doubtful,
         warnings=tuple(warnings),
-        source_hash=_hash_of(group),
+        source_hash=hash_of(group),
         source_files=len(group.files),
         slice_offsets_s=axis.slice_offsets_s,
         identifiers=_identifiers(group.files[0].values[0]),
@@ -144,7 +144,8 @@ def read_series(
     )
 
 
-def _hash_of(*groups: Group) -> str:
+def hash_of(*groups: Group) -> str:
+    """SHA-256 over the files of groups, whatever their order."""
     hashes = sorted(file.sha256 for group in groups for file in group.files)
     return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
@@ -488,7 +489,7 @@ def read_flip_angles(folder: Path, series: Sequence[str] = (), study_uid: str = 
         flip_angles_deg=np.array([angle for angle, _, _ in volumes]),
         repetition_time_ms=repetition_time,
         ijk_to_ras=grid.ijk_to_ras,
-        source_hash=_hash_of(*groups),
+        source_hash=hash_of(*groups),
         source_files=sum(len(group.files) for group in groups),
         warnings=tuple(warnings),
     )

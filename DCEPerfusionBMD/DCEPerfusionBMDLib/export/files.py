@@ -29,6 +29,15 @@ def check_output_folder(output: Path) -> None:
         raise InputError(f"cannot write to {output}: no permission in {existing}")
 
 
+_STAGE = ".unfinished-"
+
+
+def left_behind(output: Path) -> list[str]:
+    """A sentence where runs that were killed left temporary folders in `output`; these hold no results."""
+    names = sorted(path.name for path in output.glob(f"{_STAGE}*"))
+    return [f"{output} holds what interrupted runs left: {', '.join(names)}; it can be deleted"] if names else []
+
+
 @contextmanager
 def staged(output: Path, stale: Sequence[str] = ()) -> Iterator[Path]:
     """A temporary folder inside `output` whose files move into `output` when the block ends well.
@@ -43,7 +52,7 @@ def staged(output: Path, stale: Sequence[str] = ()) -> Iterator[Path]:
     """
     made = [folder for folder in (output, *output.parents) if not folder.exists()]
     output.mkdir(parents=True, exist_ok=True)
-    stage = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=output))
+    stage = Path(tempfile.mkdtemp(prefix=_STAGE, dir=output))
     try:
         yield stage
         files = [path.relative_to(stage) for path in sorted(stage.rglob("*")) if path.is_file()]

@@ -1,0 +1,736 @@
+"""A result as DICOM objects: parametric maps, segmentations, measurement report (PS3.3 A.75, A.51; PS3.16 TID 1500).
+
+The objects belong to the patient and the study of the source series, from which these attributes are taken on purpose:
+they are made to lie beside it in an archive.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.valuerep import PersonName, validate_value
+
+from .. import __version__
+from ..dicomio.frames import LPS_TO_RAS
+from ..dicomio.headers import damage_told
+from ..dicomio.source import Instance, SourceSeries, find_source
+from ..errors import Cancelled, InputError
+from ..kinetics import FitStatus
+from ..quantities import (
+    BONE,
+    BY_NAME,
+    DELAY,
+    DESCRIPTIVE,
+    IAUC60,
+    IAUC90,
+    IAUC180,
+    IAUGC60,
+    MORE_DESCRIPTIVE,
+    PARAMETERS,
+    PRIVATE_SCHEME,
+    QUALITY,
+    STATUS,
+    Code,
+    Quantity,
+)
+from ..result import statistic_column
+from ..roi import LEVEL_CODES, Fate
+from ..series import Progress
+from ..tables import one_line
+from .files import check_output_folder, left_behind, staged
+from .record import Record, read_record, same_place
+
+SOFTWARE = "DCEPerfusionBMD"
+MAP_FOLDER, REGIONS, EXCLUSIONS, REPORT = "maps", "regions.dcm", "exclusions.dcm", "report.dcm"
+
+MEAN = Code("373098007", "SCT", "Mean")
+MEDIAN = Code("373099004", "SCT", "Median")
+DEVIATION = Code("386136009", "SCT", "Standard Deviation")
+VOXELS = Code("voxel_count", PRIVATE_SCHEME, "Number of voxels with an estimate")
+MEAN_CURVE = Code("mean_curve", PRIVATE_SCHEME, "Value of the mean curve of the region")
+MEAN_CURVE_ERROR = Code("mean_curve_se", PRIVATE_SCHEME, "Standard error of the fit of the mean curve")
+EVALUABLE = Code("evaluable", PRIVATE_SCHEME, "Region is evaluable")
+FIT_STATUS = Code("fit_status", PRIVATE_SCHEME, "Outcome of the fit of the mean curve")
+PATLAK = Code("patlak", PRIVATE_SCHEME, "Patlak model")
+REFERENCE_REGION = Code("reference_region", PRIVATE_SCHEME, "Reference region model")
+FATE_CODES = {
+    fate: Code(fate.name.lower(), PRIVATE_SCHEME, f"Left out: {fate.reason}"[:64])
+    for fate in Fate
+    if fate not in (Fate.NOT_DRAWN, Fate.ANALYZED)
+}
+STATUS_CODES = {
+    status: Code(f"fit_{status.value}", PRIVATE_SCHEME, f"Fit: {status.label}")
+    for status in FitStatus
+    if status is not FitStatus.NOT_ANALYZED
+}
+PRIVATE_CODES = (
+    *(VOXELS, MEAN_CURVE, MEAN_CURVE_ERROR, EVALUABLE, FIT_STATUS, PATLAK, REFERENCE_REGION),
+    *FATE_CODES.values(),
+    *STATUS_CODES.values(),
+)
+"""Our own codes beside those of the quantities."""
+
+_MODELS = {
+    "tofts": Code("126340", "DCM", "Standard Tofts Model"),
+    "linear-tofts": Code("126340", "DCM", "Standard Tofts Model"),
+    "extended-tofts": Code("126341", "DCM", "Extended Tofts Model"),
+    "exchange": Code("126347", "DCM", "Two Compartment Exchange (2CX) Model"),
+    "patlak": PATLAK,
+    "reference-region": REFERENCE_REGION,
+}
+_MODEL_FREE = Code("126342", "DCM", "Model-free concentration-time quantitification")  # as DICOM spells it
+_NO_AIF = Code("126360", "DCM", "AIF Ignored")
+_POPULATION_AIF = Code("126361", "DCM", "Population Averaged AIF")
+_USER_AIF = Code("126362", "DCM", "User-defined AIF ROI")
+_PICKED_AIF = Code("126363", "DCM", "Automatically Detected AIF ROI")
+_T1_BY_ANGLES = Code("126350", "DCM", "T1 by Multiple Flip Angles")
+_T1_FIXED = Code("126352", "DCM", "T1 by Fixed Value")
+_MODELED = (*PARAMETERS, DELAY, *QUALITY)
+_OF_CONCENTRATION = (IAUC60, IAUC90, IAUC180, IAUGC60)
+
+_PERFUSION_ANALYSIS = Code("129104", "DCM", "Perfusion image analysis")
+_SOURCE_OF_PROCESSING = Code("121322", "DCM", "Source image for image processing operation")
+_METHOD = Code("370129005", "SCT", "Measurement Method")
+_LUMBAR_SPINE = Code("122496007", "SCT", "Lumbar spine")
+_VERTEBRA = Code("51282000", "SCT", "Vertebra")
+_ANATOMY, _TISSUE = Code("91723000", "SCT", "Anatomical Structure"), Code("85756007", "SCT", "Tissue")
+_SPATIAL = Code("309825002", "SCT", "Spatial and Relational Concept")
+_ARTERY, _MUSCLE = Code("51114001", "SCT", "Artery"), Code("91727004", "SCT", "Muscle")
+_MR_IMAGING = Code("113091000", "SCT", "Magnetic resonance imaging")
+_YES, _NO = Code("373066001", "SCT", "Yes"), Code("373067005", "SCT", "No")
+_OTHER_ALGORITHM = Code("123101", "DCM", "Neighborhood Analysis")
+_UNIT_OF_COUNT = Code("{voxels}", "UCUM", "voxels")
+_MR_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.4"
+_TYPE_2 = (
+    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate"),
+    *("StudyTime", "ReferringPhysicianName"),
+)
+_CHECKED = ("AS", "DA", "DS", "DT", "IS", "TM")
+_OF_THE_PATIENT = ("sex", "age_years", "menopause", "weight_kg")  # these stand in their own attributes
+_LONGEST = 64  # characters of a description
+
+
+@dataclass(frozen=True)
+class _Context:
+    """What all objects of an export share."""
+
+    record: Record
+    source: SourceSeries
+    slices: list[Dataset]
+    first_number: int
+
+    def equipment(self) -> dict[str, Any]:
+        return {
+            "manufacturer": SOFTWARE,
+            "manufacturer_model_name": SOFTWARE,
+            "software_versions": __version__,
+            "device_serial_number": "0",
+        }
+
+    def series(self, number: int) -> dict[str, Any]:
+        """A new series with one new object."""
+        import highdicom
+
+        return {
+            "series_instance_uid": highdicom.UID(),
+            "series_number": self.first_number + number,
+            "sop_instance_uid": highdicom.UID(),
+            "instance_number": 1,
+        }
+
+    def geometry(self) -> dict[str, Any]:
+        """Where the voxels lie: that of the source."""
+        from highdicom import PixelMeasuresSequence, PlaneOrientationSequence, PlanePositionSequence
+
+        matrix = LPS_TO_RAS @ self.source.ijk_to_ras
+        spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+        directions = matrix[:3, :2] / spacing[:2]
+        return {
+            "pixel_measures": PixelMeasuresSequence(
+                pixel_spacing=[float(spacing[1]), float(spacing[0])],
+                slice_thickness=float(self.slices[0].SliceThickness),
+                spacing_between_slices=float(spacing[2]),
+            ),
+            "plane_orientation": PlaneOrientationSequence("PATIENT", directions.T.ravel().tolist()),
+            "plane_positions": [
+                PlanePositionSequence("PATIENT", (matrix[:3, 3] + k * matrix[:3, 2]).tolist())
+                for k in range(self.source.shape[0])
+            ],
+        }
+
+
+def export_dicom(folder: Path, source: Path, output: Path, progress: Progress | None = None) -> list[str]:
+    """Write the result in a folder as DICOM objects: all of them, or none.
+
+    `maps/NAME.dcm` are parametric maps, one series each; `regions.dcm` and `exclusions.dcm` segmentations;
+    `report.dcm` is a measurement report. Their identifiers are new each time.
+
+    Parameters
+    ----------
+    folder : that `analyze` wrote.
+    source : folder with the DICOM series that was analyzed; its hash is compared.
+    output : folder for the objects.
+    progress : called with the fraction done and what is being done; a return of False cancels.
+
+    Returns
+    -------
+    What the user should know, one sentence each.
+
+    Raises
+    ------
+    InputError
+        when highdicom is missing, the result is incomplete, or the series is not the one that was analyzed.
+    """
+    report = progress or (lambda fraction, message: True)
+    _check_highdicom()
+    check_output_folder(output)
+    record = read_record(folder)
+    choices = record.history["choices"]
+    skipped, chosen = int(choices.get("skip_frames") or 0), choices.get("series")
+    digest = record.history["inputs"]["series"]["sha256"]
+    found = find_source(source, digest, chosen, skipped, lambda done, message: report(0.5 * done, message))
+    if found.shape != record.regions.input.shape or not same_place(
+        found.ijk_to_ras, record.regions.ijk_to_ras, found.shape
+    ):
+        raise InputError(f"the series in {source} and the result in {folder} lie on different grids; analyze again")
+    notes = left_behind(output)
+    slices = _slices(found, notes)
+    context = _Context(record, found, slices, _first_number(slices[0]))
+    quantities = [BY_NAME[name] for name in record.maps if BY_NAME[name] is not STATUS]
+    names = [f"{MAP_FOLDER}/{name}.dcm" for name in BY_NAME]
+    with staged(output, stale=(*names, REGIONS, EXCLUSIONS, REPORT)) as stage:
+        (stage / MAP_FOLDER).mkdir()
+        maps = {}
+        for n, quantity in enumerate(quantities):
+            if not report(0.5 + 0.4 * n / len(quantities), "Writing DICOM objects"):
+                raise Cancelled
+            item = _parametric_map(context, quantity, n)
+            _save(item, stage / MAP_FOLDER / f"{quantity.name}.dcm")
+            maps[quantity.name] = item
+        number = len(quantities)
+        regions = _regions(context, number)
+        _save(regions, stage / REGIONS)
+        exclusions = _exclusions(context, number + 1)
+        if exclusions is not None:
+            _save(exclusions, stage / EXCLUSIONS)
+        if not report(0.9, "Writing DICOM objects"):
+            raise Cancelled
+        _save(_report(context, maps, regions, exclusions, number + 2), stage / REPORT)
+    return notes
+
+
+def _check_highdicom() -> None:
+    try:
+        import highdicom  # noqa: F401
+    except ImportError as error:
+        raise InputError(
+            "writing DICOM objects needs highdicom, which Slicer 5.12 brings and Slicer 5.10 does not; install it with "
+            "pip install '.[dicom-export]'"
+        ) from error
+
+
+# The source -----------------------------------------------------------------------------------------------------------
+
+
+def _slices(source: SourceSeries, notes: list[str]) -> list[Dataset]:
+    """One header of a plain image per slice, with the patient and the study of the source and the geometry of the maps.
+
+    highdicom derives objects from plain images; `_refer` puts the true ones in their place.
+    """
+    header = _taken_over(source.header, notes)
+    if not header.get("StudyInstanceUID"):
+        raise InputError("the source series has no StudyInstanceUID (0020,000D), so nothing can be filed beside it")
+    if not header.get("FrameOfReferenceUID"):
+        header.FrameOfReferenceUID = pydicom.uid.generate_uid()
+        notes.append(
+            "the source series has no FrameOfReferenceUID (0020,0052); a new one is given to the objects, so a viewer "
+            "may not lay them over the source by itself"
+        )
+    for keyword in _TYPE_2:
+        if keyword not in header:
+            setattr(header, keyword, None if keyword.endswith(("Date", "Time")) else "")
+    matrix = LPS_TO_RAS @ source.ijk_to_ras
+    spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+    header.Rows, header.Columns = source.shape[1:]
+    header.PixelSpacing = [float(spacing[1]), float(spacing[0])]
+    header.SliceThickness = source.slice_thickness_mm or float(spacing[2])
+    header.ImageOrientationPatient = (matrix[:3, :2] / spacing[:2]).T.ravel().tolist()
+    header.SpacingBetweenSlices = float(spacing[2])
+    header.SOPClassUID = _MR_IMAGE_STORAGE
+    slices = []
+    for k in range(source.shape[0]):
+        item = copy.deepcopy(header)
+        item.SOPInstanceUID = pydicom.uid.generate_uid()
+        item.SeriesInstanceUID = source.instances[0][0].series_uid
+        item.ImagePositionPatient = (matrix[:3, 3] + k * matrix[:3, 2]).tolist()
+        slices.append(item)
+    return slices
+
+
+def _taken_over(source: Any, notes: list[str]) -> Dataset:
+    """What objects may take over from the header of the source; values against the standard stay out, with a note."""
+    header, unusable = Dataset(), []
+    for tag in source.keys():  # noqa: SIM118, a Dataset iterates over its elements, and reading one may fail
+        keyword = pydicom.datadict.keyword_for_tag(tag)
+        if (
+            not keyword
+            or keyword == "SpecificCharacterSet"
+            or (tag.group == 0x0028 and not keyword.startswith("Lossy"))
+        ):
+            continue
+        try:
+            with damage_told(InputError):
+                element = source[tag]
+                value = element.value
+                if element.VR in _CHECKED and not element.is_empty:
+                    for one in value if element.VM > 1 else [value]:
+                        validate_value(element.VR, str(one), pydicom.config.RAISE)
+                if keyword == "PatientSex" and value not in (None, "", "M", "F", "O"):
+                    raise InputError("not one of M, F and O")
+        except InputError:
+            unusable.append(f"{keyword} {tag}")
+            continue
+        if element.VR != "SQ":
+            # without the bytes of its first character set
+            setattr(header, keyword, PersonName(str(value)) if isinstance(value, PersonName) else value)
+    if header.get("LossyImageCompression") == "01" and not header.get("LossyImageCompressionRatio"):
+        unusable.append("LossyImageCompression (0028,2110), which lacks the ratio")
+        del header.LossyImageCompression
+    if unusable:
+        notes.append(f"the objects leave out what the source holds against the standard: {', '.join(unusable)}")
+    return header
+
+
+def _first_number(header: Any) -> int:
+    """Number of the first new series: after that of the source, and unlike those of other series of the study."""
+    number = header.get("SeriesNumber") or 0
+    return 1000 * int(number) + 1 if 0 < int(number) < 1_000_000 else 9001
+
+
+def _references(instances: Iterable[Instance]) -> list[Dataset]:
+    """References to images, one per file."""
+    frames: dict[str, list[Instance]] = {}
+    for instance in instances:
+        frames.setdefault(instance.sop_uid, []).append(instance)
+    found = []
+    for uid, of_file in frames.items():
+        item = Dataset()
+        item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = of_file[0].sop_class, uid
+        if of_file[0].frame:
+            item.ReferencedFrameNumber = sorted(instance.frame for instance in of_file)
+        found.append(item)
+    return found
+
+
+def _refer(item: Any, source: SourceSeries, frames: slice) -> None:
+    """Let an object with frames refer to the images that each frame was made of, at these times.
+
+    highdicom takes the source images from one series, and one image per slice; an analysis uses all times, and the
+    phases of an acquisition may be series of their own.
+    """
+    by_slice = [_derivation(instances[frames]) for instances in source.instances]
+    for group in item.PerFrameFunctionalGroupsSequence:
+        group.DerivationImageSequence = [by_slice[_slice_of(group, source)]]
+    series: dict[str, list[Instance]] = {}
+    for instances in source.instances:
+        for instance in instances[frames]:
+            series.setdefault(instance.series_uid, []).append(instance)
+    item.ReferencedSeriesSequence = []
+    for uid, of_series in series.items():
+        referred = Dataset()
+        referred.SeriesInstanceUID = uid
+        referred.ReferencedInstanceSequence = _references(
+            {
+                instance.sop_uid: Instance(instance.sop_class, instance.sop_uid, uid, 0) for instance in of_series
+            }.values()
+        )
+        item.ReferencedSeriesSequence.append(referred)
+    if "SourceImageSequence" in item:
+        del item.SourceImageSequence
+
+
+def _slice_of(group: Any, source: SourceSeries) -> int:
+    """Number of the slice that a frame lies on, told by its position."""
+    at = [float(value) for value in group.PlanePositionSequence[0].ImagePositionPatient]
+    return round(float((np.linalg.inv(LPS_TO_RAS @ source.ijk_to_ras) @ [*at, 1.0])[2]))
+
+
+def _derivation(instances: Sequence[Instance]) -> Dataset:
+    item = Dataset()
+    item.DerivationCodeSequence = [_coded(_PERFUSION_ANALYSIS)]
+    item.SourceImageSequence = _references(instances)
+    for reference in item.SourceImageSequence:
+        reference.PurposeOfReferenceCodeSequence = [_coded(_SOURCE_OF_PROCESSING)]
+        reference.SpatialLocationsPreserved = "YES"
+    return item
+
+
+# Maps -----------------------------------------------------------------------------------------------------------------
+
+
+def _parametric_map(context: _Context, quantity: Quantity, number: int) -> Any:
+    import highdicom
+
+    values = np.ascontiguousarray(context.record.maps[quantity.name], dtype=np.float32)
+    known = values[np.isfinite(values)]
+    low, high = (float(known.min()), float(known.max())) if known.size else quantity.display_range
+    unit = f" ({quantity.unit})" if quantity.unit else ""
+    mapping = highdicom.pm.RealWorldValueMapping(
+        lut_label=quantity.symbol,
+        lut_explanation=f"{quantity.symbol}{unit}; NaN where there is no estimate",
+        unit=_concept(quantity.ucum),
+        value_range=(low, high),
+        slope=1.0,
+        intercept=0.0,
+        quantity_definition=_concept(quantity.code),
+    )
+    for code in methods(context.record, quantity):
+        mapping.QuantityDefinitionSequence.append(
+            highdicom.sr.CodeContentItem(name=_concept(_METHOD), value=_concept(code))
+        )
+    item = highdicom.pm.ParametricMap(
+        source_images=context.slices,
+        pixel_array=values,
+        **context.series(number),
+        **context.equipment(),
+        contains_recognizable_visual_features=False,
+        real_world_value_mappings=[mapping],
+        **_window(quantity.display_range),
+        content_label=quantity.name.upper(),
+        content_description=f"{quantity.symbol}{unit}, research use only",
+        **context.geometry(),
+        series_description=f"{quantity.symbol}{unit}, {SOFTWARE}, research use only"[:_LONGEST],
+    )
+    item.BodyPartExamined = "LSPINE"
+    anatomy = Dataset()
+    anatomy.AnatomicRegionSequence = [_coded(_LUMBAR_SPINE)]
+    anatomy.FrameLaterality = "U"
+    shared = item.SharedFunctionalGroupsSequence[0]
+    shared.FrameAnatomySequence = [anatomy]  # dcmqi's reader, which Slicer uses, crashes without
+    shared.FrameVOILUTSequence[0].VOILUTFunction = "LINEAR_EXACT"  # the width may be below 1
+    _refer(item, context.source, slice(None))
+    _order_frames(item, values, context.source)
+    return item
+
+
+def _order_frames(item: Any, values: npt.NDArray[np.float32], source: SourceSeries) -> None:
+    """Put the frames in the order of the slices along their normal.
+
+    highdicom 0.28 sorts them by coordinate, and dcmqi's reader, which Slicer uses, goes by their order and not by their
+    positions: sagittal maps came out mirrored.
+    """
+    groups = sorted(item.PerFrameFunctionalGroupsSequence, key=lambda group: _slice_of(group, source))
+    for k, group in enumerate(groups):
+        group.FrameContentSequence[0].DimensionIndexValues = k + 1
+    item.PerFrameFunctionalGroupsSequence = groups
+    item.FloatPixelData = values.astype("<f4").tobytes()
+
+
+def _window(shown: tuple[float, float]) -> dict[str, Any]:
+    """The window of a map, as the version of highdicom wants it: plain numbers to 0.27, a transformation since."""
+    import highdicom
+
+    center, width = (shown[0] + shown[1]) / 2, shown[1] - shown[0]
+    if "voi_lut_transformations" in inspect.signature(highdicom.pm.ParametricMap.__init__).parameters:
+        return {"voi_lut_transformations": [highdicom.VOILUTTransformation(window_center=center, window_width=width)]}
+    return {"window_center": center, "window_width": width}
+
+
+def methods(record: Record, quantity: Quantity) -> list[Code]:
+    """Codes of T1, arterial input and model of a quantity (CID 4106); the model last, which is what dcmqi reads."""
+    if quantity not in _MODELED and quantity not in _OF_CONCENTRATION:
+        return [_MODEL_FREE]
+    inputs = record.history["inputs"]
+    known_t1 = [_T1_BY_ANGLES] if "flip-angles" in inputs else [] if "t1-map" in inputs else [_T1_FIXED]
+    model = record.setting("model", "model")
+    if model == "reference-region":
+        aif = _NO_AIF
+    elif record.setting("arterial_input", "aif") != "measured":
+        aif = _POPULATION_AIF
+    else:
+        aif = _PICKED_AIF if record.setting("arterial_input", "aif_pick") == "best" else _USER_AIF
+    if quantity in _OF_CONCENTRATION:
+        return [*known_t1, *([aif] if quantity is IAUGC60 else []), _MODEL_FREE]
+    return [*known_t1, aif, _MODELS[model]]
+
+
+# Segmentations --------------------------------------------------------------------------------------------------------
+
+
+def _anatomy_of(level: str) -> Code:
+    return Code(LEVEL_CODES[level], "SCT", f"{level} vertebra") if level in LEVEL_CODES else _VERTEBRA
+
+
+def _segmentation(
+    context: _Context,
+    number: int,
+    description: str,
+    segments: Sequence[tuple[str, Code, Code, str, npt.NDArray[np.bool_]]],
+) -> Any:
+    """A segmentation of masks that may overlap, each with its label, category, type and tracking UID."""
+    import highdicom
+
+    algorithm = highdicom.AlgorithmIdentificationSequence(
+        name=SOFTWARE, family=_concept(_OTHER_ALGORITHM), version=__version__
+    )
+    descriptions = [
+        highdicom.seg.SegmentDescription(
+            segment_number=n,
+            segment_label=label,
+            segmented_property_category=_concept(category),
+            segmented_property_type=_concept(kind),
+            algorithm_type="SEMIAUTOMATIC",
+            algorithm_identification=algorithm,
+            tracking_uid=uid,
+            tracking_id=label,
+            anatomic_regions=[_concept(_LUMBAR_SPINE)],
+        )
+        for n, (label, category, kind, uid, _) in enumerate(segments, start=1)
+    ]
+    item = highdicom.seg.Segmentation(
+        source_images=context.slices,
+        pixel_array=np.stack([mask for *_, mask in segments], axis=-1).astype(np.uint8),
+        segmentation_type="BINARY",
+        segment_descriptions=descriptions,
+        **context.series(number),
+        **context.equipment(),
+        content_label="SEGMENTATION",
+        content_description=f"{description}, research use only",
+        **context.geometry(),
+        series_description=f"{description}, {SOFTWARE}, research use only"[:_LONGEST],
+    )
+    item.BodyPartExamined = "LSPINE"
+    _refer(item, context.source, slice(0, 1))
+    return item
+
+
+def _regions(context: _Context, number: int) -> Any:
+    import highdicom
+
+    stored = context.record.regions
+    segments = []
+    for region in stored.regions:
+        mask = region.fate == Fate.ANALYZED
+        if mask.any():
+            kind = (_ANATOMY, _anatomy_of(region.level)) if region.level else (_TISSUE, _TISSUE)
+            segments.append((_label(region.name), *kind, str(highdicom.UID()), mask))
+    by_reference = context.record.setting("model", "model") == "reference-region"
+    kind = (_TISSUE, _MUSCLE) if by_reference else (_ANATOMY, _ARTERY)
+    segments.append((_label(stored.input_name), *kind, str(highdicom.UID()), stored.input))
+    return _segmentation(context, number, "Analyzed regions", segments)
+
+
+def _exclusions(context: _Context, number: int) -> Any:
+    """A segment per reason why voxels are not analyzed or have no plain estimate; None where there is no such voxel."""
+    import highdicom
+
+    fates = [region.fate for region in context.record.regions.regions]
+    masks = [(code, np.any([fate == wanted for fate in fates], axis=0)) for wanted, code in FATE_CODES.items()]
+    status = context.record.maps.get(STATUS.name)
+    if status is not None:
+        masks += [(code, status == value) for value, code in STATUS_CODES.items() if value is not FitStatus.FITTED]
+    segments = [(code.meaning, _SPATIAL, code, str(highdicom.UID()), mask) for code, mask in masks if mask.any()]
+    return _segmentation(context, number, "Voxels left out", segments) if segments else None
+
+
+# Report ---------------------------------------------------------------------------------------------------------------
+
+
+def _report(context: _Context, maps: Mapping[str, Any], regions: Any, exclusions: Any, number: int) -> Any:
+    import highdicom
+    from highdicom import sr
+
+    device = sr.ObserverContext(
+        observer_type=_concept(Code("121007", "DCM", "Device")),
+        observer_identifying_attributes=sr.DeviceObserverIdentifyingAttributes(
+            uid=highdicom.UID(), name=SOFTWARE, manufacturer_name=SOFTWARE, model_name=f"{SOFTWARE} {__version__}"
+        ),
+    )
+    groups = [_measurements(context, row, maps, regions) for row in range(len(context.record.regions.regions))]
+    groups += [group for row in context.record.bone if (group := _bone(row)) is not None]
+    content = sr.MeasurementReport(
+        observation_context=sr.ObservationContext(observer_device_context=device),
+        procedure_reported=_concept(_MR_IMAGING),
+        imaging_measurements=groups,
+    )
+    evidence = [regions, *([exclusions] if exclusions is not None else []), *maps.values()]
+    item = sr.ComprehensiveSR(
+        evidence=[*evidence, *_source_evidence(context)],
+        content=content[0],
+        **context.series(number),
+        manufacturer=SOFTWARE,
+        is_complete=True,
+        is_final=False,
+        is_verified=False,
+        series_description=f"Perfusion per vertebra, {SOFTWARE}, research use only"[:_LONGEST],
+    )
+    item.ManufacturerModelName, item.SoftwareVersions = SOFTWARE, __version__
+    return item
+
+
+def _source_evidence(context: _Context) -> list[Dataset]:
+    """The images of the first time, one per file, as evidence of the report."""
+    found: dict[str, Dataset] = {}
+    for k, instances in enumerate(context.source.instances):
+        item, first = copy.deepcopy(context.slices[k]), instances[0]
+        item.SOPClassUID, item.SOPInstanceUID, item.SeriesInstanceUID = first.sop_class, first.sop_uid, first.series_uid
+        found.setdefault(first.sop_uid, item)
+    return list(found.values())
+
+
+def _measurements(context: _Context, row: int, maps: Mapping[str, Any], regions: Any) -> Any:
+    """What was found in one region."""
+    from highdicom import sr
+
+    record, region = context.record, context.record.regions.regions[row]
+    vertebrae, descriptive = record.vertebrae[row], record.descriptive[row]
+    analyzed = region.fate == Fate.ANALYZED
+    found = []
+    for name, item in maps.items():
+        quantity = BY_NAME[name]
+        method = None if quantity in _MODELED else _MODEL_FREE
+        image = sr.SourceImageForMeasurement(item.SOPClassUID, item.SOPInstanceUID)
+        for derivation, value, unit in voxel_statistics(record.maps[name][analyzed], quantity):
+            found.append(_measurement(quantity.code, value, unit, derivation, method, [image]))
+    for quantity in (*_MODELED, *DESCRIPTIVE, *MORE_DESCRIPTIVE):
+        values = vertebrae if quantity.column in vertebrae else descriptive
+        method = None if quantity in _MODELED else _MODEL_FREE
+        for column, derivation in (
+            (quantity.column, MEAN_CURVE),
+            (statistic_column(quantity.column, "se"), MEAN_CURVE_ERROR),
+        ):
+            value = _number(values, column)
+            if math.isfinite(value):
+                found.append(_measurement(quantity.code, value, quantity.ucum, derivation, method))
+    status = next((s for s in STATUS_CODES if s.label == vertebrae.get("status")), None)
+    evaluations = [
+        sr.QualitativeEvaluation(_concept(EVALUABLE), _concept(_YES if vertebrae["evaluable"] == "yes" else _NO))
+    ]
+    if status is not None:
+        evaluations.append(sr.QualitativeEvaluation(_concept(FIT_STATUS), _concept(STATUS_CODES[status])))
+    label = _label(region.name)
+    site = _anatomy_of(region.level) if region.level else _LUMBAR_SPINE
+    number = sum(bool((other.fate == Fate.ANALYZED).any()) for other in record.regions.regions[:row])
+    segment = regions.SegmentSequence[number] if analyzed.any() else None
+    common = {
+        "finding_type": _concept(_anatomy_of(region.level) if region.level else _TISSUE),
+        "method": _concept(methods(record, PARAMETERS[0])[-1]),
+        "algorithm_id": sr.AlgorithmIdentification(SOFTWARE, __version__, parameters=_parameters(record)),
+        "finding_sites": [sr.FindingSite(_concept(site))],
+        "measurements": found,
+        "qualitative_evaluations": evaluations,
+    }
+    if segment is None:  # nothing of the region was analyzed
+        return sr.MeasurementsAndQualitativeEvaluations(sr.TrackingIdentifier(identifier=label), **common)
+    return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+        sr.TrackingIdentifier(uid=segment.TrackingUID, identifier=label),
+        referenced_segment=sr.ReferencedSegment(
+            regions.SOPClassUID,
+            regions.SOPInstanceUID,
+            int(segment.SegmentNumber),
+            source_series=sr.SourceSeriesForSegmentation(context.source.instances[0][0].series_uid),
+        ),
+        **common,
+    )
+
+
+def voxel_statistics(values: npt.NDArray[np.generic], quantity: Quantity) -> list[tuple[Code, float, Code]]:
+    """Mean, median, standard deviation (n - 1) and number of the voxels that have an estimate; what is defined."""
+    known = np.asarray(values, dtype=float)
+    known = known[np.isfinite(known)]
+    found = [(VOXELS, float(known.size), _UNIT_OF_COUNT)]
+    if known.size:
+        found += [(MEAN, float(known.mean()), quantity.ucum), (MEDIAN, float(np.median(known)), quantity.ucum)]
+    if known.size > 1:
+        found.append((DEVIATION, float(known.std(ddof=1)), quantity.ucum))
+    return found
+
+
+def _measurement(
+    quantity: Code, value: float, unit: Code, derivation: Code | None, method: Code | None, images: Sequence[Any] = ()
+) -> Any:
+    from highdicom import sr
+
+    return sr.Measurement(
+        name=_concept(quantity),
+        value=value,
+        unit=_concept(unit),
+        derivation=_concept(derivation) if derivation else None,
+        method=_concept(method) if method else None,
+        referenced_images=list(images) or None,
+    )
+
+
+def _bone(row: Mapping[str, str]) -> Any:
+    """Densitometry of one site; None where the row holds none. It comes from the user, not from these images."""
+    from highdicom import sr
+
+    found = [
+        _measurement(quantity.code, value, quantity.ucum, None, None)
+        for quantity in BONE
+        if row["scope"] != "subject" and math.isfinite(value := _number(row, quantity.column))
+    ]
+    if not found:
+        return None
+    site = row["site"]
+    spine = _anatomy_of(site) if site in LEVEL_CODES else _LUMBAR_SPINE if site.startswith("L") else None
+    return sr.MeasurementsAndQualitativeEvaluations(
+        sr.TrackingIdentifier(identifier=_label(f"Densitometry {site}")),
+        finding_sites=[sr.FindingSite(_concept(spine))] if spine else None,
+        measurements=found,
+    )
+
+
+def _number(row: Mapping[str, str], column: str) -> float:
+    text = row.get(column, "nan")
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InputError(f"the tables hold {text[:40]!r} under {column}, which is no number; analyze again") from error
+
+
+def _parameters(record: Record) -> list[str]:
+    """The choices that decide what the values mean."""
+    used = record.history.get("used", {})
+    texts = [f"model {record.setting('model', 'model')}", f"conversion {record.setting('conversion', 'conversion')}"]
+    texts += [f"{name} {entry['value']}" for name, entry in used.items() if name not in _OF_THE_PATIENT]
+    return [_label(text) for text in texts]
+
+
+# Codes and files ------------------------------------------------------------------------------------------------------
+
+
+def _label(text: str) -> str:
+    """Text from outside as a long string of DICOM: one line of 64 characters, no backslash, which separates values."""
+    return one_line(text).replace("\\", "/")[:_LONGEST]
+
+
+def _concept(code: Code) -> Any:
+    from highdicom.sr import CodedConcept
+
+    return CodedConcept(code.value, code.scheme, code.meaning)
+
+
+def _coded(code: Code) -> Dataset:
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code.value, code.scheme, code.meaning
+    return item
+
+
+def _save(item: Any, path: Path) -> None:
+    item.SpecificCharacterSet = "ISO_IR 192"
+    scheme = Dataset()
+    scheme.CodingSchemeDesignator = PRIVATE_SCHEME
+    scheme.CodingSchemeName = f"{SOFTWARE}, docs/quantities.md"
+    item.CodingSchemeIdentificationSequence = [scheme]
+    item.save_as(path, enforce_file_format=True)
