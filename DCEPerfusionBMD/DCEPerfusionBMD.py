@@ -1,5 +1,6 @@
 """The DCEPerfusionBMD module of 3D Slicer: a thin shell over DCEPerfusionBMDLib, which is imported inside methods."""
 
+import contextlib
 import enum
 import logging
 import math
@@ -274,6 +275,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The module's panel."""
 
     LIVE_DELAY_MS = 250
+    TYPING_DELAY_MS = 800
 
     def __init__(self, parent=None):
         # before the base class, which calls setup() where the widget has no parent
@@ -282,12 +284,16 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._parameterNode = None
         self._guiTag = None
         self._running = False
-        self._lastRun = None
+        self._lastRun = self._resultKey = None
         self._shownInputs = None
         self._shownPair = None
         self._views = None
         self._hover = None
-        self._liveTimer = None
+        self._inputChart = None
+        self._shownCurve = None
+        self._observed = []
+        self._doubted = False
+        self._liveTimer = self._inputTimer = self._settleTimer = None
         ScriptedLoadableModuleWidget.__init__(self, parent)
 
     def setup(self):
@@ -303,12 +309,14 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
 
-        from DCEPerfusionBMDLib.desktop import HoverCurve, Views
+        from DCEPerfusionBMDLib.desktop import HoverCurve, InputChart, Views
 
         self._views = Views(slicer.mrmlScene)
         self._hover = HoverCurve(slicer.mrmlScene)
-        self._liveTimer = qt.QTimer()
-        self._liveTimer.timeout.connect(self.onLiveTimer)
+        self._inputChart = InputChart(slicer.mrmlScene)
+        self._liveTimer = timerOf(self.onLiveTimer)
+        self._inputTimer = timerOf(self.showArterialInput)
+        self._settleTimer = timerOf(self.onSettled)
         self._inputPlot = slicer.qMRMLPlotWidget()
         self._inputPlot.setMRMLScene(slicer.mrmlScene)
         self.ui.inputPlotFrame.layout().addWidget(self._inputPlot)
@@ -331,6 +339,11 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             (self.ui.exportButton, self.onExport),
         ):
             button.clicked.connect(action)
+        for editor in (self.ui.frameTimes, self.ui.levels):  # what is half typed is not read
+            editor.textEdited.connect(self.onTyping)
+            editor.editingFinished.connect(self.onSettled)
+        self.ui.timesButton.toggled.connect(self.onShowTimes)
+        self.ui.timeSource.activated.connect(self.onTimeSourceChosen)
         self.ui.showExcludedButton.toggled.connect(self.onShowExcluded)
         self.ui.warningsButton.toggled.connect(self.onShowWarnings)
         self.ui.hoverCheckBox.toggled.connect(self.onHover)
@@ -342,7 +355,6 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def cleanup(self):
         """Stop observing; called before the panel is destroyed."""
         if self.logic is not None:
-            self._liveTimer.stop()
             self._hover.stop()
             self.setParameterNode(None)
         self.removeObservers()
@@ -420,12 +432,15 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def setParameterNode(self, parameterNode):
         """Bind the panel to a parameter node, or to none."""
         if self._parameterNode is not None:
-            self._liveTimer.stop()
+            for timer in (self._liveTimer, self._inputTimer, self._settleTimer):
+                timer.stop()
             self._parameterNode.disconnectGui(self._guiTag)
             self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+        self.observeInputs([])
+        self._inputChart.clear()
         self._parameterNode = parameterNode
         self._guiTag = None
-        self._shownPair = None
+        self._shownPair = self._shownCurve = None
         if parameterNode is not None:
             self._guiTag = parameterNode.connectGui(self.ui)
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
@@ -437,27 +452,72 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onParametersModified(self, caller=None, event=None):
         """Follow the parameter node: what the inputs are, what can be edited, whether Apply can run."""
         node = self._parameterNode
-        if node is None or self._running:
+        if node is None or self._running or self._settleTimer.active:
             return
         for parameter in settings.all_parameters():
             fromData = getattr(getattr(node, parameter.group), parameter.name + FROM_DATA, False)
             editor = getattr(self.ui, widgetName(parameter.name))
             editor.enabled = not fromData and isRead(node, parameter)
         self.ui.segmentEditorButton.enabled = node.series is not None
-        self.ui.totalSegmentatorButton.enabled = self.logic.anatomyOf(node.series) is not None
+        self.ui.totalSegmentatorButton.enabled = self.logic.frameOf(node.series) is not None
         if (ownerOf(node.series), node.segmentation) != self._shownPair:
             self.ui.hoverCheckBox.checked = False
             self.showResult()
+        self.observeInputs(self.logic.movable(node.series, node.segmentation))
         self.showInputs()
         self.checkCanApply()
-        if node.autoUpdate and self.ui.applyButton.enabled and self.runKey() != self._lastRun:
+        key = self.runKey()
+        if node.autoUpdate and self.ui.applyButton.enabled and key != self._lastRun:
             self._liveTimer.start(self.LIVE_DELAY_MS)
+        if key != self._shownCurve:
+            self._inputTimer.start(self.LIVE_DELAY_MS)
+
+    def observeInputs(self, nodes):
+        """Follow the nodes whose transforms and outlines a result depends on, and no others."""
+        if nodes == self._observed:
+            return
+        for node, event in self.inputEvents():
+            self.removeObserver(node, event, self.onInputsChanged)
+        self._observed = nodes
+        for node, event in self.inputEvents():
+            self.addObserver(node, event, self.onInputsChanged)
+
+    def inputEvents(self):
+        """What is observed of the inputs: their transforms, and the segments of a segmentation."""
+        for node in self._observed:
+            yield node, slicer.vtkMRMLTransformableNode.TransformModifiedEvent
+            if node.IsA("vtkMRMLSegmentationNode"):
+                for event in (
+                    slicer.vtkSegmentation.SourceRepresentationModified,
+                    slicer.vtkSegmentation.SegmentModified,
+                    slicer.vtkSegmentation.SegmentAdded,
+                    slicer.vtkSegmentation.SegmentRemoved,
+                ):
+                    yield node, event
+
+    def onInputsChanged(self, caller, event):
+        """An input was moved or drawn on: look at it when that has come to rest."""
+        if not self._running:
+            self._settleTimer.start(self.LIVE_DELAY_MS)
+
+    def onTyping(self, text=""):
+        """The user types; called before the parameter node gets the text."""
+        self._settleTimer.start(self.TYPING_DELAY_MS)
+
+    def onSettled(self):
+        """Typing has ended, or what was moved has come to rest."""
+        self._settleTimer.stop()
+        self.onParametersModified()
 
     def checkCanApply(self):
-        """Enable Apply when it can run; else its tooltip says what is missing."""
-        missing = self.whatIsMissing()
-        self.ui.applyButton.enabled = not missing
-        self.ui.applyButton.toolTip = missing or _("Compute maps, curves and tables.")
+        """Enable Apply when it can run; else a line and its tooltip say what is missing."""
+        missing, button, label = self.whatIsMissing(), self.ui.applyButton, self.ui.applyLabel
+        button.enabled = not missing
+        button.toolTip = missing or _("Compute maps, curves and tables.")
+        button.accessibleDescription = button.toolTip
+        stale = self.shownResult() is not None and self._resultKey not in (None, self.runKey())
+        label.text = missing or (_("The result below is of earlier inputs; press Apply.") if stale else "")
+        label.visible = bool(label.text)
 
     def whatIsMissing(self):
         """Why Apply cannot run, as a sentence; empty when it can."""
@@ -483,9 +543,8 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             values = settingsOf(node)
         except settings.InputError:
             return None
-        single = (node.singleSite, node.singleTScore, node.singleBmd)
-        nodes = tuple(each.GetID() if each else "" for each in (node.series, node.segmentation, node.dxaTable))
-        return nodes, node.frameTimes, node.skipFrames, single, values
+        bone = (node.dxaTable and node.dxaTable.GetID(), node.singleSite, node.singleTScore, node.singleBmd)
+        return self.logic.stateOf(node.series, node.segmentation), node.frameTimes, node.skipFrames, bone, values
 
     # ---- inputs
 
@@ -493,8 +552,8 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Say what was understood of the series, and what each segment is taken for."""
         node = self._parameterNode
         shown = (
-            node.series and (node.series.GetID(), node.frameTimes, node.skipFrames),
-            node.segmentation and (node.segmentation.GetID(), node.segmentation.GetSegmentation().GetMTime()),
+            self.logic.stateOf(node.series, node.segmentation),
+            (node.frameTimes, node.skipFrames),
             (node.regions.levels, node.arterial_input.aif_segment, node.model.reference_segment),
             [getattr(getattr(node, each.group), each.name + FROM_DATA, None) for each in settings.all_parameters()],
             self.logic.result is not None and id(self.logic.result),
@@ -502,19 +561,53 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if shown == self._shownInputs:
             return
         self._shownInputs = shown
-        series = None
+        series, doubtful = None, False
         text = _("No series is chosen.")
         if node.series is not None:
             try:
                 series = self.logic.readSeries(node.series, node.frameTimes, node.skipFrames)
                 text = "\n".join([series.describe(), *map(inWords, series.warnings)])
+                doubtful = series.times_doubtful
             except settings.InputError as error:
                 text = inWords(error)
+                doubtful = "--times" in str(error)
         self.ui.studyLabel.text = text
+        self.showTimes(series, doubtful)
         self.ui.studyLabel.toolTip = "\n".join(series.times_rejected) if series is not None else ""
         if series is not None:
             self.showFound(series)
         self.showRegions(series)
+
+    def showTimes(self, series, doubtful):
+        """List the frame times that there are; open the list where they are in doubt or the user's."""
+        given, ui = self._parameterNode.frameTimes.strip(), self.ui
+        choices = {choice.name: choice for choice in series.time_choices} if series is not None else {}
+        names = [name for name in choices if not name.startswith("given by the user")]
+        first = _("from data: {times}").format(times=choices[names[0]].describe()) if names else _("from data")
+        ui.timeSource.clear()
+        ui.timeSource.addItem(first, "")
+        for name in names[1:]:
+            ui.timeSource.addItem(choices[name].describe(), name)
+        ui.timeSource.addItem(_("given below"), None)
+        known = ["", *names[1:]]
+        ui.timeSource.currentIndex = known.index(given) if given in known else len(known)
+        tip = _("Sources of frame times that pass all checks, each with its step (s).")
+        ui.timeSource.toolTip = "\n".join([tip, *(series.times_rejected if series is not None else ())])
+        if (doubtful or given) and not self._doubted:
+            ui.timesButton.checked = True
+        self._doubted = bool(doubtful or given)
+
+    def onShowTimes(self, shown):
+        """Open or close the choice of frame times."""
+        self.ui.timesFrame.visible = shown
+
+    def onTimeSourceChosen(self):
+        """Take the frame times from another source."""
+        chosen = self.ui.timeSource.itemData(self.ui.timeSource.currentIndex)
+        if chosen is not None:
+            self._parameterNode.frameTimes = chosen
+        else:
+            self.ui.frameTimes.setFocus()
 
     def showFound(self, series):
         """Put what the data tells into the editors that are not the user's, and say where it comes from."""
@@ -528,7 +621,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 largest = math.inf if parameter.maximum is None else parameter.maximum
                 if parameter.minimum <= found.value <= largest:
                     setattr(pack, parameter.name, parameter.type(found.value))
-            if parameter.optional and parameter.type is not str:
+            if parameter.optional and parameter.type is not str and parameter.name != "baseline_frames":
                 source = getattr(self.ui, widgetName(parameter.name) + "FromData")
                 source.text = _("from data") if found else _("unknown")
                 source.toolTip = found.source if found else _("The data does not tell it.")
@@ -540,10 +633,9 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         node, table = self._parameterNode, self.ui.regionsTable
         rows = []
         if node.segmentation is not None:
-            try:
+            with contextlib.suppress(settings.InputError):  # which stands under Apply
                 rows = self.logic.describeSegments(series, node)
-            except settings.InputError as error:
-                self.ui.regionsTable.toolTip = inWords(error)
+        words = {panel.ARTERY: _("artery"), panel.MUSCLE: _("muscle"), "yes": _("yes"), "no": _("no")}
         table.rowCount = len(rows)
         for n, row in enumerate(rows):
             for column, cell in (
@@ -551,13 +643,39 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 (2, row.voxels),
                 (3, row.margin),
                 (4, row.excluded),
-                (5, row.evaluable),
+                (5, words.get(row.evaluable, row.evaluable)),
             ):
                 table.setItem(n, column, qt.QTableWidgetItem(cell))
             combo = table.cellWidget(n, 1) or self.roleCombo(n)
             combo.toolTip = _("What the segment is taken for: {reason}").format(reason=row.reason or row.source)
-            combo.setItemText(0, row.detected or _("nothing"))
+            combo.setItemText(0, words.get(row.detected, row.detected) or _("nothing"))
             combo.currentIndex = (panel.DETECTED, *panel.ROLES).index(row.role)
+
+    def showArterialInput(self):
+        """Plot the arterial input with its findings: of the result where that is up to date, else of the inputs."""
+        from DCEPerfusionBMDLib import panel
+
+        node, ui = self._parameterNode, self.ui
+        self._inputTimer.stop()
+        if node is None or self._running:
+            return
+        self._shownCurve, result, found, chart = self.runKey(), self.shownResult(), None, None
+        lines = []
+        if result is not None and self._resultKey == self._shownCurve:
+            found, chart = result.findings, self.resultNodes().get("chart.input")
+        elif node.series is not None and node.segmentation is not None:
+            try:
+                curves = self.logic.arterialInput(node)
+                found, chart = curves.findings, self._inputChart.show(curves)
+            except (settings.InputError, RuntimeError) as error:
+                lines = [inWords(error)]
+        if found is not None:
+            lines = [inWords(line) for line in panel.finding_lines(found)]
+            lines.append(_("Checks passed: {count}").format(count=sum(each.grade == "ok" for each in found)))
+        view = self._views.viewNode("vtkMRMLPlotViewNode", "DCEPerfusionBMDInput")
+        view.SetPlotChartNodeID(chart and chart.GetID())
+        ui.inputPlotFrame.visible = chart is not None
+        ui.findingsLabel.text = "\n".join(lines)
 
     def roleCombo(self, row):
         """A list of what a segment can be taken for, in a row of the table; made once."""
@@ -643,8 +761,8 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from TotalSegmentator import TotalSegmentatorLogic
 
         node = self._parameterNode
-        anatomy = self.logic.anatomyOf(node.series)
-        if self._running or anatomy is None:
+        frame = self.logic.frameOf(node.series)
+        if self._running or frame is None:
             return
         self._running = True
         self.checkCanApply()
@@ -654,7 +772,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 logic.setupPythonRequirements()
                 segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Vertebrae")
                 try:
-                    logic.process(anatomy, segmentation, fast=False, task="vertebrae_mr")
+                    logic.process(frame, segmentation, fast=False, task="vertebrae_mr")
                 except Exception:
                     slicer.mrmlScene.RemoveNode(segmentation)
                     raise
@@ -699,6 +817,9 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onApply(self):
         """Analyze; one run at a time."""
+        self._settleTimer.stop()
+        if not self._running:
+            self.onParametersModified()
         if self._running or self.whatIsMissing():
             return
         self._liveTimer.stop()
@@ -706,7 +827,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         node = self._parameterNode
         nodes = self.runWithProgress(_("Analyzing"), lambda report: self.logic.analyzeParameters(node, report))
         if nodes is not None:
-            self._lastRun = key
+            self._lastRun = self._resultKey = key
             self._views.show(nodes, node.segmentation, self.logic.anatomyOf(node.series))
             self.showResult()
 
@@ -727,11 +848,13 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             logging.exception("live result")
             self.showWarnings([unexpected(error)])
         else:
+            self._resultKey = key
             self.showResult()
         finally:
             self._lastRun = key
             self._running = False
             self.checkCanApply()
+            self.showArterialInput()
 
     # ---- results
 
@@ -750,10 +873,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.regionSelector.clear()
         for name in self.logic.segmentNames(nodes.get("analyzed")):
             ui.regionSelector.addItem(name)
-        chart = nodes.get("chart.input")
-        self._views.viewNode("vtkMRMLPlotViewNode", "DCEPerfusionBMDInput").SetPlotChartNodeID(chart and chart.GetID())
         result = self.shownResult() if nodes else None
-        ui.inputPlotFrame.visible = chart is not None
         ui.showExcludedButton.enabled = "excluded" in nodes
         ui.exportButton.enabled = result is not None
         ui.hoverCheckBox.enabled = result is not None
@@ -762,13 +882,14 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.exportButton.toolTip = explained if result is not None else _("Apply first.")
         for control in (ui.mapSelector, ui.tableSelector, ui.regionSelector, ui.layoutButton):
             control.enabled = bool(nodes)
-        ui.findingsLabel.text = inWords("\n".join(self.logic.findings())) if result is not None else ""
         ui.boneLabel.text = inWords("\n".join(self.logic.boneSentences())) if result is not None else ""
         self.showWarnings(result.warnings if result is not None else [])
         if result is not None:
             self.showUsed(result)
         self.onHover(ui.hoverCheckBox.checked)  # the chart and the curves are new
         self.showInputs()
+        self.checkCanApply()
+        self.showArterialInput()
 
     def showUsed(self, result):
         """Put the constants that the analysis found into the editors that are not the user's."""
@@ -854,6 +975,13 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 self.logic.exportResult(folder)
 
 
+def timerOf(action):
+    """A timer that calls `action`, which is to stop it."""
+    timer = qt.QTimer()
+    timer.timeout.connect(action)
+    return timer
+
+
 def inWords(message):
     """A message of the library with the names of its options as the panel's user reads them."""
     from DCEPerfusionBMDLib.panel import options_in_words
@@ -896,14 +1024,13 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
 
     def forget(self):
         """Let go of the last result and of what was read of the inputs."""
+        from DCEPerfusionBMDLib import scenestudy
+
         self.result = None
         self._settings = None
         self._series = None
         self._pair = (None, None)
-        self._read = {}
-        self._memory = {}
-        self._remembered = None
-        self._counted = (None, {})
+        self._inputs = scenestudy.Inputs(slicer.mrmlScene)
 
     def getParameterNode(self):
         """The parameter node of the module, as an object with a member per parameter."""
@@ -967,33 +1094,40 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
 
     def readSeries(self, seriesNode, frameTimes="", skipFrames=0):
         """The dynamic series of a node; what was read is kept until the node changes or is moved."""
-        from DCEPerfusionBMDLib.sceneinput import placement, read_node
+        database = getattr(slicer, "dicomDatabase", None)
+        tags = database.instanceValue if database is not None and database.isOpen else None
+        return self._inputs.series(seriesNode, frameTimes, skipFrames, tags)
 
-        placed = placement(seriesNode, slicer.mrmlScene)
-        key = (seriesNode.GetID(), seriesNode.GetMTime(), placed, frameTimes, skipFrames)
-        if key not in self._read:
-            database = getattr(slicer, "dicomDatabase", None)
-            tags = database.instanceValue if database is not None and database.isOpen else None
-            self._read = {key: read_node(seriesNode, slicer.mrmlScene, tags, frameTimes.strip() or None, skipFrames)}
-        return self._read[key]
+    def movable(self, seriesNode, segmentationNode):
+        """The nodes whose transforms place a series and a segmentation."""
+        from DCEPerfusionBMDLib.sceneinput import volumes_of
+
+        volumes = volumes_of(seriesNode, slicer.mrmlScene) if seriesNode is not None else []
+        return [*volumes, *([segmentationNode] if segmentationNode is not None else [])]
+
+    def stateOf(self, seriesNode, segmentationNode):
+        """What tells whether a series was moved, or a segmentation moved or drawn on."""
+        from DCEPerfusionBMDLib.sceneinput import placement
+        from DCEPerfusionBMDLib.scenestudy import contents
+
+        series = seriesNode and (seriesNode.GetID(), placement(seriesNode, slicer.mrmlScene))
+        return series, segmentationNode and contents(segmentationNode)
 
     def checkInputs(self, seriesNode, segmentationNode, settings, frameTimes="", skipFrames=0):
         """Raise InputError where an analysis could not begin; says nothing of what is found on the way."""
         from DCEPerfusionBMDLib import panel, scene
 
-        self.readSeries(seriesNode, frameTimes, skipFrames)
+        series = self.readSeries(seriesNode, frameTimes, skipFrames)
         panel.check_segments(scene.segment_labels(segmentationNode), settings)
+        self._inputs.masks(segmentationNode, series)
 
     def describeSegments(self, series, parameterNode):
         """Rows for the table of segments: what each is taken for, and what became of its voxels."""
-        from DCEPerfusionBMDLib import panel, scene, scenestudy
+        from DCEPerfusionBMDLib import panel, scene
 
         segmentation = parameterNode.segmentation
         result = self.resultOf(parameterNode.series, segmentation)
-        key = (segmentation.GetID(), segmentation.GetSegmentation().GetMTime(), id(series))
-        if series is not None and self._counted[0] != key:
-            self._counted = (key, scenestudy.voxel_counts(segmentation, series))
-        voxels = self._counted[1] if series is not None else {}
+        voxels = self._inputs.counts(segmentation, series) if series is not None else {}
         roles = panel.Roles(
             parameterNode.regions.levels,
             parameterNode.arterial_input.aif_segment,
@@ -1001,11 +1135,26 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         )
         return panel.segment_rows(scene.segment_labels(segmentation), voxels, roles, result)
 
+    def arterialInput(self, parameterNode):
+        """The input of the model with its findings, before the analysis of what a parameter node describes."""
+        from DCEPerfusionBMDLib import scene, study
+
+        series = self.readSeries(parameterNode.series, parameterNode.frameTimes, parameterNode.skipFrames)
+        masks = self._inputs.masks(parameterNode.segmentation, series)
+        labels = scene.segment_labels(parameterNode.segmentation)
+        return study.arterial_input(series, masks, settingsOf(parameterNode), labels)
+
     def anatomyOf(self, seriesNode):
         """The volume that shows a series: its mean enhancement where there is one, else its current frame."""
         from DCEPerfusionBMDLib import scenestudy
 
         return scenestudy.anatomy_of(slicer.mrmlScene, ownerOf(seriesNode)) if seriesNode is not None else None
+
+    def frameOf(self, seriesNode):
+        """The volume that shows the current frame of a series; None where there is none."""
+        from DCEPerfusionBMDLib import scenestudy
+
+        return scenestudy.frame_of(slicer.mrmlScene, ownerOf(seriesNode)) if seriesNode is not None else None
 
     # ---- analysis
 
@@ -1042,15 +1191,12 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         from DCEPerfusionBMDLib import scene, study
 
         if not live:
-            self._read = {}
+            self._inputs.forget()
         series = self.readSeries(seriesNode, frameTimes, skipFrames)
-        masks, labels = scene.masks_on_grid(segmentationNode, series), scene.segment_labels(segmentationNode)
-        if self._remembered is None or not study.same_inputs(self._remembered, (series, masks, labels)):
-            self._memory = {}
-        self._remembered = (series, masks, labels)
-        self._counted = (None, {}) if not live else self._counted
+        masks, labels = self._inputs.masks(segmentationNode, series), scene.segment_labels(segmentationNode)
+        memory = self._inputs.memory(series, masks, labels)
         bone = scene.read_dxa_node(dxaTableNode) if dxaTableNode is not None else densitometry
-        result = study.analyze(series, masks, settings, bone, progress=progress, labels=labels, memory=self._memory)
+        result = study.analyze(series, masks, settings, bone, progress=progress, labels=labels, memory=memory)
         owner = ownerOf(seriesNode)
         nodes = scene.ResultWriter(slicer.mrmlScene, owner, segmentationNode).write(series, result)
         self.result, self._settings, self._series, self._pair = result, settings, series, (owner, segmentationNode)
@@ -1107,11 +1253,6 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
             return []
         segments = segmentationNode.GetSegmentation()
         return [segments.GetNthSegment(n).GetName() for n in range(segments.GetNumberOfSegments())]
-
-    def findings(self):
-        """What was checked of protocol and arterial input, graded, as lines."""
-        found = self.result.findings if self.result is not None else ()
-        return [f"{finding.grade}: {finding.message}" for finding in found if finding.grade != "ok"]
 
     def boneSentences(self):
         """The class of bone mineral density with its explanation, as lines."""
@@ -1208,7 +1349,9 @@ class DCEPerfusionBMDTest(ScriptedLoadableModuleTest):
         parameterNode = widget.logic.getParameterNode()
         self.assertIsNotNone(parameterNode.series)
         self.assertIsNotNone(parameterNode.segmentation)
+        self.checkRegions(widget)
         self.assertTrue(widget.ui.applyButton.enabled, widget.ui.applyButton.toolTip)
+        self.assertFalse(widget.ui.inputPlotFrame.isHidden())  # before there is a result
         widget.onApply()
         nodes = widget.logic.resultNodes(parameterNode.series, parameterNode.segmentation)
         self.checkPhantom(nodes)
@@ -1221,6 +1364,14 @@ class DCEPerfusionBMDTest(ScriptedLoadableModuleTest):
         self.assertTrue(widget.ui.applyButton.enabled, widget.ui.applyButton.toolTip)
         parameterNode = widget.logic.getParameterNode()
         self.checkPhantom(widget.logic.resultNodes(parameterNode.series, parameterNode.segmentation))
+
+    def checkRegions(self, widget):
+        """Each segment is taken for what it is."""
+        from DCEPerfusionBMDLib.phantom import LEVELS
+
+        table = widget.ui.regionsTable
+        found = [table.cellWidget(row, 1).currentText for row in range(table.rowCount)]
+        self.assertEqual(found, [*LEVELS, _("artery")])
 
     def checkPhantom(self, nodes):
         """Five levels, each near the truth of the phantom."""

@@ -341,6 +341,8 @@ def widgets() -> dict[str, Any]:
 
         def __init__(self, parent: Any = None) -> None:
             super().__init__(parent)
+            # the ctkComboBox inside cuts long names in the middle
+            self.sizeAdjustPolicy = QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             self.scene: Any = None
             self.nodeTypes: typing.Sequence[str] = ()
             self._model = types.SimpleNamespace(hiddenNodeIDs=[])

@@ -5,6 +5,8 @@ Imported by the module file inside methods; with it the only file that uses the 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import slicer
@@ -12,8 +14,10 @@ import vtk
 
 from .layout import CURVES_VIEW, LAYOUT_ID, TABLE_VIEW, register
 from .quantities import BY_NAME, STATUS
-from .scene import ATTRIBUTE
-from .study import VoxelCurves
+from .result import input_curves
+from .scene import ATTRIBUTE, INPUT_COLORS
+from .series import FloatArray
+from .study import ModelInput, VoxelCurves
 
 
 class Views:
@@ -112,6 +116,48 @@ class Views:
             )
 
 
+class InputChart:
+    """The input of the model in a chart of its own, before there is a result; not saved with the scene.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene of the application.
+    """
+
+    def __init__(self, scene: Any) -> None:
+        self._scene = scene
+        self._names: list[str] = []
+        self._nodes: list[Any] = []
+
+    def show(self, found: ModelInput) -> Any:
+        """Put the curves into the chart, which is returned; it is made the first time."""
+        curves = input_curves(found.measured_mM, found.input_mM, found.blood_mM is None)
+        columns = {"time_s": found.times_s, **{name: values for name, values, _, _ in curves}}
+        if self._names != list(columns) or any(node.GetScene() is None for node in self._nodes):
+            self.clear()
+            self._names = list(columns)
+            table = self._scene.AddNewNodeByClass("vtkMRMLTableNode", "Input of the model")
+            chart = self._scene.AddNewNodeByClass("vtkMRMLPlotChartNode", "Input of the model")
+            chart.SetTitle("Reference tissue" if found.blood_mM is None else "Arterial input")
+            chart.SetXAxisTitle("Time (s)")
+            chart.SetYAxisTitle("Contrast agent (mmol/L)")
+            plots = [
+                _plot(self._scene, chart, table, title, name, color)
+                for (name, _, title, _), color in zip(curves, INPUT_COLORS, strict=False)
+            ]
+            self._nodes = [table, chart, *plots]
+            _keep_aside(self._nodes)
+        _fill(self._nodes[0], columns)
+        return self._nodes[1]
+
+    def clear(self) -> None:
+        """Take the chart out of the scene."""
+        for node in reversed(self._nodes):
+            if node.GetScene() is not None:
+                self._scene.RemoveNode(node)
+        self._names, self._nodes = [], []
+
+
 class HoverCurve:
     """The curve of the voxel under the mouse pointer, and its fit, in a chart; off until it is started.
 
@@ -132,30 +178,16 @@ class HoverCurve:
         self.stop()
         self._chart, self._curves = chart, curves
         table = self._scene.AddNewNodeByClass("vtkMRMLTableNode", "Curve under the mouse pointer")
-        for name in ("time_s", "measured_mM", "fitted_mM"):
-            column = vtk.vtkDoubleArray()
-            column.SetName(name)
-            column.SetNumberOfValues(len(curves.times_s))
-            column.Fill(float("nan"))
-            table.AddColumn(column)
-        for n, time_s in enumerate(curves.times_s):
-            table.GetTable().SetValue(n, 0, vtk.vtkVariant(float(time_s)))
-        self._nodes = [table]
-        for title, column_name in (("Voxel measured", "measured_mM"), ("Voxel fitted", "fitted_mM")):
-            plot = self._scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", title)
-            plot.SetAndObserveTableNodeID(table.GetID())
-            plot.SetXColumnName("time_s")
-            plot.SetYColumnName(column_name)
-            plot.SetPlotType(plot.PlotTypeScatter)
-            plot.SetColor(0.1, 0.1, 0.1)
-            measured = column_name == "measured_mM"
-            plot.SetMarkerStyle(plot.MarkerStyleSquare if measured else plot.MarkerStyleNone)
-            plot.SetLineStyle(plot.LineStyleNone if measured else plot.LineStyleDash)
-            chart.AddAndObservePlotSeriesNodeID(plot.GetID())
-            self._nodes.append(plot)
-        for node in self._nodes:
-            node.SetSaveWithScene(False)
-            node.SetHideFromEditors(True)
+        unknown = [math.nan] * len(curves.times_s)
+        _fill(table, {"time_s": curves.times_s, "measured_mM": unknown, "fitted_mM": unknown})
+        gray = (0.1, 0.1, 0.1)
+        measured = _plot(self._scene, chart, table, "Voxel measured", "measured_mM", gray)
+        measured.SetMarkerStyle(measured.MarkerStyleSquare)
+        measured.SetLineStyle(measured.LineStyleNone)
+        fitted = _plot(self._scene, chart, table, "Voxel fitted", "fitted_mM", gray)
+        fitted.SetLineStyle(fitted.LineStyleDash)
+        self._nodes = [table, measured, fitted]
+        _keep_aside(self._nodes)
         crosshair = self._scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
         if crosshair is not None:
             tag = crosshair.AddObserver(slicer.vtkMRMLCrosshairNode.CursorPositionModifiedEvent, self._moved)
@@ -181,11 +213,41 @@ class HoverCurve:
         found = self._curves.at(ras)
         if found is None:
             return
-        table = self._nodes[0]
-        for column, values in zip(("measured_mM", "fitted_mM"), found, strict=True):
-            array = table.GetTable().GetColumnByName(column)
-            for n, value in enumerate(values):
-                array.SetValue(n, float(value))
-            array.Modified()
-        table.GetTable().Modified()
-        table.Modified()
+        _fill(self._nodes[0], dict(zip(("measured_mM", "fitted_mM"), found, strict=True)))
+
+
+def _fill(table: Any, columns: Mapping[str, Sequence[float] | FloatArray]) -> None:
+    """Put numbers into columns of a table node, which are made where they are not there."""
+    for name, values in columns.items():
+        array = table.GetTable().GetColumnByName(name)
+        if array is None:
+            array = vtk.vtkDoubleArray()
+            array.SetName(name)
+            array.SetNumberOfValues(len(values))
+            table.AddColumn(array)
+        array.SetNumberOfValues(len(values))
+        for n, value in enumerate(values):
+            array.SetValue(n, float(value))
+        array.Modified()
+    table.GetTable().Modified()
+    table.Modified()
+
+
+def _plot(scene: Any, chart: Any, table: Any, title: str, column: str, color: tuple[float, float, float]) -> Any:
+    """A line of a chart, over a column of a table."""
+    plot = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", title)
+    plot.SetAndObserveTableNodeID(table.GetID())
+    plot.SetXColumnName("time_s")
+    plot.SetYColumnName(column)
+    plot.SetPlotType(plot.PlotTypeScatter)
+    plot.SetMarkerStyle(plot.MarkerStyleNone)
+    plot.SetColor(*color)
+    chart.AddAndObservePlotSeriesNodeID(plot.GetID())
+    return plot
+
+
+def _keep_aside(nodes: Sequence[Any]) -> None:
+    """Keep nodes out of the lists of the application and of saved scenes."""
+    for node in nodes:
+        node.SetSaveWithScene(False)
+        node.SetHideFromEditors(True)

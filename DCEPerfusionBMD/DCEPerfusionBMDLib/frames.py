@@ -5,6 +5,7 @@ The same keys stand in the header of a NRRD file and on a MRML node, so this ser
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from .errors import InputError
 from .kinetics import baseline_frame_count
 from .series import DynamicSeries, FloatArray, Sourced
 from .tables import one_line
-from .times import Candidate, resolve_times, times_of_user
+from .times import Candidate, resolve_times
 
 Frame = npt.NDArray[np.generic]
 
@@ -50,8 +51,8 @@ _WORDS = (
     "ContrastBolusIngredient DCEPerfusionBMD FrameLabels FrameTimesStart JSON MultiVolume NIfTI "
     "RepetitionTimeExcitation Time VolumeTiming "
     # our own
-    "T a agent angle axis by count deg echo field file files flip frame frames given in index list manufacturer min ms "
-    "not number of phantom pixdim repetition s single spacing step strength tag the time times us user µs"
+    "T a agent angle axis by chosen count deg echo field file files flip frame frames given in index list manufacturer "
+    "min ms not number of phantom pixdim repetition s single spacing step strength tag the time times us user µs"
 )
 _SOURCE_WORDS = frozenset(_WORDS.split())
 
@@ -109,7 +110,8 @@ def series_of(
 
     Parameters
     ----------
-    candidates : for the times, in the order of trust; `times` of the user goes before them.
+    candidates : for the times, in the order of trust.
+    times : of the user, as for `times.resolve_times`; they go before the others.
     what : names the source in messages.
 
     Raises
@@ -120,11 +122,9 @@ def series_of(
     count = len(frames)
     if not 0 <= skip_frames < count:
         raise InputError(f"{what} has {count} frames; {skip_frames} of them cannot be skipped")
-    given = [] if times is None else [times_of_user(times, count)]
     repetition_time = acquisition.get("repetition_time_ms")
-    axis = resolve_times(
-        [*given, *candidates], count, None if repetition_time is None else float(repetition_time.value), what
-    )
+    repetition_time_ms = None if repetition_time is None else float(repetition_time.value)
+    axis = resolve_times(candidates, count, repetition_time_ms, what, times)
     skipped = [f"the first {skip_frames} of {count} frames are left out"] if skip_frames else []
     return DynamicSeries(
         frames=frames[skip_frames:],
@@ -133,6 +133,8 @@ def series_of(
         acquisition=dict(acquisition),
         time_source=axis.source,
         times_rejected=axis.rejected,
+        time_choices=tuple(choice.later(skip_frames) for choice in axis.choices),
+        times_doubtful=axis.doubtful,
         warnings=(*warnings, *axis.warnings, *skipped),
         source_hash=source_hash,
         source_files=source_files,
@@ -228,6 +230,22 @@ def index_candidate(name: str, unit: str, values: Sequence[str], attributes: Map
     elif not against and factor == 1.0 and OWN + "timeSource" not in attributes:
         against = against_count(seconds)
     return Candidate(source, seconds * (factor or 1.0), against)
+
+
+def choices_text(series: DynamicSeries) -> str:
+    """The times that were not used but may be chosen, for an attribute; empty where there are none."""
+    others = {c.name: c.times_s.tolist() for c in series.time_choices if not series.time_source.startswith(c.name)}
+    return json.dumps(others) if others else ""
+
+
+def choice_candidates(attributes: Mapping[str, str]) -> list[Candidate]:
+    """The times that this extension wrote beside those that it used; see `choices_text`."""
+    text = attributes.get(OWN + "otherTimes", "")
+    try:
+        found = json.loads(text) if text else {}
+        return [Candidate(name, np.array(times, dtype=float)) for name, times in found.items() if is_source(name)]
+    except (ValueError, AttributeError, TypeError):
+        return [Candidate("times beside those used", np.empty(0), "damaged")]
 
 
 def against_count(seconds: FloatArray) -> str:

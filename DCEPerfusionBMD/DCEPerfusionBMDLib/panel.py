@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from .errors import InputError
+from .kinetics import Finding
 from .quantities import BY_NAME
 from .result import StudyResult
 from .roi import LEVELS, Fate, SegmentLabel, levels_by_user
@@ -16,6 +17,7 @@ from .settings import Settings
 DETECTED, ARTERY, MUSCLE, NOTHING = "detected", "artery", "muscle", "none"
 ROLES = (*LEVELS, ARTERY, MUSCLE, NOTHING)
 """What a user can take a segment for, beside what is detected."""
+_GRAVEST_FIRST = ("severe", "warning", "note")
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,12 @@ def title_of(role: str, name: str) -> str:
 def options_in_words(message: str) -> str:
     """A message that names options of the command line, for those who have a panel: `--margin-mm` is 'margin mm'."""
     return re.sub(r"--([a-z0-9]+(?:-[a-z0-9]+)*)", lambda match: f"'{match[1].replace('-', ' ')}'", message)
+
+
+def finding_lines(findings: Iterable[Finding]) -> list[str]:
+    """What was checked of protocol and artery and is not as it should be, a line each, the gravest first."""
+    found = [finding for finding in findings if finding.grade != "ok"]
+    return [f"{f.grade}: {f.message}" for f in sorted(found, key=lambda finding: _GRAVEST_FIRST.index(finding.grade))]
 
 
 def bone_sentences(result: StudyResult) -> list[str]:

@@ -42,6 +42,22 @@ class Curve:
     fitted_mM: FloatArray
 
 
+InputCurve = tuple[str, FloatArray, str, str]
+"""Column name, values in mM, title and description."""
+
+
+def input_curves(measured_mM: FloatArray, input_mM: FloatArray, by_reference: bool) -> list[InputCurve]:
+    """The curves that the input of the model is made of, (n_frames,) each, as they are called in tables and plots."""
+    if by_reference:
+        about = "Contrast agent in the reference tissue: the input of the model."
+        return [("reference_mM", measured_mM, "Reference tissue", about)]
+    about = "Contrast agent in whole blood, measured in the arterial segment."
+    return [
+        ("aif_blood_mM", measured_mM, "Arterial blood", about),
+        ("aif_plasma_mM", input_mM, "Arterial plasma", "Contrast agent in plasma: the input of the model."),
+    ]
+
+
 @dataclass(frozen=True)
 class StudyResult:
     """Everything that one analysis found.
@@ -101,16 +117,9 @@ class StudyResult:
         optional += [self.motion] if self.motion is not None else []
         return [self.vertebrae, self.descriptive, self.margins, self.curves_table(), *optional]
 
-    def input_curves(self) -> list[tuple[str, FloatArray, str, str]]:
-        """Column name, values in mM, title and description of each curve that the input of the model is made of."""
-        if self.by_reference:
-            about = "Contrast agent in the reference tissue: the input of the model."
-            return [("reference_mM", self.measured_mM, "Reference tissue", about)]
-        about = "Contrast agent in whole blood, measured in the arterial segment."
-        return [
-            ("aif_blood_mM", self.measured_mM, "Arterial blood", about),
-            ("aif_plasma_mM", self.input_mM, "Arterial plasma", "Contrast agent in plasma: the input of the model."),
-        ]
+    def input_curves(self) -> list[InputCurve]:
+        """The curves that the input of the model is made of."""
+        return input_curves(self.measured_mM, self.input_mM, self.by_reference)
 
     def curves_table(self) -> Table:
         """Times, the input of the model, and measured and fitted concentration per region."""
@@ -192,7 +201,13 @@ def vertebrae_table(subject: str, rows: list[Row], model: Model, with_delay: boo
         ),
     ]
     for q in parameters:
-        for name, title in (("median", "median"), ("q1", "first quartile"), ("q3", "third quartile")):
+        for name, title in (
+            ("mean", "mean"),
+            ("sd", "standard deviation"),
+            ("median", "median"),
+            ("q1", "first quartile"),
+            ("q3", "third quartile"),
+        ):
             description = f"{title.capitalize()} of the voxels that have an estimate."
             columns.append(
                 _column(rows, statistic_column(q.column, name), f"{q.symbol} {title}", q.unit, description, q.name)

@@ -21,7 +21,7 @@ from vtk.util import numpy_support
 from . import __version__
 from .densitometry import Densitometry, measurements_from_rows
 from .errors import InputError
-from .frames import mean_enhancement
+from .frames import choices_text, mean_enhancement
 from .kinetics import FitStatus
 from .quantities import BY_NAME, STATUS, UNIT_CODES, Code, Quantity
 from .result import StudyResult
@@ -47,7 +47,7 @@ _COLOR_ANCHORS = (
     (0.75, (0.55, 0.80, 0.30)),
     (1.0, (0.99, 0.91, 0.20)),
 )
-_INPUT_COLORS = ((0.75, 0.15, 0.15), (0.85, 0.55, 0.15))
+INPUT_COLORS = ((0.75, 0.15, 0.15), (0.85, 0.55, 0.15))
 _FATE_COLORS = {
     Fate.MARGIN: (0.60, 0.60, 0.60),
     Fate.ARCH: (0.45, 0.40, 0.35),
@@ -225,9 +225,9 @@ def segment_labels(segmentation: Any) -> dict[str, SegmentLabel]:
     for name, segment_id in _segments_by_name(segmentation).items():
         segment = segmentation.GetSegmentation().GetSegment(segment_id)
         # context~category~type~..., each of them scheme^value^meaning
-        entry = _tag(segment, segment.GetTerminologyEntryTagName()).split("~")
+        entry = tag_of(segment, segment.GetTerminologyEntryTagName()).split("~")
         scheme, value, _ = (*(entry[2] if len(entry) > 2 else "").split("^"), "", "", "")[:3]
-        labels[name] = recognize(name, segment_id, (scheme, value), _tag(segment, ATTRIBUTE + "level"))
+        labels[name] = recognize(name, segment_id, (scheme, value), tag_of(segment, ATTRIBUTE + "level"))
     return labels
 
 
@@ -246,7 +246,8 @@ def _segments_by_name(segmentation: Any) -> dict[str, str]:
     return found
 
 
-def _tag(segment: Any, name: str) -> str:
+def tag_of(segment: Any, name: str) -> str:
+    """A tag of a segment; empty where it has none of that name."""
     value = vtk.reference("")
     return str(value) if segment.GetTag(name, value) else ""
 
@@ -315,6 +316,8 @@ def write_series(scene: Any, series: DynamicSeries, name: str) -> Any:
     sequence.SetIndexName("time")
     sequence.SetIndexUnit("s")
     sequence.SetAttribute(ATTRIBUTE + "timeSource", series.time_source)
+    if others := choices_text(series):
+        sequence.SetAttribute(ATTRIBUTE + "otherTimes", others)
     for key, entry in series.acquisition.items():
         sequence.SetAttribute(ATTRIBUTE + key, f"{entry.value:g}" if isinstance(entry.value, float) else entry.value)
         sequence.SetAttribute(f"{ATTRIBUTE}{key}.source", entry.source)
@@ -579,7 +582,7 @@ class ResultWriter:
         title = "reference tissue" if result.by_reference else "arterial input"
         chart = self._chart("chart.input", f"{name} {title}", "Contrast agent (mmol/L)")
         chart.RemoveAllPlotSeriesNodeIDs()
-        for (column, _, label, _), color in zip(result.input_curves(), _INPUT_COLORS, strict=False):
+        for (column, _, label, _), color in zip(result.input_curves(), INPUT_COLORS, strict=False):
             plotted = self._plot(f"plot.{column}", label, curves, column, color)
             chart.AddAndObservePlotSeriesNodeID(plotted.GetID())
 

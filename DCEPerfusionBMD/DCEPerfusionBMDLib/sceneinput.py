@@ -4,7 +4,7 @@ Frames are views of the nodes' own voxels. Times are looked for in this order, a
 `times.py` is used:
 
 1. the user's,
-2. the index values of a sequence whose index has a unit of time,
+2. the index values of a sequence whose index has a unit of time, then what this extension found beside them,
 3. the DICOM tags of the frames, where the caller can look them up: TriggerTime, AcquisitionTime, ContentTime,
 4. `MultiVolume.FrameLabels`, which MultiVolumeImporter made of one tag.
 
@@ -28,6 +28,7 @@ from .frames import (
     OWN,
     Frames,
     attribute_acquisition,
+    choice_candidates,
     index_candidate,
     label_candidates,
     positive,
@@ -86,7 +87,7 @@ def read_node(
         its voxels (vtkMRMLMultiVolumeNode, vtkMRMLVectorVolumeNode). Linear transforms above the volume are applied.
     scene : vtkMRMLScene; its sequence browsers tell which volumes show a sequence.
     tags : looks up DICOM tags of the frames, e.g. `slicer.dicomDatabase.instanceValue`.
-    times : as `times.times_of_user`, for all frames of the node; goes before what the node says.
+    times : of the user, as for `times.resolve_times`, for all frames of the node; goes before what the node says.
     skip_frames : leading frames to leave out, e.g. before the steady state.
 
     Raises
@@ -108,21 +109,27 @@ def read_node(
 
 
 def placement(node: Any, scene: Any) -> tuple[Any, ...]:
-    """What tells whether the volumes that show a series have been moved: for each the elements of its transform to the
-    world, or what stands in for them where it is not linear.
-    """
+    """What tells whether the volumes that show a series have been moved: for each what `placed` tells."""
+    return tuple(placed(volume) for volume in volumes_of(node, scene))
+
+
+def volumes_of(node: Any, scene: Any) -> list[Any]:
+    """The volumes that show a series, above which its transforms are: those of a sequence, else the node itself."""
     sequence = _sequence_of(node, scene)
-    placed: list[Any] = []
-    for volume in [node] if sequence is None else _proxies(sequence, scene):
-        transform, matrix = volume.GetParentTransformNode(), vtk.vtkMatrix4x4()
-        if transform is not None and not transform.IsTransformToWorldLinear():
-            placed.append((transform.GetID(), transform.GetTransformToWorldMTime()))
-            continue
-        if transform is not None:
-            transform.GetMatrixTransformToWorld(matrix)
-        elements = slicer.util.arrayFromVTKMatrix(matrix)
-        placed.append((volume.GetID(), *elements.ravel().tolist()))
-    return tuple(placed)
+    return [node] if sequence is None else _proxies(sequence, scene)
+
+
+def placed(node: Any) -> tuple[Any, ...]:
+    """What tells whether a node has been moved: the elements of its transform to the world, or what stands in for them
+    where it is not linear.
+    """
+    transform, matrix = node.GetParentTransformNode(), vtk.vtkMatrix4x4()
+    if transform is not None and not transform.IsTransformToWorldLinear():
+        return transform.GetID(), transform.GetTransformToWorldMTime()
+    if transform is not None:
+        transform.GetMatrixTransformToWorld(matrix)
+    elements = slicer.util.arrayFromVTKMatrix(matrix)
+    return node.GetID(), *elements.ravel().tolist()
 
 
 # ---- what a node is
@@ -203,6 +210,7 @@ def _read_sequence(
     uids = [(node.GetAttribute(_UIDS) or "").split() for node in nodes]
     candidates = [
         index_candidate(sequence.GetIndexName(), sequence.GetIndexUnit(), values, attributes),
+        *choice_candidates(attributes),
         *_tag_candidates(tags, uids),
         *label_candidates(attributes),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,22 @@ import numpy.typing as npt
 import slicer
 import vtk
 
+from . import sceneinput, study
 from .densitometry.dxa import table_cells
 from .errors import InputError
 from .export import check_output_folder, provenance, staged
+from .memory import Memory, recalled
 from .phantom import LumbarPhantom
 from .result import StudyResult
+from .roi import SegmentLabel
 from .scene import (
     ATTRIBUTE,
     SERIES_REFERENCE,
+    BoolArray,
     masks_on_grid,
     nodes_of_pair,
     segmentation_from_masks,
+    tag_of,
     volume_from_array,
     write_file,
     write_series,
@@ -97,9 +102,79 @@ def _add_table(scene: Any, name: str, cells: Sequence[Sequence[str]]) -> Any:
     return node
 
 
-def voxel_counts(segmentation: Any, series: DynamicSeries) -> dict[str, int]:
-    """How many voxels of the series each segment has."""
-    return {name: int(np.count_nonzero(mask)) for name, mask in masks_on_grid(segmentation, series).items()}
+class Inputs:
+    """What was read of the inputs in a scene, kept until they change.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene.
+    """
+
+    def __init__(self, scene: Any) -> None:
+        self._scene = scene
+        self._kept: Memory = {}
+        self._steps: Memory = {}
+        self._of: study.Inputs | None = None
+
+    def forget(self) -> None:
+        """Read everything anew when it is asked for next."""
+        self._kept = {}
+
+    def series(
+        self, node: Any, times: str = "", skip_frames: int = 0, tags: sceneinput.TagLookup | None = None
+    ) -> DynamicSeries:
+        """As `sceneinput.read_node`; what was read is kept until the node changes or is moved."""
+        key = (node.GetID(), node.GetMTime(), sceneinput.placement(node, self._scene), times, skip_frames)
+        return recalled(
+            self._kept,
+            "series",
+            key,
+            lambda: sceneinput.read_node(node, self._scene, tags, times.strip() or None, skip_frames),
+        )
+
+    def masks(self, segmentation: Any, series: DynamicSeries) -> dict[str, BoolArray]:
+        """As `scene.masks_on_grid`; kept, as a refusal is, until the segmentation changes or is moved."""
+
+        def read() -> dict[str, BoolArray] | InputError:
+            try:
+                return masks_on_grid(segmentation, series)
+            except InputError as error:
+                return error
+
+        found = recalled(self._kept, "masks", (id(series), contents(segmentation)), read)
+        if isinstance(found, InputError):
+            raise InputError(str(found))
+        return found
+
+    def counts(self, segmentation: Any, series: DynamicSeries) -> dict[str, int]:
+        """How many voxels of the series each segment has."""
+        masks = self.masks(segmentation, series)
+        return recalled(
+            self._kept, "counts", id(masks), lambda: {name: int(mask.sum()) for name, mask in masks.items()}
+        )
+
+    def memory(
+        self, series: DynamicSeries, masks: Mapping[str, BoolArray], labels: Mapping[str, SegmentLabel]
+    ) -> Memory:
+        """What `study.analyze` remembers of these inputs; empty where they are others than the last."""
+        inputs = (series, masks, labels)
+        if self._of is None or not study.same_inputs(self._of, inputs):
+            self._steps = {}
+        self._of = inputs
+        return self._steps
+
+
+def contents(segmentation: Any) -> tuple[Any, ...]:
+    """What tells whether a segmentation has changed: its segments with what they are, and where it lies."""
+    segments = segmentation.GetSegmentation()
+    source = segments.GetSourceRepresentationName()
+    drawn = []
+    for n in range(segments.GetNumberOfSegments()):
+        segment = segments.GetNthSegment(n)
+        shape = segment.GetRepresentation(source)
+        entry = tag_of(segment, segment.GetTerminologyEntryTagName())
+        drawn.append((segments.GetNthSegmentID(n), segment.GetName(), entry, shape.GetMTime() if shape else 0))
+    return segmentation.GetID(), source, tuple(drawn), sceneinput.placed(segmentation)
 
 
 def result_nodes(scene: Any, sequence: Any, segmentation: Any) -> dict[str, Any]:
@@ -113,17 +188,20 @@ def anatomy_of(scene: Any, sequence: Any) -> Any:
 
     None where a sequence has neither.
     """
-    if not sequence.IsA("vtkMRMLSequenceNode"):
-        return sequence
     for n in range(scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")):
         node = scene.GetNthNodeByClass(n, "vtkMRMLScalarVolumeNode")
         if node.GetAttribute(ROLE) == "enhancement" and node.GetNodeReferenceID(SERIES_REFERENCE) == sequence.GetID():
             return node
-    for n in range(scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode")):
-        shown = scene.GetNthNodeByClass(n, "vtkMRMLSequenceBrowserNode").GetProxyNode(sequence)
-        if shown is not None:
-            return shown
-    return None
+    return frame_of(scene, sequence)
+
+
+def frame_of(scene: Any, sequence: Any) -> Any:
+    """The volume that shows the current frame of a series, or the series itself; None where nothing shows a sequence.
+
+    Unlike the mean enhancement it is an image as the scanner makes it.
+    """
+    volumes = sceneinput.volumes_of(sequence, scene)
+    return volumes[0] if volumes else None
 
 
 def export_result(folder: Path, series: DynamicSeries, result: StudyResult, settings: Settings) -> None:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from .errors import InputError
+from .times import TimeChoice
 
 FloatArray = npt.NDArray[np.float64]
 Progress = Callable[[float, str], bool]
@@ -48,6 +49,8 @@ class DynamicSeries:
         `echo_time_ms`, `manufacturer`; what is not known is absent.
     time_source : which tag or unit the times come from, as a phrase.
     times_rejected : other candidates for the time axis, each with the reason against it.
+    time_choices : the times that the user may choose among, in the order of trust.
+    times_doubtful : whether the user should look at them.
     warnings : sentences for the user.
     source_hash : SHA-256 over the source files; empty when there were none.
     identifiers : whom the source files are of; leaves this object only when asked for.
@@ -64,6 +67,8 @@ class DynamicSeries:
     acquisition: Mapping[str, Sourced] = field(default_factory=dict)
     time_source: str = ""
     times_rejected: tuple[str, ...] = ()
+    time_choices: tuple[TimeChoice, ...] = ()
+    times_doubtful: bool = False
     warnings: tuple[str, ...] = ()
     source_hash: str = ""
     source_files: int = 0

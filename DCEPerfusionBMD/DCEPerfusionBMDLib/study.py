@@ -53,7 +53,7 @@ from .result import (
     statistic_column,
     vertebrae_table,
 )
-from .roi import BY_CURVE, Bolus, Fate, Region, SegmentLabel, VertebralRois, build_rois
+from .roi import BY_CURVE, Bolus, Fate, Region, SegmentLabel, VertebralRois, build_rois, find_input
 from .series import DynamicSeries, FloatArray, Progress, Sourced, TissueMaps
 from .settings import ModelSettings, Settings, unread_warnings
 
@@ -115,8 +115,7 @@ def analyze(
     used = resolve_constants(series, settings, maps)
     bone = _assessed(series, settings, densitometry, references, used)
     groups = perfusion_groups(settings.densitometry.perfusion_comparison, cohort)
-    by_reference = settings.model.model == "reference-region"
-    drawn = (settings.regions, settings.arterial_input.aif_segment, settings.model.reference_segment, by_reference)
+    drawn = _drawn(settings)
     rois = recalled(
         memory,
         "regions",
@@ -135,16 +134,14 @@ def analyze(
         drawn,
         lambda: _gather(series, voxels, np.flatnonzero(rois.input), report, motion),
     )
-    rois, input_signal = _finite_input(rois, input_signal, motion is not None)
-    input_voxels, input_signal = _input_voxels(times_s, input_signal, rois, settings)
-
-    baseline_frames, used["baseline_frames"] = _baseline(input_signal.mean(axis=0, dtype=float), settings)
-    conversion = Conversion.of(used, settings.conversion, maps, baseline_frames)
-    bolus = _bolus(times_s, input_signal, baseline_frames, settings)
+    source = _InputSignal.of(times_s, input_signal, rois, settings, motion is not None)
+    rois, used["baseline_frames"] = source.rois, source.baseline
+    conversion = Conversion.of(used, settings.conversion, maps, source.baseline_frames)
+    bolus = _bolus(times_s, source.signal, source.baseline_frames, settings)
     rois = recalled(
         memory if motion is None else None,
         "marrow",
-        (drawn, baseline_frames, settings.arterial_input.aif_pick),
+        (drawn, source.baseline_frames, settings.arterial_input.aif_pick),
         functools.partial(_exclude, rois, series, voxels, body_signal, bolus, settings),
     )
     analyzed = _union(rois, lambda region: region.analyzed)
@@ -160,18 +157,16 @@ def analyze(
     tissue = conversion.of_voxels(voxels)
     used |= sources_of(tissue, maps)
     beside = _MeanTissue.of(voxel_signal[whole], tissue[whole]) if whole.any() else None
-    model_input = _model_input(
-        times_s, input_signal, conversion, conversion.of_voxels(input_voxels), beside, rois, settings
-    )
+    model_input = _model_input(times_s, source, conversion, beside, settings)
     model = _model(times_s, model_input.input_mM, settings.model)
 
     delayed = functools.cache(model.with_delay)
-    inside = [region.analyzed.ravel()[voxels] for region in rois.regions]
 
     def fitted(within: npt.NDArray[np.bool_]) -> _RegionFit:
         within = within & whole
         return _RegionFit.of(model, delayed, voxel_signal[within], conversion, tissue[within].median(), settings.model)
 
+    inside = [region.analyzed.ravel()[voxels] for region in rois.regions]
     fits = [fitted(within) for within in inside]
     delays = np.full(voxels.size, settings.model.delay_s)
     if settings.model.delay == "region":
@@ -189,29 +184,10 @@ def analyze(
         report,
     )
     if (rmse := values.pop(_RESIDUAL, None)) is not None:
-        regions = [
-            region.without_poor_fits(rmse[within], settings.regions)
-            for region, within in zip(rois.regions, inside, strict=True)
-        ]
-        rois = dataclasses.replace(rois, regions=tuple(regions))
-        for n, region in enumerate(regions):
-            within = region.analyzed.ravel()[voxels]
-            if np.count_nonzero(within) < np.count_nonzero(inside[n]):
-                inside[n], fits[n] = within, fitted(within)
-        outside = ~np.any(inside, axis=0)
-        for name, per_voxel in values.items():
-            per_voxel[outside] = FitStatus.NOT_ANALYZED if name == STATUS.name else np.nan
-    else:
-        outside = np.zeros(voxels.size, dtype=bool)
+        rois, inside, fits = _without_poor_fits(rois, inside, fits, rmse, voxels, fitted, settings)
     if motion is not None:
-        for name, per_voxel in values.items():
-            per_voxel[~whole & ~outside] = FitStatus.TOO_FEW_FRAMES if name == STATUS.name else np.nan
-    grids = {}
-    for name, per_voxel in values.items():
-        empty = FitStatus.NOT_ANALYZED if name == STATUS.name else np.nan
-        grid = np.full(series.shape, empty, dtype=np.uint8 if name == STATUS.name else np.float32)
-        grid.ravel()[voxels] = per_voxel
-        grids[name] = ParameterMap(name, grid)
+        _empty(values, ~whole, FitStatus.TOO_FEW_FRAMES)
+    _empty(values, ~np.any(inside, axis=0), FitStatus.NOT_ANALYZED)
     rows = [
         _row(
             region,
@@ -228,19 +204,15 @@ def analyze(
     at_margins = _margin_rows(rois, fits, body_voxels, body_signal, conversion, delayed)
     _step(report, 1.0, "Fitting voxels")
     name = subject or (densitometry.subject if densitometry else "")
-    findings = (
-        *protocol_findings(times_s, baseline_frames, model_input.arrival_s, conversion.flip_angle_deg),
-        *model_input.findings,
-    )
     return StudyResult(
         subject=name,
         times_s=times_s,
         input_mM=model_input.input_mM,
         measured_mM=model_input.measured_mM,
-        baseline_frames=baseline_frames,
+        baseline_frames=source.baseline_frames,
         arrival_s=model_input.arrival_s,
         parameters=tuple(quantity.name for quantity in model_quantities(model)),
-        maps=grids,
+        maps=_maps(values, voxels, series.shape),
         vertebrae=vertebrae_table(name, rows, model, settings.model.delay != "none"),
         descriptive=descriptive_table(name, rows),
         margins=margins_table(name, at_margins, model),
@@ -252,10 +224,10 @@ def analyze(
         by_reference=settings.model.model == "reference-region",
         densitometry=bone,
         used=used,
-        findings=findings,
+        findings=model_input.findings,
         warnings=(
             *series.warnings,
-            *(finding.message for finding in findings if finding.grade != "ok"),
+            *(finding.message for finding in model_input.findings if finding.grade != "ok"),
             *unread_warnings(settings),
             *constant_warnings(used, settings, tissue),
             *rois.warnings,
@@ -268,6 +240,39 @@ def analyze(
         motion=motion.table() if motion is not None else None,
         groups=groups,
     )
+
+
+def arterial_input(
+    series: DynamicSeries,
+    masks: Mapping[str, npt.NDArray[np.bool_]],
+    settings: Settings | None = None,
+    labels: Mapping[str, SegmentLabel] | None = None,
+    maps: TissueMaps | None = None,
+) -> ModelInput:
+    """The input of the model, and what is found of protocol and artery, before any region is analyzed.
+
+    It is that of `analyze` where motion is not corrected; the findings are those that need no tissue beside the artery.
+
+    Parameters
+    ----------
+    series, masks, settings, labels, maps : as for `analyze`; no mask but that of the input is needed.
+
+    Raises
+    ------
+    InputError
+        when there is no input; the message says why and what would help.
+    """
+    settings, maps = settings or Settings(), maps or TissueMaps()
+    times_s = _checked_times(series)
+    _check_grids(series, masks, maps)
+    used = resolve_constants(series, settings, maps)
+    name = find_input(masks, settings, labels)
+    rois = VertebralRois((), name, masks[name], ())
+    nothing = np.empty(0, dtype=np.intp)
+    _, signal = _gather(series, nothing, np.flatnonzero(rois.input), lambda fraction, message: True)
+    source = _InputSignal.of(times_s, signal, rois, settings, False)
+    conversion = Conversion.of(used, settings.conversion, maps, source.baseline_frames)
+    return _model_input(times_s, source, conversion, None, settings)
 
 
 Inputs = tuple[DynamicSeries, Mapping[str, npt.NDArray[np.bool_]], Mapping[str, SegmentLabel]]
@@ -283,6 +288,12 @@ def same_inputs(before: Inputs, now: Inputs) -> bool:
         and before[2] == now[2]
         and all(np.array_equal(masks[name], others[name]) for name in masks)
     )
+
+
+def _drawn(settings: Settings) -> tuple[Any, ...]:
+    """What the regions and the input depend on among the settings."""
+    by_reference = settings.model.model == "reference-region"
+    return settings.regions, settings.arterial_input.aif_segment, settings.model.reference_segment, by_reference
 
 
 def _union(rois: VertebralRois, of: Callable[[Region], npt.NDArray[np.bool_]]) -> npt.NDArray[np.bool_]:
@@ -483,10 +494,8 @@ def _motion(series: DynamicSeries, rois: VertebralRois, settings: Settings, repo
     simpleitk()  # refuse before the frames are read
     nothing = np.empty(0, dtype=np.intp)
     _, input_signal = _gather(series, nothing, np.flatnonzero(rois.input), _part(report, 0.0, 0.2))
-    rois, input_signal = _finite_input(rois, input_signal, False)
-    _, input_signal = _input_voxels(np.asarray(series.times_s, dtype=float), input_signal, rois, settings)
-    baseline_frames, _ = _baseline(input_signal.mean(axis=0, dtype=float), settings)
-    return estimate_motion(series, rois, baseline_frames, settings.motion.motion, _part(report, 0.1, 1.0))
+    source = _InputSignal.of(np.asarray(series.times_s, dtype=float), input_signal, rois, settings, False)
+    return estimate_motion(series, source.rois, source.baseline_frames, settings.motion.motion, _part(report, 0.1, 1.0))
 
 
 def _finite_input(
@@ -557,19 +566,55 @@ def _input_voxels(
     return voxels[picked], signal[picked]
 
 
-def _baseline(artery_signal: FloatArray, settings: Settings) -> tuple[int, Sourced]:
+def _baseline(artery_signal: FloatArray, settings: Settings) -> Sourced:
     by_user = settings.acquisition.baseline_frames
     if by_user is not None:
         if by_user >= artery_signal.size:
             raise InputError(f"--baseline-frames is {by_user}, but the series has only {artery_signal.size} frames")
-        return by_user, Sourced(by_user, "user")
+        return Sourced(by_user, "user")
     count = baseline_frame_count(artery_signal)
     if count == 0:
         raise InputError(
             "the arterial segment shows no enhancement, so the frames before contrast cannot be told; check the "
             "segment or give --baseline-frames"
         )
-    return count, Sourced(count, "found from the rise of the arterial curve")
+    return Sourced(count, "found from the rise of the arterial curve")
+
+
+@dataclass(frozen=True)
+class _InputSignal:
+    """The signal of the voxels of the input that are used.
+
+    Attributes
+    ----------
+    rois : the regions; without the voxels of the input that are not finite.
+    voxels : (n_voxels,) by their index in the flattened grid.
+    signal : (n_voxels, n_frames).
+    baseline : number of frames before contrast.
+    """
+
+    rois: VertebralRois
+    voxels: npt.NDArray[np.intp]
+    signal: npt.NDArray[np.float32]
+    baseline: Sourced
+
+    @property
+    def baseline_frames(self) -> int:
+        return int(self.baseline.value)
+
+    @classmethod
+    def of(
+        cls,
+        times_s: FloatArray,
+        signal: npt.NDArray[np.float32],
+        rois: VertebralRois,
+        settings: Settings,
+        moved: bool,
+    ) -> _InputSignal:
+        """Of the signal of all voxels of the input, (n_voxels, n_frames), in their order."""
+        rois, signal = _finite_input(rois, signal, moved)
+        voxels, signal = _input_voxels(times_s, signal, rois, settings)
+        return cls(rois, voxels, signal, _baseline(signal.mean(axis=0, dtype=float), settings))
 
 
 @dataclass(frozen=True)
@@ -585,34 +630,37 @@ class _MeanTissue:
 
 
 @dataclass(frozen=True)
-class _ModelInput:
+class ModelInput:
     """The input of the model and what it was made of.
 
     Attributes
     ----------
+    times_s : (n_frames,).
     input_mM : (n_frames,) plasma curve, or the curve of the reference tissue.
     blood_mM : (n_frames,) whole blood that goes with the plasma; None for a reference tissue.
     measured_mM : (n_frames,) as measured in the segment.
+    arrival_s : when the bolus reaches the segment.
+    findings : what was checked of protocol and arterial input, graded.
     """
 
+    times_s: FloatArray
     input_mM: FloatArray
     blood_mM: FloatArray | None
     measured_mM: FloatArray
     arrival_s: float
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Finding, ...]
 
 
 def _model_input(
     times_s: FloatArray,
-    signal: npt.NDArray[np.float32],
+    source: _InputSignal,
     conversion: Conversion,
-    blood: Tissue,
     beside: _MeanTissue | None,
-    rois: VertebralRois,
     settings: Settings,
-) -> _ModelInput:
+) -> ModelInput:
     """Measured in the segment of the input, or a population curve placed at the arrival found there."""
     chosen, by_reference = settings.arterial_input, settings.model.model == "reference-region"
+    signal, rois, blood = source.signal, source.rois, conversion.of_voxels(source.voxels)
     name, kind = rois.input_name, "reference" if by_reference else "arterial"
     mean_signal = signal.mean(axis=0, dtype=float)
     if not conversion.baseline(mean_signal) > 0:
@@ -632,8 +680,9 @@ def _model_input(
     arrival_s = arrival_time_s(times_s, measured)
     if not np.isfinite(arrival_s):
         arrival_s = float(times_s[conversion.baseline_frames - 1])
+    protocol = protocol_findings(times_s, conversion.baseline_frames, arrival_s, conversion.flip_angle_deg)
     if by_reference:
-        return _ModelInput(measured, None, measured, arrival_s)
+        return ModelInput(times_s, measured, None, measured, arrival_s, tuple(protocol))
     dose = chosen.dose_mmol_per_kg
     findings = aif_findings(
         times_s,
@@ -661,7 +710,7 @@ def _model_input(
     else:
         plasma = population_plasma(chosen.aif, times_s, arrival_s, conversion.hematocrit, dose)
         blood_mM = plasma * (1.0 - conversion.hematocrit)
-    return _ModelInput(plasma, blood_mM, measured, arrival_s, tuple(findings))
+    return ModelInput(times_s, plasma, blood_mM, measured, arrival_s, (*protocol, *findings))
 
 
 def _beside_artery(
@@ -759,7 +808,7 @@ def _fit_voxels(
     delays_s: FloatArray,
     conversion: Conversion,
     tissue: Tissue,
-    model_input: _ModelInput,
+    model_input: ModelInput,
     settings: Settings,
     report: Progress,
 ) -> dict[str, npt.NDArray[Any]]:
@@ -807,6 +856,50 @@ def _fit_voxels(
     return {**values, STATUS.name: status}
 
 
+def _without_poor_fits(
+    rois: VertebralRois,
+    inside: list[npt.NDArray[np.bool_]],
+    fits: list[_RegionFit],
+    rmse_mM: FloatArray,
+    voxels: npt.NDArray[np.intp],
+    fitted: Callable[[npt.NDArray[np.bool_]], _RegionFit],
+    settings: Settings,
+) -> tuple[VertebralRois, list[npt.NDArray[np.bool_]], list[_RegionFit]]:
+    """Regions, which of the voxels are inside each, and fits without the poor fits; a region that lost some is refit.
+
+    The residuals are those of the voxels.
+    """
+    regions = [
+        region.without_poor_fits(rmse_mM[within], settings.regions)
+        for region, within in zip(rois.regions, inside, strict=True)
+    ]
+    kept = [region.analyzed.ravel()[voxels] for region in regions]
+    refit = [
+        fitted(now) if np.count_nonzero(now) < np.count_nonzero(before) else fit
+        for now, before, fit in zip(kept, inside, fits, strict=True)
+    ]
+    return dataclasses.replace(rois, regions=tuple(regions)), kept, refit
+
+
+def _empty(values: dict[str, npt.NDArray[Any]], which: npt.NDArray[np.bool_], status: FitStatus) -> None:
+    """Take the estimates of some voxels away."""
+    for name, per_voxel in values.items():
+        per_voxel[which] = status if name == STATUS.name else np.nan
+
+
+def _maps(
+    values: dict[str, npt.NDArray[Any]], voxels: npt.NDArray[np.intp], shape: tuple[int, int, int]
+) -> dict[str, ParameterMap]:
+    """Values of voxels as maps on the grid, by quantity."""
+    maps = {}
+    for name, per_voxel in values.items():
+        empty = FitStatus.NOT_ANALYZED if name == STATUS.name else np.nan
+        grid = np.full(shape, empty, dtype=np.uint8 if name == STATUS.name else np.float32)
+        grid.ravel()[voxels] = per_voxel
+        maps[name] = ParameterMap(name, grid)
+    return maps
+
+
 def _put(
     values: dict[str, npt.NDArray[Any]], status: npt.NDArray[np.uint8], where: npt.NDArray[np.intp], fit: Fit
 ) -> None:
@@ -827,7 +920,7 @@ def _row(
     mean: _RegionFit,
     model: Model,
     conversion: Conversion,
-    model_input: _ModelInput,
+    model_input: ModelInput,
     voxels: dict[str, npt.NDArray[Any]],
     whole: npt.NDArray[np.bool_],
     settings: Settings,
@@ -858,6 +951,8 @@ def _row(
         quartiles = np.percentile(finite, (25, 50, 75)) if finite.size else np.full(3, np.nan)
         for name, value in zip(("q1", "median", "q3"), quartiles, strict=True):
             row[statistic_column(quantity.column, name)] = float(value)
+        row[statistic_column(quantity.column, "mean")] = float(finite.mean()) if finite.size else math.nan
+        row[statistic_column(quantity.column, "sd")] = float(finite.std(ddof=1)) if finite.size > 1 else math.nan
     codes = voxels[STATUS.name]
     row["at_bound_share"] = float(np.mean(codes == FitStatus.AT_BOUND))
     row["failed_share"] = float(np.mean((codes != FitStatus.FITTED) & (codes != FitStatus.AT_BOUND)))

@@ -50,6 +50,29 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class TimeChoice:
+    """Times that pass all checks.
+
+    Attributes
+    ----------
+    name : of the candidate.
+    times_s : (n_frames,) from the first frame.
+    """
+
+    name: str
+    times_s: FloatArray
+
+    def describe(self) -> str:
+        """Name and step, in one line."""
+        steps = np.diff(self.times_s)
+        return f"{self.name}: {np.median(steps):.4g} s" if steps.size else self.name
+
+    def later(self, skip_frames: int) -> TimeChoice:
+        """Without leading frames."""
+        return TimeChoice(self.name, self.times_s[skip_frames:] - self.times_s[skip_frames])
+
+
+@dataclass(frozen=True)
 class TimeAxis:
     """The times that are used, and what was decided.
 
@@ -61,6 +84,8 @@ class TimeAxis:
     warnings : sentences for the user.
     slice_offsets_s : (n_slices,) how much later than the first each slice is acquired, mean over the frames; None
         where the source has one time per frame.
+    choices : the candidates that pass, in the order of trust; of these the user may choose by name.
+    doubtful : whether the user should look at them: they disagree, or the one that is used has something against it.
     """
 
     times_s: FloatArray
@@ -68,33 +93,44 @@ class TimeAxis:
     rejected: tuple[str, ...]
     warnings: tuple[str, ...]
     slice_offsets_s: FloatArray | None = None
+    choices: tuple[TimeChoice, ...] = ()
+    doubtful: bool = False
 
 
 def resolve_times(
-    candidates: Sequence[Candidate], n_frames: int, repetition_time_ms: float | None = None, what: str = "the series"
+    candidates: Sequence[Candidate],
+    n_frames: int,
+    repetition_time_ms: float | None = None,
+    what: str = "the series",
+    times: str | None = None,
 ) -> TimeAxis:
-    """Choose the time axis: the first candidate, in the order given, that passes all checks.
+    """Choose the time axis: the user's, else the first candidate, in the order given, that passes all checks.
 
     Where it has one time per frame, the times of the slices are those of the first candidate that agrees and has them.
 
     Parameters
     ----------
-    candidates : the user's first, if there is one; that one is used or refused, never passed over.
+    candidates : in the order of trust.
     n_frames : how many times are needed.
     repetition_time_ms : a step that equals it is not a frame time.
     what : is named in messages.
+    times : the user's: the name of a candidate, or as `times_of_user`; used or refused, never passed over.
 
     Raises
     ------
     InputError
         when no candidate passes; the message holds the reason against each.
     """
+    wanted = times.strip() if times is not None else None
+    named = next((candidate for candidate in candidates if candidate.name == wanted), None)
+    if times is not None and named is None:
+        candidates = [times_of_user(times, n_frames), *candidates]
     checked: list[tuple[Candidate, TimeAxis | str]] = []
     for candidate in candidates:
         try:
             checked.append((candidate, _checked(candidate, n_frames, repetition_time_ms)))
         except _Rejected as reason:
-            if candidate.name.startswith(USER):
+            if candidate.name.startswith(USER) or candidate is named:
                 raise InputError(f"the times {candidate.name} cannot be used: {reason}") from reason
             checked.append((candidate, str(reason)))
     passed = [(candidate, axis) for candidate, axis in checked if isinstance(axis, TimeAxis)]
@@ -105,7 +141,9 @@ def resolve_times(
             f"{looked or 'nothing: there is no tag or label that could hold them'}. Give them with --times (a step in "
             "s, a list, or a CSV file)"
         )
-    chosen = passed[0][1]
+    used, chosen = next((each for each in passed if each[0] is named), passed[0])
+    source = f"{used.name}, chosen by the user" if named is not None else used.name
+    doubtful = bool(chosen.warnings)
     rejected: list[str] = []
     warnings, offsets = list(chosen.warnings), chosen.slice_offsets_s
     most = _DISAGREE * float(np.median(np.diff(chosen.times_s))) if n_frames > 1 else np.inf
@@ -118,6 +156,7 @@ def resolve_times(
         difference = float(np.abs(axis.times_s - chosen.times_s).max(initial=0.0))
         rejected.append(f"{candidate.name}: not needed, {chosen.source} comes first; they differ by {difference:.3g} s")
         if difference > most:
+            doubtful = True
             warnings.append(
                 f"{chosen.source} and {candidate.name} disagree by up to {difference:.3g} s; {chosen.source} is used"
             )
@@ -126,7 +165,8 @@ def resolve_times(
             warnings.append(
                 f"{chosen.source} has one time per frame; the times of the slices within it are from {candidate.name}"
             )
-    return TimeAxis(chosen.times_s, chosen.source, tuple(rejected), tuple(warnings), offsets)
+    choices = tuple(TimeChoice(candidate.name, axis.times_s) for candidate, axis in passed)
+    return TimeAxis(chosen.times_s, source, tuple(rejected), tuple(warnings), offsets, choices, doubtful)
 
 
 def complete_first(candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -264,7 +304,8 @@ def times_of_user(text: str, n_frames: int) -> Candidate:
         path = Path(text)
         if not path.is_file():
             raise InputError(
-                f"--times {text!r} is neither a step in s, nor times in s separated by commas, nor a file"
+                f"--times {text!r} is neither a step in s, nor times in s separated by commas, nor a file, nor a "
+                "source of times that the series has"
             ) from None
         return Candidate(f"{USER} (file)", np.array(_column(path)))
     if len(values) == 1:

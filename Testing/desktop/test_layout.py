@@ -6,7 +6,9 @@ of CTK and MRML; they are no screenshots of Slicer.
 
 from __future__ import annotations
 
+import functools
 import sys
+import typing
 import unittest
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -16,8 +18,13 @@ import standin
 WIDTH = 400
 
 
-def draw(app: standin.Application, dark: bool, open_all: bool, folder: Path | None = None) -> object:
-    """The panel at 400 pixels, laid out; written as PNG where a folder is given."""
+def draw(
+    app: standin.Application, dark: bool, open_all: bool, folder: Path | None = None, filled: bool = False
+) -> object:
+    """The panel at 400 pixels, laid out; filled, with a result and everything that opens; written as PNG into a folder.
+
+    A filled panel leaves its study in the scene.
+    """
     from PySide6 import QtGui, QtWidgets
 
     application = app.qt_application
@@ -38,6 +45,17 @@ def draw(app: standin.Application, dark: bool, open_all: bool, folder: Path | No
     for group in inside.findChildren(app.widget_classes["ctkCollapsibleButton"]):
         if open_all:
             group.collapsed = False
+    if filled:
+        from DCEPerfusionBMDLib import phantom
+
+        usual = phantom.LumbarPhantom
+        phantom.LumbarPhantom = functools.partial(usual, rows=96, columns=72, slices=6, duration_s=150.0)
+        panel.ui.phantomButton.click()
+        phantom.LumbarPhantom = usual
+        panel.ui.applyButton.click()
+        panel.ui.marginMm.value = 2.5
+        for button in (panel.ui.timesButton, panel.ui.warningsButton):
+            button.checked = True
     panel.parent.layout().contentsMargins = type(panel.parent.layout().contentsMargins)(0, 0, 0, 0)
     panel.parent.resize(WIDTH, 10)
     panel.parent.show()
@@ -47,7 +65,8 @@ def draw(app: standin.Application, dark: bool, open_all: bool, folder: Path | No
     for _ in range(5):
         application.processEvents()
     if folder is not None:
-        name = f"panel-{'dark' if dark else 'light'}-{'open' if open_all else 'initial'}.png"
+        state = "filled" if filled else "open" if open_all else "initial"
+        name = f"panel-{'dark' if dark else 'light'}-{state}.png"
         panel.parent.grab().save(str(folder / name))
     return panel
 
@@ -59,27 +78,56 @@ class Layout(unittest.TestCase):
         cls.app.as_pythonqt(__name__)
 
     def test_nothing_is_clipped(self) -> None:
+        self.check()
+
+    def test_in_chinese(self) -> None:
+        translate(self, self.app)
+        self.check()
+
+    def check(self) -> None:
+        for open_all, filled in ((False, False), (True, False), (True, True)):
+            with self.subTest(open_all=open_all, filled=filled):
+                panel = draw(self.app, False, open_all, filled=filled)
+                self.fits(panel)
+                panel.cleanup()
+                panel.parent.deleteLater()
+                self.app.close_scene()
+
+    def fits(self, panel: typing.Any) -> None:
         from PySide6 import QtCore, QtWidgets
 
-        for open_all in (False, True):
-            with self.subTest(open_all=open_all):
-                panel = draw(self.app, False, open_all)
-                self.addCleanup(panel.parent.deleteLater)
-                self.addCleanup(panel.cleanup)
-                self.assertEqual(panel.parent.width, WIDTH, "the panel asks for more width")
-                for widget in panel.parent.findChildren(QtWidgets.QWidget):
-                    if not widget.visible or not widget.objectName or isinstance(widget, QtWidgets.QScrollBar):
-                        continue
-                    name = widget.objectName
-                    if name.startswith("qt_"):
-                        continue
-                    right = widget.mapTo(panel.parent, QtCore.QPoint(widget.width, 0)).x()
-                    self.assertLessEqual(right, WIDTH, f"{name} sticks out")
-                    if isinstance(widget, (QtWidgets.QLabel, QtWidgets.QPushButton, QtWidgets.QCheckBox)):
-                        needed = widget.minimumSizeHint.width()
-                        self.assertGreaterEqual(widget.width, needed, f"{name} is clipped")
-                    if isinstance(widget, QtWidgets.QLabel) and not widget.wordWrap:
-                        self.assertGreaterEqual(widget.width, widget.sizeHint.width(), f"{name} is clipped")
+        self.assertEqual(panel.parent.width, WIDTH, "the panel asks for more width")
+        for widget in panel.parent.findChildren(QtWidgets.QWidget):
+            if not widget.visible or not widget.objectName or isinstance(widget, QtWidgets.QScrollBar):
+                continue
+            name = widget.objectName
+            if name.startswith("qt_"):
+                continue
+            right = widget.mapTo(panel.parent, QtCore.QPoint(widget.width, 0)).x()
+            self.assertLessEqual(right, WIDTH, f"{name} sticks out")
+            if isinstance(widget, (QtWidgets.QLabel, QtWidgets.QPushButton, QtWidgets.QCheckBox)):
+                needed = widget.minimumSizeHint.width()
+                self.assertGreaterEqual(widget.width, needed, f"{name} is clipped")
+            if isinstance(widget, QtWidgets.QLabel):
+                if not widget.wordWrap:
+                    self.assertGreaterEqual(widget.width, widget.sizeHint.width(), f"{name} is clipped")
+                elif widget.text:
+                    needed = widget.heightForWidth(widget.width)
+                    self.assertGreaterEqual(widget.height, needed, f"{name} is clipped below")
+        table = panel.ui.regionsTable
+        if table.rowCount:
+            self.assertFalse(table.horizontalScrollBar().visible, "the table of segments is too wide")
+
+
+def translate(test: unittest.TestCase, app: standin.Application) -> None:
+    """The panels of a test are made in Chinese."""
+    from PySide6 import QtCore
+
+    translator = QtCore.QTranslator()
+    folder = standin.MODULE / "Resources" / "Translations"
+    test.assertTrue(translator.load(str(folder / "DCEPerfusionBMD_zh_CN.qm")))
+    QtCore.QCoreApplication.installTranslator(translator)
+    test.addCleanup(QtCore.QCoreApplication.removeTranslator, translator)
 
 
 class Chinese(unittest.TestCase):
@@ -99,8 +147,7 @@ class Chinese(unittest.TestCase):
         for item in ElementTree.parse(folder / "DCEPerfusionBMD_zh_CN.ts").getroot().iter("message"):
             found = translator.translate("DCEPerfusionBMD", item.findtext("source"))
             self.assertEqual(found, item.findtext("translation"), "run pyside6-lrelease on the .ts file")
-        QtCore.QCoreApplication.installTranslator(translator)
-        self.addCleanup(QtCore.QCoreApplication.removeTranslator, translator)
+        translate(self, self.app)
         panel = self.app.widget()
         self.addCleanup(panel.parent.deleteLater)
         self.addCleanup(panel.cleanup)
@@ -114,7 +161,8 @@ if __name__ == "__main__":
         started = standin.start()
         started.as_pythonqt("__main__")
         for in_the_dark in (False, True):
-            for everything in (False, True):
-                draw(started, in_the_dark, everything, Path(sys.argv[1]))
+            for everything, with_result in ((False, False), (True, False), (True, True)):
+                draw(started, in_the_dark, everything, Path(sys.argv[1]), with_result)
+                started.close_scene()
     else:
         unittest.main()

@@ -262,12 +262,26 @@ class Inputs(Desktop):
 
         running, fails = [], [True]
 
-        def process(logic, anatomy, segmentation, fast, task):
+        def process(
+            logic,
+            inputVolume,
+            outputSegmentation,
+            fast=True,
+            cpu=False,
+            task=None,
+            subset=None,
+            interactive=False,
+            sequenceBrowserNode=None,
+        ):
+            """With the parameters of the extension's own."""
+            self.assertEqual((fast, cpu, task), (False, False, "vertebrae_mr"))
+            self.assertTrue(inputVolume.IsA("vtkMRMLScalarVolumeNode"))
+            self.assertIsNone(inputVolume.GetAttribute("DCEPerfusionBMD.role"), "no subtraction image")
             running.append((self.panel._running, self.ui.applyButton.enabled))
             if fails[0]:
                 raise RuntimeError("no memory")
 
-        members = {"process": process, "setupPythonRequirements": lambda logic: None}
+        members = {"process": process, "setupPythonRequirements": lambda logic, upgrade=False: None}
         sys.modules["TotalSegmentator"] = types.SimpleNamespace(TotalSegmentatorLogic=type("Logic", (), members))
         try:
             self.assertFalse(self.ui.totalSegmentatorButton.enabled)
@@ -475,7 +489,8 @@ class Applied(Desktop):
             self.choose(second)
             self.assertIsNone(self.panel.logic.resultOf(second["series"], second["segmentation"]))
             self.assertEqual((self.ui.mapSelector.count, self.ui.regionSelector.count), (0, 0))
-            self.assertEqual((self.ui.boneLabel.text, self.ui.findingsLabel.text), ("", ""))
+            self.assertEqual(self.ui.boneLabel.text, "")
+            self.assertIn("Checks passed: 10", self.ui.findingsLabel.text)  # of the inputs; the result's are 12
             self.assertFalse(self.ui.exportButton.enabled or self.ui.hoverCheckBox.checked)
             self.assertEqual(self.ui.warningsButton.text, "No warnings")
             self.panel.onExport()
@@ -631,6 +646,268 @@ class Live(Desktop):
         self.assertEqual(self.scene.GetNumberOfNodes(), count + 3)
         self.ui.hoverCheckBox.checked = False
         self.assertEqual(self.scene.GetNumberOfNodes(), count)
+
+
+class BeforeApply(Desktop):
+    """What the panel shows of the inputs as they are."""
+
+    def settle(self, seconds: float = 3.0) -> None:
+        """Wait until every timer of the panel is done."""
+        timers = (self.panel._settleTimer, self.panel._inputTimer, self.panel._liveTimer)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and any(timer.active for timer in timers):
+            self.app.qt_application.processEvents()
+        self.assertFalse(any(timer.active for timer in timers))
+
+    def shown(self) -> dict[str, np.ndarray]:
+        """The curves in the plot of the panel; empty where it is hidden."""
+        from DCEPerfusionBMDLib.layout import INPUT_VIEW
+
+        view = self.scene.GetSingletonNode(INPUT_VIEW, "vtkMRMLPlotViewNode")
+        chart = self.scene.GetNodeByID(view.GetPlotChartNodeID() or "none")
+        self.assertEqual(chart is None, self.ui.inputPlotFrame.isHidden())
+        curves = {}
+        for n in range(chart.GetNumberOfPlotSeriesNodes() if chart is not None else 0):
+            plot = chart.GetNthPlotSeriesNode(n)
+            table = plot.GetTableNode().GetTable()
+            for name in (plot.GetXColumnName(), plot.GetYColumnName()):
+                column = table.GetColumnByName(name)
+                curves[name] = np.array([column.GetValue(row) for row in range(column.GetNumberOfValues())])
+        return curves
+
+    def role(self, row: int, role: str) -> None:
+        box = self.ui.regionsTable.cellWidget(row, 1)
+        box.currentIndex = box.findText(role)
+        box.activated.emit(box.currentIndex)
+
+    def test_arterial_input(self) -> None:
+        """The plot and its findings are there before any result, follow what they depend on, and are not saved."""
+        from DCEPerfusionBMDLib.kinetics import parker_blood_concentration
+
+        self.load()
+        self.settle()
+        self.assertEqual(self.nodes(), {})
+        curves = self.shown()
+        blood = curves["aif_blood_mM"]
+        np.testing.assert_allclose(curves["aif_plasma_mM"], blood / (1 - 0.42), rtol=1e-9, atol=1e-12)
+        truth = parker_blood_concentration((curves["time_s"] - self.small().arrival_s) / 60.0)
+        late = curves["time_s"] > 60.0
+        np.testing.assert_allclose(blood[late], truth[late], rtol=0.05)
+        self.assertRegex(self.ui.findingsLabel.text, "^warning: The series ends .*\\nChecks passed: 10$")
+        self.ui.hematocrit.value = 0.30
+        self.settle()
+        np.testing.assert_allclose(self.shown()["aif_plasma_mM"], blood / (1 - 0.30), rtol=1e-9, atol=1e-12)
+        self.ui.t10BloodMsFromData.checked = False
+        self.ui.t10BloodMs.value = 1000.0
+        self.settle()
+        self.assertGreater(np.abs(self.shown()["aif_blood_mM"] / blood - 1.0)[-1], 0.05)
+        self.ui.aif.currentIndex = self.ui.aif.findText("population (Parker)")
+        self.settle()
+        plasma = self.shown()["aif_plasma_mM"] * (1 - 0.30)
+        self.assertAlmostEqual(plasma.max() / parker_blood_concentration(np.linspace(0, 1, 6000)).max(), 1.0, delta=0.2)
+        self.ui.agent.text = "gadobutrol"
+        before = self.shown()["aif_blood_mM"]
+        self.settle()
+        self.assertGreater(np.abs(self.shown()["aif_blood_mM"] / before - 1.0)[-1], 0.05)
+        self.role(5, "no level")
+        self.settle()
+        self.assertEqual(self.shown(), {})
+        self.assertIn("artery", self.ui.findingsLabel.text)
+        self.role(5, "artery")
+        self.settle()
+        self.assertIn("aif_blood_mM", self.shown())
+        saved = [self.scene.GetNthNode(n) for n in range(self.scene.GetNumberOfNodes())]
+        kept = [node.GetName() for node in saved if node.GetName().startswith("Input of the model")]
+        self.assertTrue(kept)
+        self.assertFalse(
+            [n for n in saved if n.GetName() in kept and (n.GetSaveWithScene() or not n.GetHideFromEditors())]
+        )
+        self.panel.exit()
+        self.assertEqual([n.GetName() for n in self.scene.GetNodes() if n.GetName() in kept], [])
+
+    def test_arterial_input_without_a_vertebra(self) -> None:
+        self.load()
+        segmentation = self.panel._parameterNode.segmentation.GetSegmentation()
+        for name in ("L1", "L2", "L3", "L4", "L5"):
+            segmentation.RemoveSegment(segmentation.GetSegmentIdBySegmentName(name))
+        self.settle()
+        self.assertFalse(self.ui.applyButton.enabled)
+        self.assertIn("no vertebra", self.ui.applyLabel.text)
+        self.assertIn("aif_blood_mM", self.shown())
+
+    def test_the_plot_of_an_up_to_date_result(self) -> None:
+        self.load()
+        nodes = self.apply()
+        self.settle()
+        self.assertIn("Checks passed: 12", self.ui.findingsLabel.text)  # with those of the tissue
+        table = nodes["table.curves"].GetTable()
+        measured = np.array([table.GetColumnByName("aif_plasma_mM").GetValue(n) for n in range(50)])
+        np.testing.assert_array_equal(self.shown()["aif_plasma_mM"], measured)
+        self.assertTrue(self.ui.applyLabel.isHidden())
+        self.ui.hematocrit.value = 0.30
+        self.settle()
+        np.testing.assert_allclose(self.shown()["aif_plasma_mM"], measured * 0.58 / 0.70, rtol=1e-9, atol=1e-12)
+        self.assertIn("earlier inputs", self.ui.applyLabel.text)
+        self.apply()
+        self.assertTrue(self.ui.applyLabel.isHidden())
+
+    def test_choice_of_frame_times(self) -> None:
+        """Offered where sources disagree; the others can be opened by hand."""
+        self.load()
+        ui, parameters = self.ui, self.panel._parameterNode
+        self.assertTrue(ui.timesFrame.isHidden())
+        self.assertEqual([ui.timeSource.itemText(n) for n in range(2)], ["from data: phantom: 3 s", "given below"])
+        ui.timesButton.click()
+        self.assertFalse(ui.timesFrame.isHidden())
+        ui.timesButton.click()
+        other = "AcquisitionTime (0008,0032)"
+        times = ",".join(str(4.5 * n) for n in range(50))
+        parameters.series.SetAttribute("DCEPerfusionBMD.otherTimes", f'{{"{other}": [{times}]}}')
+        self.panel.enter()
+        self.assertFalse(ui.timesFrame.isHidden())
+        found = [ui.timeSource.itemText(n) for n in range(ui.timeSource.count)]
+        self.assertEqual(found, ["from data: phantom: 3 s", f"{other}: 4.5 s", "given below"])
+        self.assertIn("differ by 73.5 s", ui.timeSource.toolTip)
+        ui.timeSource.currentIndex = 1
+        ui.timeSource.activated.emit(1)
+        self.assertEqual(parameters.frameTimes, other)
+        self.assertIn("4.5 s apart", ui.studyLabel.text)
+        self.assertEqual(ui.timeSource.currentIndex, 1)
+        parameters.frameTimes = "2"
+        self.assertIn("2 s apart", ui.studyLabel.text)
+        self.assertEqual(ui.timeSource.currentText, "given below")
+        ui.timeSource.currentIndex = 0
+        ui.timeSource.activated.emit(0)
+        self.assertEqual(parameters.frameTimes, "")
+        self.apply()
+
+    def test_no_frame_times(self) -> None:
+        """Where there are none, the place to give them opens."""
+        self.load()
+        self.panel._parameterNode.series.SetIndexUnit("")
+        self.panel.enter()
+        self.assertFalse(self.ui.timesFrame.isHidden())
+        self.assertIn("no usable frame times", self.ui.applyLabel.text)
+
+    def test_what_stops_apply_is_said(self) -> None:
+        """A line under the button, the same as its tooltip; for screen readers too."""
+        import slicer
+        import vtk
+
+        ui = self.ui
+
+        def check(words: str) -> None:
+            self.assertFalse(ui.applyButton.enabled)
+            self.assertIn(words, ui.applyLabel.text)
+            self.assertFalse(ui.applyLabel.isHidden())
+            self.assertEqual(ui.applyButton.toolTip, ui.applyLabel.text)
+            self.assertEqual(ui.applyButton.accessibleDescription, ui.applyLabel.text)
+
+        check("Choose a dynamic series.")
+        self.load()
+        self.assertTrue(ui.applyLabel.isHidden())
+        node = self.scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "flat")
+        node.CreateDefaultDisplayNodes()
+        node.GetSegmentation().SetSourceRepresentationName("Planar contour")
+        for name in ("L1", "aorta"):
+            segment = slicer.vtkSegment()
+            segment.SetName(name)
+            segment.AddRepresentation("Planar contour", vtk.vtkPolyData())
+            self.assertTrue(node.GetSegmentation().AddSegment(segment, name))
+        usual = self.panel._parameterNode.segmentation
+        self.panel._parameterNode.segmentation = node
+        check("'flat' holds no binary labelmap")
+        self.panel._parameterNode.segmentation = usual
+        self.assertTrue(ui.applyButton.enabled)
+        self.panel._parameterNode.segmentation = None
+        check("Choose a segmentation")
+
+    def test_a_transform_that_moves(self) -> None:
+        """Above the series or the segmentation, it makes the result stale, or leads to a new one."""
+        import vtk
+
+        self.load()
+        parameters = self.panel._parameterNode
+        proxy = self.scene.GetFirstNodeByClass("vtkMRMLSequenceBrowserNode").GetProxyNode(parameters.series)
+        transform = self.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+        matrix, shift = vtk.vtkMatrix4x4(), 0.0
+        self.apply()
+        for node in (proxy, parameters.segmentation):
+            node.SetAndObserveTransformNodeID(transform.GetID())
+            self.settle()
+            if shift == 0.0:
+                self.assertTrue(self.ui.applyLabel.isHidden(), "the identity moves nothing")
+            shift += 1.0
+            matrix.SetElement(2, 3, shift)
+            transform.SetMatrixTransformToParent(matrix)
+            self.settle()
+            self.assertIn("earlier inputs", self.ui.applyLabel.text)
+            before = self.panel.logic.result
+            self.ui.autoUpdateCheckBox.checked = True
+            self.settle()
+            self.assertIsNot(self.panel.logic.result, before)
+            before = self.panel.logic.result
+            shift += 1.0
+            matrix.SetElement(2, 3, shift)
+            transform.SetMatrixTransformToParent(matrix)
+            self.settle()
+            self.assertIsNot(self.panel.logic.result, before)
+            self.assertTrue(self.ui.applyLabel.isHidden())
+            self.ui.autoUpdateCheckBox.checked = False
+        self.panel.cleanup()
+        self.assertEqual(list(self.panel.Observations), [])
+
+    def test_a_segment_that_is_drawn_on(self) -> None:
+        import slicer
+
+        self.load()
+        self.apply()
+        segmentation = self.panel._parameterNode.segmentation
+        segments = segmentation.GetSegmentation()
+        before = int(self.ui.regionsTable.item(0, 2).text())
+        logic, first = slicer.vtkSlicerSegmentationsModuleLogic, segments.GetSegmentIdBySegmentName("L1")
+        image = slicer.vtkOrientedImageData()
+        segmentation.GetBinaryLabelmapRepresentation(segments.GetSegmentIdBySegmentName("L2"), image)
+        logic.SetBinaryLabelmapToSegment(image, segmentation, first, logic.MODE_MERGE_MAX)
+        self.settle()
+        self.assertGreater(int(self.ui.regionsTable.item(0, 2).text()), before)
+        self.assertIn("earlier inputs", self.ui.applyLabel.text)
+
+    def test_a_segment_that_is_renamed(self) -> None:
+        self.load()
+        segments = self.panel._parameterNode.segmentation.GetSegmentation()
+        segments.GetSegment(segments.GetSegmentIdBySegmentName("L5")).SetName("L6")
+        self.settle()
+        self.assertEqual(self.ui.regionsTable.item(4, 0).text(), "L6")
+        self.assertGreater(int(self.ui.regionsTable.item(4, 2).text()), 100)
+
+    def test_typing_is_not_read_letter_by_letter(self) -> None:
+        from PySide6 import QtTest
+
+        self.load()
+        reads, usual = [], self.panel.logic.readSeries
+        self.panel.logic.readSeries = lambda *arguments: reads.append(arguments) or usual(*arguments)
+        self.ui.timesButton.checked = True
+        editor = self.ui.frameTimes
+        for letter in "2.25":
+            QtTest.QTest.keyClicks(editor, letter)
+        self.assertEqual((reads, self.panel._parameterNode.frameTimes), ([], "2.25"))
+        editor.editingFinished.emit()
+        self.assertTrue(reads)
+        self.assertIn("2.25 s apart", self.ui.studyLabel.text)
+        for letter in "5":
+            QtTest.QTest.keyClicks(editor, letter)
+        self.settle()  # without leaving the editor
+        self.assertIn("2.255 s apart", self.ui.studyLabel.text)
+        QtTest.QTest.keyClicks(self.ui.levels, "L5=")
+        self.assertTrue(self.ui.applyButton.enabled)
+        QtTest.QTest.keyClicks(self.ui.levels, "L6")
+        self.ui.levels.editingFinished.emit()
+        self.assertEqual(self.ui.regionsTable.cellWidget(4, 1).currentText, "L6")
+        QtTest.QTest.keyClicks(editor, "x")
+        self.ui.applyButton.click()  # Apply reads what was typed last
+        self.assertEqual(self.nodes(), {})
+        self.assertIn("2.255x", self.ui.applyLabel.text)
 
 
 class LifeCycle(Desktop):

@@ -1,6 +1,7 @@
 """One subject from series and masks to a result: values, status, warnings and refusals."""
 
 import dataclasses
+import statistics
 import unittest
 
 import numpy as np
@@ -16,7 +17,7 @@ from DCEPerfusionBMDLib.phantom import LEVELS, TISSUES
 from DCEPerfusionBMDLib.roi import SegmentLabel
 from DCEPerfusionBMDLib.series import DynamicSeries, Sourced, TissueMaps, on_grid_of
 from DCEPerfusionBMDLib.settings import from_dict
-from DCEPerfusionBMDLib.study import analyze
+from DCEPerfusionBMDLib.study import analyze, arterial_input
 from support import small_phantom
 
 
@@ -360,6 +361,9 @@ class Voxels(unittest.TestCase):
                 for name, share in (("q1", 25), ("median", 50), ("q3", 75)):
                     found = result.vertebrae[f"{quantity}_{name}{unit}"][n]
                     self.assertAlmostEqual(found / np.percentile(values, share), 1.0, places=5)
+                for name, expected in (("mean", statistics.fmean(values)), ("sd", statistics.stdev(values))):
+                    found = result.vertebrae[f"{quantity}_{name}{unit}"][n]
+                    self.assertAlmostEqual(found, expected, places=5)
             share = np.mean(status[region.analyzed] == FitStatus.AT_BOUND)
             self.assertEqual(result.vertebrae["at_bound_share"][n], share)
         self.assertGreater(result.vertebrae["at_bound_share"][0], 0.9)
@@ -394,8 +398,8 @@ class Incomplete(unittest.TestCase):
             if t == 20:
                 frame[voxel] = frame[arterial] = np.nan
 
-        for arterial_input in ({}, {"aif_pick": "best"}):
-            result = analyze(self.changed(spoil), self.segments, from_dict({"arterial_input": arterial_input}))
+        for chosen in ({}, {"aif_pick": "best"}):
+            result = analyze(self.changed(spoil), self.segments, from_dict({"arterial_input": chosen}))
             np.testing.assert_allclose(result.vertebrae["ktrans_per_min"], self.truth, rtol=0.013)
             self.assertEqual(list(result.vertebrae["status"]), ["fitted"] * 5)
             self.assertAlmostEqual(float(result.maps["ktrans"].values[voxel]), 0.961, delta=0.013)
@@ -712,6 +716,56 @@ class Findings(unittest.TestCase):
         result = analyze(coarse.series(), coarse.segments, from_dict({"arterial_input": {"aif": "fritz-hansen"}}))
         self.assertRegex(" ".join(result.warnings), "the fritz-hansen input changes a Ktrans of 0.3 /min by")
         self.assertEqual(self.found(arterial_input={"aif": "parker"})[0]["population input"], ["ok"])
+
+
+class Input(unittest.TestCase):
+    """The arterial input is known before a vertebra is drawn."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.phantom = small_phantom(snr=None)
+        cls.series, cls.aorta = cls.phantom.series(), {"aorta": cls.phantom.segments["aorta"]}
+
+    def test_measured(self):
+        found = arterial_input(self.series, self.aorta)
+        truth = parker_blood_concentration((self.phantom.times_s - self.phantom.arrival_s) / 60.0)
+        late = self.phantom.times_s > self.phantom.arrival_s + 30.0
+        np.testing.assert_allclose(found.measured_mM[late], truth[late], rtol=0.02)
+        np.testing.assert_allclose(found.input_mM * (1 - 0.42), found.measured_mM, rtol=1e-12, atol=1e-12)
+        thin = arterial_input(self.series, self.aorta, from_dict({"conversion": {"hematocrit": 0.2}}))
+        np.testing.assert_allclose(thin.input_mM * (1 - 0.2), found.measured_mM, rtol=1e-12, atol=1e-12)
+
+    def test_population(self):
+        found = arterial_input(self.series, self.aorta, from_dict({"arterial_input": {"aif": "parker"}}))
+        truth = parker_blood_concentration((self.phantom.times_s - found.arrival_s) / 60.0)
+        np.testing.assert_allclose(found.blood_mM, truth, rtol=1e-9, atol=1e-12)
+        self.assertAlmostEqual(found.arrival_s, self.phantom.arrival_s, delta=3.0)
+
+    def test_it_is_that_of_the_analysis(self):
+        for groups in ({}, {"arterial_input": {"aif": "weinmann", "aif_pick": "best"}}, {"conversion": {"b1": 0.9}}):
+            settings = from_dict(groups)
+            before, after = (
+                arterial_input(self.series, self.aorta, settings),
+                analyze(self.series, self.phantom.segments, settings),
+            )
+            for name in ("input_mM", "measured_mM", "arrival_s", "times_s"):
+                np.testing.assert_array_equal(getattr(before, name), getattr(after, name), name)
+            missing = [f for f in after.findings if f not in before.findings]
+            self.assertLessEqual({f.topic for f in missing}, {"inflow", "order of arrival"})
+            self.assertLessEqual(set(before.findings), set(after.findings))
+
+    def test_reference_tissue(self):
+        muscle = {"muscle": self.aorta["aorta"]}
+        found = arterial_input(self.series, muscle, from_dict({"model": {"model": "reference-region"}}))
+        self.assertIsNone(found.blood_mM)
+        np.testing.assert_array_equal(found.input_mM, found.measured_mM)
+
+    def test_refusals(self):
+        with self.assertRaisesRegex(InputError, "no segment is named as an artery"):
+            arterial_input(self.series, {"L1": self.phantom.segments["L1"]})
+        with self.assertRaisesRegex(InputError, "shows no enhancement"):
+            still = dataclasses.replace(self.series, frames=[self.series.frames[0]] * 50)
+            arterial_input(still, self.aorta)
 
 
 class Refusals(unittest.TestCase):

@@ -12,6 +12,29 @@ REGULAR = np.arange(8) * 4.5
 
 
 class Choice(unittest.TestCase):
+    def test_by_name(self):
+        """The user chooses among those that pass; the choice is used or refused."""
+        candidates = [
+            Candidate("count", np.arange(8.0), "it counts frames"),
+            Candidate("trigger", REGULAR + 100.0),
+            Candidate("clock", REGULAR * 2.0),
+        ]
+        axis = resolve_times(candidates, 8)
+        self.assertTrue(axis.doubtful)
+        self.assertEqual([choice.describe() for choice in axis.choices], ["trigger: 4.5 s", "clock: 9 s"])
+        chosen = resolve_times(candidates, 8, times=" clock ")
+        np.testing.assert_allclose(chosen.times_s, 2.0 * REGULAR)
+        self.assertEqual(chosen.source, "clock, chosen by the user")
+        self.assertEqual([choice.name for choice in chosen.choices], ["trigger", "clock"])
+        np.testing.assert_allclose(chosen.choices[0].later(2).times_s, REGULAR[:-2])
+        with self.assertRaisesRegex(InputError, "the times count cannot be used: it counts frames"):
+            resolve_times(candidates, 8, times="count")
+        with self.assertRaisesRegex(InputError, "'gone' is neither .* nor a source of times that the series has"):
+            resolve_times(candidates, 8, times="gone")
+        self.assertEqual(resolve_times(candidates, 8, times="3").choices[0].name, "given by the user (step of 3 s)")
+        self.assertFalse(resolve_times(candidates[1:2], 8).doubtful)
+        self.assertTrue(resolve_times([Candidate("made", REGULAR, made=True)], 8).doubtful)
+
     def test_the_first_that_passes_is_used_and_the_others_are_kept_with_the_reason(self):
         candidates = [
             Candidate("count", np.arange(8.0), "it counts frames"),

@@ -1,5 +1,6 @@
 """Dynamic series from nodes: sequences, proxies and multivolumes, their times, tags, transforms and refusals."""
 
+import json
 import re
 import tempfile
 import unittest
@@ -158,6 +159,26 @@ class Times(Nodes):
         self.refuse("8 of them cannot be skipped", self.sequence(attributes=labels(TIMES)), skip_frames=8)
 
 
+class Choices(Nodes):
+    def test_times_that_were_not_used_can_still_be_chosen(self):
+        """They go with the sequence, under names that a patient's cannot be among."""
+        slow = TIMES * 2.0
+        own = json.dumps({"ContentTime (0008,0033)": slow.tolist(), "of Smith": TIMES.tolist()})
+        sequence = self.sequence(attributes={**labels(TIMES), "DCEPerfusionBMD.otherTimes": own})
+        series = read_node(sequence, self.scene)
+        self.assertEqual(len(series.time_choices), 2)
+        self.assertTrue(series.times_doubtful)
+        self.assertNotIn("Smith", " ".join((*series.times_rejected, *series.warnings)))
+        chosen = read_node(sequence, self.scene, times=series.time_choices[0].name)
+        np.testing.assert_allclose(chosen.times_s, slow - slow[0])
+        again = read_node(scene.write_series(self.scene, chosen, "again"), self.scene)
+        np.testing.assert_allclose(again.times_s, chosen.times_s)
+        np.testing.assert_allclose(again.time_choices[1].times_s, TIMES - TIMES[0], atol=1e-9)
+        for damaged in ("[1", "[1]", '{"T": ["x"]}'):
+            sequence.SetAttribute("DCEPerfusionBMD.otherTimes", damaged)
+            self.assertIn("damaged", " ".join(read_node(sequence, self.scene).times_rejected))
+
+
 class Sources(unittest.TestCase):
     def test_known_ones_are_passed_on(self):
         """All tags that frame times and acquisition values come from, as the sources of the library name them."""
@@ -175,6 +196,7 @@ class Sources(unittest.TestCase):
             "VolumeTiming of the JSON file",
             "a single frame",
         }
+        own |= {"TriggerTime (0018,1060), chosen by the user"}
         own |= {"AcquisitionTime of the JSON files", "MultiVolume.FrameLabels (TriggerTime)", "DCEPerfusionBMD.agent"}
         own |= {"TemporalResolution (0020,0110) times the frame number", "MultiVolume.DICOM.FlipAngle"}
         self.assertEqual([text for text in sorted(named | own) if not is_source(text)], [])

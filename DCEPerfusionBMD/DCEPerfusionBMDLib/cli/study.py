@@ -67,7 +67,8 @@ def add_commands(commands: Any) -> None:
     files.add_argument(
         "--times",
         metavar="TIMES",
-        help="frame times, before those of the files: a step in s, times in s separated by commas, or a CSV file",
+        help="frame times, before those of the files: a step in s, times in s separated by commas, a CSV file, or the "
+        "name of a source of times that the files have",
     )
     files.add_argument(
         "--skip-frames", type=int, default=0, metavar="N", help="drop the first N frames, before the steady state"

@@ -266,10 +266,8 @@ def _incomplete(
     )
 
 
-def time_axis(
-    group: Group, frames: Sequence[Frame], arrangement: Arrangement, by_user: Candidate | None = None
-) -> TimeAxis:
-    """When each frame was acquired.
+def time_axis(group: Group, frames: Sequence[Frame], arrangement: Arrangement, times: str | None = None) -> TimeAxis:
+    """When each frame was acquired; `times` are the user's, as for `times.resolve_times`.
 
     Raises
     ------
@@ -278,7 +276,7 @@ def time_axis(
     """
     index = arrangement.index
     n_frames = index.shape[1]
-    if n_frames == 1 and by_user is None:
+    if n_frames == 1 and times is None:
         return TimeAxis(np.zeros(1), "a single frame", (), ())
     resolution = _number_column(frames, "TemporalResolution")[index[0, 0]]
     nominal = _nominal_steps_s(resolution, _number_column(frames, "AcquisitionDuration")[index[0, 0]], n_frames)
@@ -289,7 +287,7 @@ def time_axis(
         if made:
             against = against or _not_nominal(seconds, nominal)
         readings.append(Candidate(reading.name, seconds, against, reading.clock, note, made))
-    candidates = [*([by_user] if by_user is not None else []), *complete_first(readings)]
+    candidates = complete_first(readings)
     for name, keyword in _COUNTS:
         numbers = _number_column(frames, keyword)[index]
         if np.isfinite(numbers).any():
@@ -303,7 +301,7 @@ def time_axis(
         )
         candidates.append(Candidate("TemporalResolution (0020,0110) times the frame number", steps, against))
     repetition_time_ms = frames[0].number("RepetitionTime")
-    return resolve_times(candidates, n_frames, repetition_time_ms)
+    return resolve_times(candidates, n_frames, repetition_time_ms, times=times)
 
 
 def _nominal_steps_s(resolution: float, duration_s: float, n_frames: int) -> list[tuple[float, str]]:

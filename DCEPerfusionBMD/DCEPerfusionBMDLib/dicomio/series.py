@@ -17,7 +17,6 @@ import numpy.typing as npt
 from ..errors import InputError
 from ..series import DynamicSeries, FlipAngleSeries, Progress, Sourced
 from ..tables import one_line
-from ..times import times_of_user
 from .clocks import arrange, count_warnings, protocol_warnings, time_axis
 from .frames import PHILIPS_SCALE, Frame, LazyFrames, acquisition, check_plain
 from .grouping import CONTRAST, LEAST_FRAMES, Group, Study, check_uniform, grid_of, read_folder, reasons
@@ -96,7 +95,7 @@ def read_series(
         every phase is a series of its own, that of any phase. Where a series holds images of several kinds, its number
         or UID with the kind, as `inspect_folder` lists it (5:W).
     progress : called with the fraction done and what is being done; a return of False cancels.
-    times : the user's times, as `times.times_of_user` takes them, for all frames, those skipped included; go before
+    times : the user's times, as `times.resolve_times` takes them, for all frames, those skipped included; go before
         all tags.
     skip_frames : how many of the first frames to drop, those before the steady state; the times start at the first
         frame that is kept.
@@ -118,7 +117,7 @@ def read_series(
     n_frames = arrangement.index.shape[1]
     if not 0 <= skip_frames < n_frames:
         raise InputError(f"--skip-frames is {skip_frames}, but the series has {n_frames} frames")
-    axis = time_axis(group, frames, arrangement, times_of_user(times, n_frames) if times is not None else None)
+    axis = time_axis(group, frames, arrangement, times)
     private = _has_philips_scale(frames)
     warnings = [*group.notes, *([note] if note else []), *axis.warnings, *protocol_warnings(frames, axis)]
     warnings += count_warnings(frames, arrangement)
@@ -134,6 +133,8 @@ def read_series(
         acquisition=acquisition(frames[arrangement.index[0, 0]]),
         time_source=axis.source,
         times_rejected=axis.rejected,
+        time_choices=tuple(choice.later(skip_frames) for choice in axis.choices),
+        times_doubtful=axis.doubtful,
         warnings=tuple(warnings),
         source_hash=_hash_of(group),
         source_files=len(group.files),

@@ -5,7 +5,7 @@ from .exclusions import Bolus, poorly_fitted, propose_exclusions
 from .fates import BY_CURVE, Fate
 from .levels import LEVEL_CODES, LEVELS, SegmentLabel, levels_by_user, recognize
 from .margin import bounding_box, depth_mm, distance_to_edge_mm, farther_than
-from .regions import Region, VertebralRois, build_rois
+from .regions import Region, VertebralRois, build_rois, find_input
 
 __all__ = [
     "BY_CURVE",
@@ -21,6 +21,7 @@ __all__ = [
     "depth_mm",
     "distance_to_edge_mm",
     "farther_than",
+    "find_input",
     "levels_by_user",
     "poorly_fitted",
     "propose_exclusions",

@@ -172,18 +172,7 @@ def build_rois(
         `regions.levels`.
     """
     by_reference = settings.model.model == "reference-region"
-    kind = _OF_REFERENCE if by_reference else _OF_ARTERY
-    wanted = settings.model.reference_segment if by_reference else settings.arterial_input.aif_segment
-    known = {name: (labels or {}).get(name) or recognize(name) for name in masks}
-    for name, level in levels_by_user(settings.regions.levels or "", list(masks)).items():
-        if name == wanted and level:
-            raise InputError(
-                f"segment {name!r} is given to both {kind.option} and --levels; it can be only one of them"
-            )
-        known[name] = SegmentLabel(LEVEL if level else OTHER, level, "--levels")
-    input_name = kind.find(known, wanted)
-    if not masks[input_name].any():
-        raise InputError(f"the {kind.adjective} segment {input_name!r} has no voxel inside the series")
+    kind, known, input_name = _known(masks, settings, labels)
     excluding = [name for name in masks if known[name].kind == EXCLUSION and name != input_name]
     names = [
         name
@@ -266,6 +255,43 @@ def build_rois(
             f"segments {_listed(overlapping)} share {np.count_nonzero(shared > 1)} voxels; they count in each of them"
         )
     return VertebralRois(tuple(regions), input_name, masks[input_name], tuple(warnings))
+
+
+def find_input(
+    masks: Mapping[str, BoolArray], settings: Settings, labels: Mapping[str, SegmentLabel] | None = None
+) -> str:
+    """Name of the segment of the input: the artery, or the reference tissue of the reference-region model.
+
+    Parameters
+    ----------
+    masks, settings, labels : as for `build_rois`.
+
+    Raises
+    ------
+    InputError
+        when there is no input or more than one, or it is empty, or a mistake is in `regions.levels`.
+    """
+    return _known(masks, settings, labels)[2]
+
+
+def _known(
+    masks: Mapping[str, BoolArray], settings: Settings, labels: Mapping[str, SegmentLabel] | None
+) -> tuple[_InputKind, dict[str, SegmentLabel], str]:
+    """How the input is found, what each segment is, and which one is the input."""
+    by_reference = settings.model.model == "reference-region"
+    kind = _OF_REFERENCE if by_reference else _OF_ARTERY
+    wanted = settings.model.reference_segment if by_reference else settings.arterial_input.aif_segment
+    known = {name: (labels or {}).get(name) or recognize(name) for name in masks}
+    for name, level in levels_by_user(settings.regions.levels or "", list(masks)).items():
+        if name == wanted and level:
+            raise InputError(
+                f"segment {name!r} is given to both {kind.option} and --levels; it can be only one of them"
+            )
+        known[name] = SegmentLabel(LEVEL if level else OTHER, level, "--levels")
+    input_name = kind.find(known, wanted)
+    if not masks[input_name].any():
+        raise InputError(f"the {kind.adjective} segment {input_name!r} has no voxel inside the series")
+    return kind, known, input_name
 
 
 def _refuse_overlaps(regions: list[Region], input_name: str, input_mask: BoolArray, noun: str) -> None:

@@ -93,7 +93,7 @@
     </message>
     <message>
         <source>Contrast agent, e.g. gadobenate; selects the relaxivity.</source>
-        <translation>对比剂，例如钆贝葡胺；据此选择弛豫率。</translation>
+        <translation>对比剂，请填英文通用名，例如 gadobenate（钆贝葡胺）；据此选择弛豫率。</translation>
     </message>
     <message>
         <source>Regions</source>
@@ -137,11 +137,11 @@
     </message>
     <message>
         <source>Margin</source>
-        <translation>边缘</translation>
+        <translation>内缩</translation>
     </message>
     <message>
         <source>Voxels within the margin, which are left out.</source>
-        <translation>边缘内被舍去的体素数。</translation>
+        <translation>距边缘过近而被舍去的体素数。</translation>
     </message>
     <message>
         <source>Excluded</source>
@@ -149,7 +149,7 @@
     </message>
     <message>
         <source>Share of the voxels inside the margin that are excluded.</source>
-        <translation>边缘以内被排除体素的比例。</translation>
+        <translation>内缩后剩余体素中被排除的比例。</translation>
     </message>
     <message>
         <source>Usable</source>
@@ -185,7 +185,7 @@
     </message>
     <message>
         <source>Margin:</source>
-        <translation>边缘：</translation>
+        <translation>边缘内缩：</translation>
     </message>
     <message>
         <source>Keep only voxels whose center is farther than this from the edge of the segment (mm). From 0 to 50.</source>
@@ -193,7 +193,7 @@
     </message>
     <message>
         <source>Part:</source>
-        <translation>部位：</translation>
+        <translation>分析范围：</translation>
     </message>
     <message>
         <source>What to analyze of a segment of a vertebra: all of it, or its body, without pedicles, arch and processes.</source>
@@ -201,15 +201,15 @@
     </message>
     <message>
         <source>Arterial input</source>
-        <translation>动脉输入</translation>
+        <translation>动脉输入函数</translation>
     </message>
     <message>
         <source>Input:</source>
-        <translation>输入：</translation>
+        <translation>输入函数：</translation>
     </message>
     <message>
         <source>Arterial input: measured in the segment, or a population curve placed at the arrival in it.</source>
-        <translation>动脉输入：在分割区内测得，或置于其到达时刻的群体曲线。</translation>
+        <translation>动脉输入函数：在分割区内测得，或采用群体平均曲线，并与对比剂到达该处的时刻对齐。</translation>
     </message>
     <message>
         <source>Voxels:</source>
@@ -245,7 +245,7 @@
     </message>
     <message>
         <source>T1 of marrow before contrast, that of its water where there is fat (about 900 ms); without fat a literature value for the field strength when absent (ms). From 10 to 10000.</source>
-        <translation>注射前骨髓 T1；考虑脂肪时为其水的 T1（约 900 ms）；不考虑脂肪且未给出时取该场强的文献值（ms）。10 至 10000。</translation>
+        <translation>增强前骨髓 T1；考虑脂肪时为其水的 T1（约 900 ms）；不考虑脂肪且未给出时取该场强的文献值（ms）。10 至 10000。</translation>
     </message>
     <message>
         <source>literature</source>
@@ -257,15 +257,15 @@
     </message>
     <message>
         <source>T1 of blood before contrast; a literature value for the field strength when absent (ms). From 10 to 10000.</source>
-        <translation>注射前血液 T1；未给出时取该场强的文献值（ms）。10 至 10000。</translation>
+        <translation>增强前血液 T1；未给出时取该场强的文献值（ms）。10 至 10000。</translation>
     </message>
     <message>
         <source>Hematocrit:</source>
-        <translation>红细胞压积：</translation>
+        <translation>血细胞比容：</translation>
     </message>
     <message>
         <source>Hematocrit of the large arteries (fraction). From 0 to 0.8.</source>
-        <translation>大动脉的红细胞压积（分数）。0 至 0.8。</translation>
+        <translation>大动脉的血细胞比容（小数）。0 至 0.8。</translation>
     </message>
     <message>
         <source>Relaxivity:</source>
@@ -373,7 +373,7 @@
     </message>
     <message>
         <source>There was a fragility fracture, with which osteoporosis is severe.</source>
-        <translation>曾有脆性骨折；此时骨质疏松为严重。</translation>
+        <translation>曾有脆性骨折；达到骨质疏松者即为严重骨质疏松。</translation>
     </message>
     <message>
         <source>Advanced</source>
@@ -385,7 +385,7 @@
     </message>
     <message>
         <source>Number of frames before the contrast agent arrives; found from the arterial curve when absent.</source>
-        <translation>对比剂到达前的帧数；未给出时由动脉曲线确定。</translation>
+        <translation>对比剂到达前的基线帧数；未给出时由动脉曲线确定。</translation>
     </message>
     <message>
         <source>T1 muscle:</source>
@@ -393,7 +393,7 @@
     </message>
     <message>
         <source>T1 of the reference tissue before contrast; a literature value of muscle when absent (ms). From 10 to 10000.</source>
-        <translation>注射前参考组织的 T1；未给出时取肌肉的文献值（ms）。10 至 10000。</translation>
+        <translation>增强前参考组织的 T1；未给出时取肌肉的文献值（ms）。10 至 10000。</translation>
     </message>
     <message>
         <source>Conversion:</source>
@@ -401,7 +401,7 @@
     </message>
     <message>
         <source>Signal to concentration: exact inversion, or the linear legacy formula, which underestimates blood.</source>
-        <translation>信号换算为浓度：精确反演，或会低估血液浓度的旧线性公式。</translation>
+        <translation>由信号换算浓度：精确反演，或沿用旧的线性公式（会低估血液浓度）。</translation>
     </message>
     <message>
         <source>B1:</source>
@@ -409,7 +409,7 @@
     </message>
     <message>
         <source>Actual over nominal flip angle; a map goes before it (ratio). From 0.2 to 2.</source>
-        <translation>实际与标称翻转角之比；有参数图时以图为准（比值）。0.2 至 2。</translation>
+        <translation>实际与标称翻转角之比；有 B1 图时以图为准（比值）。0.2 至 2。</translation>
     </message>
     <message>
         <source>r2*:</source>
@@ -425,7 +425,7 @@
     </message>
     <message>
         <source>Fat fraction of the marrow; above 0 the conversion allows for fat; a map goes before it (fraction). From 0 to 0.95.</source>
-        <translation>骨髓脂肪分数；大于 0 时换算考虑脂肪；有参数图时以图为准（分数）。0 至 0.95。</translation>
+        <translation>骨髓脂肪分数；大于 0 时换算计入脂肪；有脂肪分数图时以图为准（小数）。0 至 0.95。</translation>
     </message>
     <message>
         <source>T1 fat:</source>
@@ -445,11 +445,11 @@
     </message>
     <message>
         <source>Population height:</source>
-        <translation>群体曲线高度：</translation>
+        <translation>群体曲线幅度：</translation>
     </message>
     <message>
         <source>Height of a population curve: by the dose, or so that it meets the measured curve from 60 to 300 s.</source>
-        <translation>群体曲线的高度：按剂量，或使其在 60 至 300 s 与实测曲线相符。</translation>
+        <translation>群体平均曲线的幅度：按剂量确定，或使其在 60 至 300 s 与实测曲线相符。</translation>
     </message>
     <message>
         <source>Ktrans from:</source>
@@ -457,7 +457,7 @@
     </message>
     <message>
         <source>Lower bound of Ktrans (/min). From 1e-06 to 100.</source>
-        <translation>Ktrans 下限（/min）。1e-06 至 100。</translation>
+        <translation>容积转移常数 Ktrans 的下限（/min）。1e-06 至 100。</translation>
     </message>
     <message>
         <source>Ktrans to:</source>
@@ -465,7 +465,7 @@
     </message>
     <message>
         <source>Upper bound of Ktrans (/min). From 0.0001 to 100.</source>
-        <translation>Ktrans 上限（/min）。0.0001 至 100。</translation>
+        <translation>容积转移常数 Ktrans 的上限（/min）。0.0001 至 100。</translation>
     </message>
     <message>
         <source>ve from:</source>
@@ -473,7 +473,7 @@
     </message>
     <message>
         <source>Lower bound of ve (fraction). From 1e-06 to 1.</source>
-        <translation>ve 下限（分数）。1e-06 至 1。</translation>
+        <translation>血管外细胞外间隙容积分数 ve 的下限（小数）。1e-06 至 1。</translation>
     </message>
     <message>
         <source>ve to:</source>
@@ -481,7 +481,7 @@
     </message>
     <message>
         <source>Upper bound of ve (fraction). From 0.0001 to 1.</source>
-        <translation>ve 上限（分数）。0.0001 至 1。</translation>
+        <translation>血管外细胞外间隙容积分数 ve 的上限（小数）。0.0001 至 1。</translation>
     </message>
     <message>
         <source>vp to:</source>
@@ -489,7 +489,7 @@
     </message>
     <message>
         <source>Upper bound of vp (fraction). From 1e-06 to 1.</source>
-        <translation>vp 上限（分数）。1e-06 至 1。</translation>
+        <translation>血浆容积分数 vp 的上限（小数）。1e-06 至 1。</translation>
     </message>
     <message>
         <source>Delay from:</source>
@@ -521,7 +521,7 @@
     </message>
     <message>
         <source>Ktrans of the reference tissue; without it Ktrans is relative and ve unknown (/min). From 1e-06 to 10.</source>
-        <translation>参考组织的 Ktrans；未给出时 Ktrans 为相对值且 ve 未知（/min）。1e-06 至 10。</translation>
+        <translation>参考组织的容积转移常数 Ktrans；未给出时 Ktrans 为相对值且 ve 未知（/min）。1e-06 至 10。</translation>
     </message>
     <message>
         <source>unknown</source>
@@ -533,11 +533,11 @@
     </message>
     <message>
         <source>Margin in:</source>
-        <translation>边缘方向：</translation>
+        <translation>内缩方向：</translation>
     </message>
     <message>
         <source>Margin measured in all directions, or within the slices only, which then leaves out the first and the last slice of each segment.</source>
-        <translation>边缘沿所有方向测量，或仅在层面内测量；后者会舍去每个分割区的首末层。</translation>
+        <translation>边缘内缩沿所有方向测量，或仅在层面内测量；后者会舍去每个分割区的首层和末层。</translation>
     </message>
     <message>
         <source>Arch thickness:</source>
@@ -569,15 +569,15 @@
     </message>
     <message>
         <source>A vessel enhances early more than the marrow, by this many robust deviations (deviations). From 1 to 100.</source>
-        <translation>血管早期强化高于骨髓达此稳健偏差倍数（偏差）。1 至 100。</translation>
+        <translation>早期强化高出骨髓此倍数稳健标准差者视为血管（倍）。1 至 100。</translation>
     </message>
     <message>
         <source>Arterial share:</source>
-        <translation>动脉比例：</translation>
+        <translation>动脉强化比：</translation>
     </message>
     <message>
         <source>A vessel is arterial that peaks with the artery and reaches this share of its enhancement (fraction). From 0.01 to 2.</source>
-        <translation>与动脉同时达峰且强化达到此比例的血管视为动脉（分数）。0.01 至 2。</translation>
+        <translation>与动脉同时达峰且强化达到动脉此比例的血管视为动脉（小数）。0.01 至 2。</translation>
     </message>
     <message>
         <source>Bone island:</source>
@@ -585,7 +585,7 @@
     </message>
     <message>
         <source>A bone island is darker before contrast, by this many deviations (deviations). From 1 to 100.</source>
-        <translation>骨岛注射前信号较低达此偏差倍数（偏差）。1 至 100。</translation>
+        <translation>增强前信号低于骨髓此倍数标准差者视为骨岛（倍）。1 至 100。</translation>
     </message>
     <message>
         <source>Island enhances:</source>
@@ -593,7 +593,7 @@
     </message>
     <message>
         <source>And enhances by less than this (%). From 0 to 100.</source>
-        <translation>且强化低于此值（%）。0 至 100。</translation>
+        <translation>且强化幅度低于此值（%）。0 至 100。</translation>
     </message>
     <message>
         <source>Fat:</source>
@@ -601,7 +601,7 @@
     </message>
     <message>
         <source>Haemangioma and fat are brighter before contrast, by this many deviations (deviations). From 1 to 100.</source>
-        <translation>血管瘤和脂肪注射前信号较高达此偏差倍数（偏差）。1 至 100。</translation>
+        <translation>增强前信号高于骨髓此倍数标准差者视为血管瘤或脂肪（倍）。1 至 100。</translation>
     </message>
     <message>
         <source>Other tissue:</source>
@@ -609,19 +609,19 @@
     </message>
     <message>
         <source>Other tissue at the edge is darker or enhances less, by this many deviations (deviations). From 1 to 100.</source>
-        <translation>边缘处其他组织信号较低或强化较弱达此偏差倍数（偏差）。1 至 100。</translation>
+        <translation>边缘处信号较低或强化较弱达此倍数标准差者视为其他组织（倍）。1 至 100。</translation>
     </message>
     <message>
         <source>Poor fit:</source>
-        <translation>拟合差：</translation>
+        <translation>拟合不佳：</translation>
     </message>
     <message>
         <source>A fit is poor whose residual exceeds that of the region by this many deviations (deviations). From 1 to 100.</source>
-        <translation>残差超出该区域达此偏差倍数者视为拟合差（偏差）。1 至 100。</translation>
+        <translation>拟合残差超出该区域此倍数标准差者视为拟合不佳（倍）。1 至 100。</translation>
     </message>
     <message>
         <source>Connected:</source>
-        <translation>连通：</translation>
+        <translation>连通体素：</translation>
     </message>
     <message>
         <source>Connected voxels needed for an exclusion (voxels). From 1 to 1000.</source>
@@ -629,15 +629,15 @@
     </message>
     <message>
         <source>Excluded at most:</source>
-        <translation>最多排除：</translation>
+        <translation>排除上限：</translation>
     </message>
     <message>
         <source>A level is not evaluable with more of its voxels inside the margin excluded (fraction). From 0 to 1.</source>
-        <translation>边缘以内被排除的体素超过此比例时该节段不可评估（分数）。0 至 1。</translation>
+        <translation>内缩后的体素中被排除者超过此比例时，该节段不可评估（小数）。0 至 1。</translation>
     </message>
     <message>
         <source>Motion:</source>
-        <translation>运动：</translation>
+        <translation>运动校正：</translation>
     </message>
     <message>
         <source>Motion correction: none, one rigid transform per frame for the whole spine, or one per vertebra; needs SimpleITK.</source>
@@ -645,7 +645,7 @@
     </message>
     <message>
         <source>Bone site:</source>
-        <translation>骨部位：</translation>
+        <translation>判定部位：</translation>
     </message>
     <message>
         <source>Site that decides in the mode site, e.g. femoral neck.</source>
@@ -653,19 +653,19 @@
     </message>
     <message>
         <source>Scores:</source>
-        <translation>分值：</translation>
+        <translation>T/Z 值：</translation>
     </message>
     <message>
         <source>Classify scores as they are, or as reported with one decimal.</source>
-        <translation>按原值分类，或按报告的一位小数分类。</translation>
+        <translation>按原值分类，或按报告中保留一位小数的值分类。</translation>
     </message>
     <message>
         <source>Bone reference:</source>
-        <translation>骨参考：</translation>
+        <translation>骨密度参考：</translation>
     </message>
     <message>
         <source>Reference set for scores the table does not give, e.g. Hologic; none are computed when absent.</source>
-        <translation>用于计算表中未给出分值的参考集，例如 Hologic；未给出则不计算。</translation>
+        <translation>用于计算表中未给出的 T/Z 值的参考数据集，例如 Hologic；未给出则不计算。</translation>
     </message>
     <message>
         <source>Densitometer:</source>
@@ -677,7 +677,7 @@
     </message>
     <message>
         <source>Without:</source>
-        <translation>不计：</translation>
+        <translation>不计椎体：</translation>
     </message>
     <message>
         <source>Vertebrae that do not count, e.g. L2,L3, or none; proposed, but never excluded, when absent.</source>
@@ -689,7 +689,7 @@
     </message>
     <message>
         <source>Reference that the perfusion of the subject is compared with: the paper's classes or age groups, whose scale does not carry over, or a cohort of your own.</source>
-        <translation>与受检者灌注相比较的参考：论文的分类或年龄组（其尺度不可直接套用），或自有队列。</translation>
+        <translation>与受检者灌注相比较的参考：论文的分组或年龄组（其数值尺度不能直接套用），或自有队列。</translation>
     </message>
     <message>
         <source>Maps:</source>
@@ -859,7 +859,7 @@ vertebral perfusion and bone mineral density (BMD) in postmenopausal women. Adv 
     </message>
     <message>
         <source>Apply first.</source>
-        <translation>请先应用。</translation>
+        <translation>请先点击“应用”。</translation>
     </message>
     <message>
         <source>Folder for the results</source>
@@ -875,7 +875,7 @@ vertebral perfusion and bone mineral density (BMD) in postmenopausal women. Adv 
     </message>
     <message>
         <source>linear (legacy)</source>
-        <translation>线性（旧）</translation>
+        <translation>线性（旧法）</translation>
     </message>
     <message>
         <source>measured in the artery</source>
@@ -883,27 +883,27 @@ vertebral perfusion and bone mineral density (BMD) in postmenopausal women. Adv 
     </message>
     <message>
         <source>population (Parker)</source>
-        <translation>群体（Parker）</translation>
+        <translation>群体平均（Parker）</translation>
     </message>
     <message>
         <source>population (Georgiou)</source>
-        <translation>群体（Georgiou）</translation>
+        <translation>群体平均（Georgiou）</translation>
     </message>
     <message>
         <source>population (Weinmann)</source>
-        <translation>群体（Weinmann）</translation>
+        <translation>群体平均（Weinmann）</translation>
     </message>
     <message>
         <source>population (Fritz-Hansen)</source>
-        <translation>群体（Fritz-Hansen）</translation>
+        <translation>群体平均（Fritz-Hansen）</translation>
     </message>
     <message>
         <source>population (Orton 2)</source>
-        <translation>群体（Orton 2）</translation>
+        <translation>群体平均（Orton 2）</translation>
     </message>
     <message>
         <source>population (Orton 3)</source>
-        <translation>群体（Orton 3）</translation>
+        <translation>群体平均（Orton 3）</translation>
     </message>
     <message>
         <source>by the dose</source>
@@ -911,7 +911,7 @@ vertebral perfusion and bone mineral density (BMD) in postmenopausal women. Adv 
     </message>
     <message>
         <source>by the measured tail</source>
-        <translation>按实测尾段</translation>
+        <translation>按实测曲线尾段</translation>
     </message>
     <message>
         <source>all</source>
@@ -971,7 +971,7 @@ vertebral perfusion and bone mineral density (BMD) in postmenopausal women. Adv 
     </message>
     <message>
         <source>all that is drawn</source>
-        <translation>全部勾画</translation>
+        <translation>勾画的全部</translation>
     </message>
     <message>
         <source>vertebral body</source>
@@ -987,11 +987,11 @@ vertebral perfusion and bone mineral density (BMD) in postmenopausal women. Adv 
     </message>
     <message>
         <source>ISCD: lowest site</source>
-        <translation>ISCD：最低部位</translation>
+        <translation>ISCD：取最低部位</translation>
     </message>
     <message>
         <source>paper: lumbar T-score</source>
-        <translation>论文：腰椎 T 值</translation>
+        <translation>论文：仅腰椎 T 值</translation>
     </message>
     <message>
         <source>the site named</source>
@@ -999,7 +999,7 @@ vertebral perfusion and bone mineral density (BMD) in postmenopausal women. Adv 
     </message>
     <message>
         <source>as reported (one decimal)</source>
-        <translation>按报告（一位小数）</translation>
+        <translation>按报告值（一位小数）</translation>
     </message>
     <message>
         <source>female</source>
@@ -1023,11 +1023,11 @@ vertebral perfusion and bone mineral density (BMD) in postmenopausal women. Adv 
     </message>
     <message>
         <source>the paper's classes</source>
-        <translation>论文分类</translation>
+        <translation>论文的骨密度分组</translation>
     </message>
     <message>
         <source>the paper's age groups</source>
-        <translation>论文年龄组</translation>
+        <translation>论文的年龄组</translation>
     </message>
     <message>
         <source>a cohort</source>
@@ -1088,6 +1088,46 @@ vertebral perfusion and bone mineral density (BMD) in postmenopausal women. Adv 
     <message>
         <source>The library of this module is {beside}, but Python found another one in {found}. Remove that one (pip uninstall dce-perfusion-bmd) and restart Slicer.</source>
         <translation>本模块的库位于 {beside}，但 Python 找到的是 {found} 中的另一个。请移除后者（pip uninstall dce-perfusion-bmd）并重新启动 Slicer。</translation>
+    </message>
+    <message>
+        <source>Checks passed: {count}</source>
+        <translation>检查通过：{count} 项</translation>
+    </message>
+    <message>
+        <source>Choose where the frame times (s) come from; opens by itself where they are in doubt.</source>
+        <translation>选择帧时间（s）的来源；时间存疑时自动展开。</translation>
+    </message>
+    <message>
+        <source>Frame times…</source>
+        <translation>帧时间…</translation>
+    </message>
+    <message>
+        <source>Given (s):</source>
+        <translation>给定（s）：</translation>
+    </message>
+    <message>
+        <source>Sources of frame times that pass all checks, each with its step (s).</source>
+        <translation>通过全部核查的帧时间来源及其间隔（s）。</translation>
+    </message>
+    <message>
+        <source>The result below is of earlier inputs; press Apply.</source>
+        <translation>下方结果基于先前的输入；请点击“应用”。</translation>
+    </message>
+    <message>
+        <source>from data: {times}</source>
+        <translation>取自数据：{times}</translation>
+    </message>
+    <message>
+        <source>given below</source>
+        <translation>在下方给定</translation>
+    </message>
+    <message>
+        <source>yes</source>
+        <translation>是</translation>
+    </message>
+    <message>
+        <source>no</source>
+        <translation>否</translation>
     </message>
 </context>
 </TS>
