@@ -463,7 +463,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if (ownerOf(node.series), node.segmentation) != self._shownPair:
             self.ui.hoverCheckBox.checked = False
             self.showResult()
-        self.observeInputs(self.logic.movable(node.series, node.segmentation))
+        self.observeInputs(self.logic.inputs.placed_nodes(node.series, node.segmentation))
         self.showInputs()
         self.checkCanApply()
         key = self.runKey()
@@ -544,7 +544,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         except settings.InputError:
             return None
         bone = (node.dxaTable and node.dxaTable.GetID(), node.singleSite, node.singleTScore, node.singleBmd)
-        return self.logic.stateOf(node.series, node.segmentation), node.frameTimes, node.skipFrames, bone, values
+        return self.logic.inputs.state(node.series, node.segmentation), node.frameTimes, node.skipFrames, bone, values
 
     # ---- inputs
 
@@ -552,7 +552,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Say what was understood of the series, and what each segment is taken for."""
         node = self._parameterNode
         shown = (
-            self.logic.stateOf(node.series, node.segmentation),
+            self.logic.inputs.state(node.series, node.segmentation),
             (node.frameTimes, node.skipFrames),
             (node.regions.levels, node.arterial_input.aif_segment, node.model.reference_segment),
             [getattr(getattr(node, each.group), each.name + FROM_DATA, None) for each in settings.all_parameters()],
@@ -581,15 +581,13 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def showTimes(self, series, doubtful):
         """List the frame times that there are; open the list where they are in doubt or the user's."""
         given, ui = self._parameterNode.frameTimes.strip(), self.ui
-        choices = {choice.name: choice for choice in series.time_choices} if series is not None else {}
-        names = [name for name in choices if not name.startswith("given by the user")]
-        first = _("from data: {times}").format(times=choices[names[0]].describe()) if names else _("from data")
+        first, *others = series.time_choices if series is not None and series.time_choices else [None]
         ui.timeSource.clear()
-        ui.timeSource.addItem(first, "")
-        for name in names[1:]:
-            ui.timeSource.addItem(choices[name].describe(), name)
+        ui.timeSource.addItem(_("from data: {times}").format(times=first.describe()) if first else _("from data"), "")
+        for choice in others:
+            ui.timeSource.addItem(choice.describe(), choice.name)
         ui.timeSource.addItem(_("given below"), None)
-        known = ["", *names[1:]]
+        known = ["", *(choice.name for choice in others)]
         ui.timeSource.currentIndex = known.index(given) if given in known else len(known)
         tip = _("Sources of frame times that pass all checks, each with its step (s).")
         ui.timeSource.toolTip = "\n".join([tip, *(series.times_rejected if series is not None else ())])
@@ -1030,7 +1028,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         self._settings = None
         self._series = None
         self._pair = (None, None)
-        self._inputs = scenestudy.Inputs(slicer.mrmlScene)
+        self.inputs = scenestudy.Inputs(slicer.mrmlScene)
 
     def getParameterNode(self):
         """The parameter node of the module, as an object with a member per parameter."""
@@ -1096,22 +1094,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         """The dynamic series of a node; what was read is kept until the node changes or is moved."""
         database = getattr(slicer, "dicomDatabase", None)
         tags = database.instanceValue if database is not None and database.isOpen else None
-        return self._inputs.series(seriesNode, frameTimes, skipFrames, tags)
-
-    def movable(self, seriesNode, segmentationNode):
-        """The nodes whose transforms place a series and a segmentation."""
-        from DCEPerfusionBMDLib.sceneinput import volumes_of
-
-        volumes = volumes_of(seriesNode, slicer.mrmlScene) if seriesNode is not None else []
-        return [*volumes, *([segmentationNode] if segmentationNode is not None else [])]
-
-    def stateOf(self, seriesNode, segmentationNode):
-        """What tells whether a series was moved, or a segmentation moved or drawn on."""
-        from DCEPerfusionBMDLib.sceneinput import placement
-        from DCEPerfusionBMDLib.scenestudy import contents
-
-        series = seriesNode and (seriesNode.GetID(), placement(seriesNode, slicer.mrmlScene))
-        return series, segmentationNode and contents(segmentationNode)
+        return self.inputs.series(seriesNode, frameTimes, skipFrames, tags)
 
     def checkInputs(self, seriesNode, segmentationNode, settings, frameTimes="", skipFrames=0):
         """Raise InputError where an analysis could not begin; says nothing of what is found on the way."""
@@ -1119,7 +1102,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
 
         series = self.readSeries(seriesNode, frameTimes, skipFrames)
         panel.check_segments(scene.segment_labels(segmentationNode), settings)
-        self._inputs.masks(segmentationNode, series)
+        self.inputs.masks(segmentationNode, series)
 
     def describeSegments(self, series, parameterNode):
         """Rows for the table of segments: what each is taken for, and what became of its voxels."""
@@ -1127,7 +1110,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
 
         segmentation = parameterNode.segmentation
         result = self.resultOf(parameterNode.series, segmentation)
-        voxels = self._inputs.counts(segmentation, series) if series is not None else {}
+        voxels = self.inputs.counts(segmentation, series) if series is not None else {}
         roles = panel.Roles(
             parameterNode.regions.levels,
             parameterNode.arterial_input.aif_segment,
@@ -1140,7 +1123,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         from DCEPerfusionBMDLib import scene, study
 
         series = self.readSeries(parameterNode.series, parameterNode.frameTimes, parameterNode.skipFrames)
-        masks = self._inputs.masks(parameterNode.segmentation, series)
+        masks = self.inputs.masks(parameterNode.segmentation, series)
         labels = scene.segment_labels(parameterNode.segmentation)
         return study.arterial_input(series, masks, settingsOf(parameterNode), labels)
 
@@ -1191,10 +1174,10 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         from DCEPerfusionBMDLib import scene, study
 
         if not live:
-            self._inputs.forget()
+            self.inputs.forget()
         series = self.readSeries(seriesNode, frameTimes, skipFrames)
-        masks, labels = self._inputs.masks(segmentationNode, series), scene.segment_labels(segmentationNode)
-        memory = self._inputs.memory(series, masks, labels)
+        masks, labels = self.inputs.masks(segmentationNode, series), scene.segment_labels(segmentationNode)
+        memory = self.inputs.memory(series, masks, labels)
         bone = scene.read_dxa_node(dxaTableNode) if dxaTableNode is not None else densitometry
         result = study.analyze(series, masks, settings, bone, progress=progress, labels=labels, memory=memory)
         owner = ownerOf(seriesNode)
@@ -1351,7 +1334,7 @@ class DCEPerfusionBMDTest(ScriptedLoadableModuleTest):
         self.assertIsNotNone(parameterNode.segmentation)
         self.checkRegions(widget)
         self.assertTrue(widget.ui.applyButton.enabled, widget.ui.applyButton.toolTip)
-        self.assertFalse(widget.ui.inputPlotFrame.isHidden())  # before there is a result
+        self.assertTrue(widget.ui.findingsLabel.text)  # of the arterial input, before there is a result
         widget.onApply()
         nodes = widget.logic.resultNodes(parameterNode.series, parameterNode.segmentation)
         self.checkPhantom(nodes)

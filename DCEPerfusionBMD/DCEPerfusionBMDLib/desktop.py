@@ -136,8 +136,8 @@ class InputChart:
         if self._names != list(columns) or any(node.GetScene() is None for node in self._nodes):
             self.clear()
             self._names = list(columns)
-            table = self._scene.AddNewNodeByClass("vtkMRMLTableNode", "Input of the model")
-            chart = self._scene.AddNewNodeByClass("vtkMRMLPlotChartNode", "Input of the model")
+            table = _aside(self._scene, "vtkMRMLTableNode", "Input of the model")
+            chart = _aside(self._scene, "vtkMRMLPlotChartNode", "Input of the model")
             chart.SetTitle("Reference tissue" if found.blood_mM is None else "Arterial input")
             chart.SetXAxisTitle("Time (s)")
             chart.SetYAxisTitle("Contrast agent (mmol/L)")
@@ -146,7 +146,6 @@ class InputChart:
                 for (name, _, title, _), color in zip(curves, INPUT_COLORS, strict=False)
             ]
             self._nodes = [table, chart, *plots]
-            _keep_aside(self._nodes)
         _fill(self._nodes[0], columns)
         return self._nodes[1]
 
@@ -177,7 +176,7 @@ class HoverCurve:
         """Follow the mouse pointer; the curves go into `chart`."""
         self.stop()
         self._chart, self._curves = chart, curves
-        table = self._scene.AddNewNodeByClass("vtkMRMLTableNode", "Curve under the mouse pointer")
+        table = _aside(self._scene, "vtkMRMLTableNode", "Curve under the mouse pointer")
         unknown = [math.nan] * len(curves.times_s)
         _fill(table, {"time_s": curves.times_s, "measured_mM": unknown, "fitted_mM": unknown})
         gray = (0.1, 0.1, 0.1)
@@ -187,7 +186,6 @@ class HoverCurve:
         fitted = _plot(self._scene, chart, table, "Voxel fitted", "fitted_mM", gray)
         fitted.SetLineStyle(fitted.LineStyleDash)
         self._nodes = [table, measured, fitted]
-        _keep_aside(self._nodes)
         crosshair = self._scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
         if crosshair is not None:
             tag = crosshair.AddObserver(slicer.vtkMRMLCrosshairNode.CursorPositionModifiedEvent, self._moved)
@@ -235,7 +233,7 @@ def _fill(table: Any, columns: Mapping[str, Sequence[float] | FloatArray]) -> No
 
 def _plot(scene: Any, chart: Any, table: Any, title: str, column: str, color: tuple[float, float, float]) -> Any:
     """A line of a chart, over a column of a table."""
-    plot = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", title)
+    plot = _aside(scene, "vtkMRMLPlotSeriesNode", title)
     plot.SetAndObserveTableNodeID(table.GetID())
     plot.SetXColumnName("time_s")
     plot.SetYColumnName(column)
@@ -246,8 +244,11 @@ def _plot(scene: Any, chart: Any, table: Any, title: str, column: str, color: tu
     return plot
 
 
-def _keep_aside(nodes: Sequence[Any]) -> None:
-    """Keep nodes out of the lists of the application and of saved scenes."""
-    for node in nodes:
-        node.SetSaveWithScene(False)
-        node.SetHideFromEditors(True)
+def _aside(scene: Any, class_name: str, name: str) -> Any:
+    """A new node that stays out of the lists of the application and of saved scenes."""
+    node = scene.CreateNodeByClass(class_name)
+    node.UnRegister(None)
+    node.SetName(name)
+    node.SetSaveWithScene(False)
+    node.SetHideFromEditors(True)
+    return scene.AddNode(node)

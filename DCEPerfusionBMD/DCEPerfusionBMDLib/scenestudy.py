@@ -1,4 +1,4 @@
-"""What the panel and scripts ask of a scene beside the analysis: sample data, tables, results that are there, files."""
+"""What the panel and scripts ask of a scene beside the analysis: inputs that are kept, sample data, tables, files."""
 
 from __future__ import annotations
 
@@ -125,17 +125,18 @@ class Inputs:
     ) -> DynamicSeries:
         """As `sceneinput.read_node`; what was read is kept until the node changes or is moved."""
         key = (node.GetID(), node.GetMTime(), sceneinput.placement(node, self._scene), times, skip_frames)
-        return recalled(
-            self._kept,
-            "series",
-            key,
-            lambda: sceneinput.read_node(node, self._scene, tags, times.strip() or None, skip_frames),
-        )
+
+        def read() -> DynamicSeries:
+            self._kept.pop("masks", None)  # of another series, whose identity a new one may take over
+            return sceneinput.read_node(node, self._scene, tags, times.strip() or None, skip_frames)
+
+        return recalled(self._kept, "series", key, read)
 
     def masks(self, segmentation: Any, series: DynamicSeries) -> dict[str, BoolArray]:
         """As `scene.masks_on_grid`; kept, as a refusal is, until the segmentation changes or is moved."""
 
         def read() -> dict[str, BoolArray] | InputError:
+            self._kept.pop("counts", None)
             try:
                 return masks_on_grid(segmentation, series)
             except InputError as error:
@@ -145,6 +146,16 @@ class Inputs:
         if isinstance(found, InputError):
             raise InputError(str(found))
         return found
+
+    def placed_nodes(self, series_node: Any, segmentation: Any) -> list[Any]:
+        """The nodes whose transforms place a series and a segmentation, either of which may be None."""
+        volumes = sceneinput.volumes_of(series_node, self._scene) if series_node is not None else []
+        return [*volumes, *([segmentation] if segmentation is not None else [])]
+
+    def state(self, series_node: Any, segmentation: Any) -> tuple[Any, Any]:
+        """What tells whether a series was moved, or a segmentation moved or drawn on; either may be None."""
+        series = series_node and (series_node.GetID(), sceneinput.placement(series_node, self._scene))
+        return series, segmentation and contents(segmentation)
 
     def counts(self, segmentation: Any, series: DynamicSeries) -> dict[str, int]:
         """How many voxels of the series each segment has."""

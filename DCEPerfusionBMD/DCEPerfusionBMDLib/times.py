@@ -84,7 +84,7 @@ class TimeAxis:
     warnings : sentences for the user.
     slice_offsets_s : (n_slices,) how much later than the first each slice is acquired, mean over the frames; None
         where the source has one time per frame.
-    choices : the candidates that pass, in the order of trust; of these the user may choose by name.
+    choices : the candidates of the data that pass, in the order of trust; of these the user may choose by name.
     doubtful : whether the user should look at them: they disagree, or the one that is used has something against it.
     """
 
@@ -165,7 +165,7 @@ def resolve_times(
             warnings.append(
                 f"{chosen.source} has one time per frame; the times of the slices within it are from {candidate.name}"
             )
-    choices = tuple(TimeChoice(candidate.name, axis.times_s) for candidate, axis in passed)
+    choices = tuple(TimeChoice(c.name, axis.times_s) for c, axis in passed if not c.name.startswith(USER))
     return TimeAxis(chosen.times_s, source, tuple(rejected), tuple(warnings), offsets, choices, doubtful)
 
 

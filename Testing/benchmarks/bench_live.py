@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from DCEPerfusionBMDLib import scene, sceneinput, study
+from DCEPerfusionBMDLib import scene, scenestudy, study
 from DCEPerfusionBMDLib.headless import HeadlessSlicer
 from DCEPerfusionBMDLib.phantom import LumbarPhantom
 from DCEPerfusionBMDLib.settings import from_dict
@@ -38,11 +38,12 @@ def measure() -> tuple[int, dict[str, list[tuple[float, float]]]]:
     host = HeadlessSlicer()
     sequence = scene.write_series(host.scene, PHANTOM.series(), "DCE")
     node = scene.segmentation_from_masks(host.scene, "Segmentation", PHANTOM.segments, PHANTOM.ijk_to_ras)
-    series = sceneinput.read_node(sequence, host.scene)
-    memory: dict[str, Any] = {}
+    inputs = scenestudy.Inputs(host.scene)
 
     def run(values: dict[str, dict[str, Any]]) -> int:
-        masks, labels = scene.masks_on_grid(node, series), scene.segment_labels(node)
+        series = inputs.series(sequence)
+        masks, labels = inputs.masks(node, series), scene.segment_labels(node)
+        memory = inputs.memory(series, masks, labels)
         result = study.analyze(series, masks, from_dict(values), labels=labels, memory=memory)
         scene.ResultWriter(host.scene, sequence, node).write(series, result)
         return sum(int(np.count_nonzero(region.analyzed)) for region in result.rois.regions)

@@ -34,7 +34,7 @@ def segment_statistics(app: standin.Application) -> typing.Any:
     unittest.SkipTest
         where its sources are absent.
     """
-    folder = Path(standin.SLICER_PYTHON).parents[1] / "Modules" / "Scripted" / "SegmentStatistics"
+    folder = Path(standin.SLICER_PYTHON).resolve().parents[1] / "Modules" / "Scripted" / "SegmentStatistics"
     if not standin.SLICER_PYTHON or not (folder / "SegmentStatistics.py").is_file():
         raise unittest.SkipTest("DCE_SLICER_PYTHON names no Base/Python beside Modules/Scripted of Slicer's sources")
     # the classes of the application's own libraries are all in slicer-core; the options of the plugins are Qt

@@ -31,7 +31,8 @@ class Choice(unittest.TestCase):
             resolve_times(candidates, 8, times="count")
         with self.assertRaisesRegex(InputError, "'gone' is neither .* nor a source of times that the series has"):
             resolve_times(candidates, 8, times="gone")
-        self.assertEqual(resolve_times(candidates, 8, times="3").choices[0].name, "given by the user (step of 3 s)")
+        given = resolve_times(candidates, 8, times="3")
+        self.assertEqual((given.source, given.choices[0].name), ("given by the user (step of 3 s)", "trigger"))
         self.assertFalse(resolve_times(candidates[1:2], 8).doubtful)
         self.assertTrue(resolve_times([Candidate("made", REGULAR, made=True)], 8).doubtful)
 
