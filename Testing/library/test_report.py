@@ -136,24 +136,31 @@ class Report(unittest.TestCase):
         names = [column.name for column in self.result.statistics.columns]
         columns = [column.values for column in self.result.statistics.columns]
         rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-        shown = self.page.tables["Key statistics"][1:] + self.page.tables["Assumption checks"][1:]
         key = [row for row in rows if row["test"] in ("Welch ANOVA", "Pearson")]
-        wanted = [*key, *(row for row in rows if row["test"] == "Levene")]
-        self.assertEqual(len(shown), len(wanted))
-        for cells, row in zip(shown, wanted, strict=True):
-            self.assertEqual(cells[2:4], [row["test"], str(row["n"])])
-            self.assertEqual(cells[6], p_text(row["p"]))
-            numbers = [float(x) for x in re.findall(r"-?\d+\.?\d*(?:e-?\d+)?", f"{cells[4]} {cells[5]}")]
-            order = ("statistic", "df1", "df2", "estimate", "low", "high")
-            truth = [row[name] for name in order if not np.isnan(row[name])]
-            np.testing.assert_allclose(numbers, truth, rtol=6e-4)
+        wanted = {
+            "Key statistics: groups": [row for row in key if row["family"] == "groups"],
+            "Key statistics: correlation": [row for row in key if row["family"] == "correlation"],
+            "Assumption checks": [row for row in rows if row["test"] == "Levene"],
+        }
+        for caption, truths in wanted.items():
+            heading, *shown = self.page.tables[caption]
+            self.assertEqual(len(shown), len(truths), caption)
+            for cells, row in zip(shown, truths, strict=True):
+                cell = dict(zip(heading, cells, strict=True))
+                self.assertEqual((cell["Test"], cell["n"], cell["p"]), (row["test"], str(row["n"]), p_text(row["p"])))
+                said = f"{cell.get('Statistic', '')} {cell.get('Estimate [interval]', '')}"
+                numbers = [float(number) for number in re.findall(r"-?\d+\.?\d*(?:e-?\d+)?", said)]
+                order = ("statistic", "df1", "df2", "estimate", "low", "high")
+                truth = [row[name] for name in order if not np.isnan(row[name])]
+                np.testing.assert_allclose(numbers, truth, rtol=6e-4)
+        self.assertNotIn("Estimate [interval]", self.page.tables["Assumption checks"][0])  # empty in all rows
         counted = self.page.tables["Corrections for the number of tests"][1]
-        self.assertEqual(counted, ["groups", "Holm over 3 parameters", "6", "6"])
+        self.assertEqual(counted, ["groups", "Holm over 3 parameters", "6", "6", "6"])
 
     def test_rows_are_counted_and_long_lists_cut_with_the_number_of_the_rest(self):
         left_out = tuple(LeftOut(f"row {n}", "no subject") for n in range(500))
         page = Page(page_of(sample_result(left_out=left_out, rows_read=697, ignored=tuple(map(str, range(300))))))
-        self.assertIn("697 rows were read; 197 rows of 197 subjects were analyzed, and 500 rows", page.text)
+        self.assertIn("697 rows were read; 197 subjects were analyzed, and 500 rows", page.text)
         rows = page.tables["Rows left out, and why (500)"]
         self.assertEqual(len(rows), 1 + 200 + 1)
         self.assertEqual(rows[-1], ["and 300 more, in left_out.csv"])
@@ -225,6 +232,7 @@ class Report(unittest.TestCase):
             "韦尔奇方差分析",
             "Holm 法",
             "95% 置信区间",
+            "by the methods of Holm.",
             "DCEPerfusionBMD 0.1, numpy 2.0",
         ):
             self.assertIn(wanted, said)
@@ -232,6 +240,21 @@ class Report(unittest.TestCase):
         computed = sample_result(sources={"bmd_class": SourceColumn("", "lowest T-score")})
         self.assertIn("from the lowest T-score of lumbar spine, total hip and femoral neck", page_of(computed))
         self.assertIn("腰椎、全髋和股骨颈中最低的 T 值", page_of(computed))
+
+    def test_rows_that_are_readings_or_vertebrae_are_not_called_subjects(self):
+        subjects = np.repeat([f"S{n}" for n in range(99)], 2)[:197]
+        page = Page(page_of(sample_result(subjects=subjects, levels=np.full(197, "L1")))).text
+        self.assertIn("Of 199 rows of the table, 197 vertebrae of 99 subjects were analyzed", page)
+        self.assertIn("纳入分析 197 个椎体（99 例受试者）", page)
+        page = Page(page_of(sample_result(subjects=subjects))).text
+        self.assertIn("n = 197 rows of 99 subjects.", page)
+
+    def test_names_of_columns_are_titles(self):
+        row = {"quantity": "lumbar_class: osteoporosis", "test": "regression on ktrans_per_min, x_y", "n": "3"}
+        columns = tuple(Column(name, [text], name) for name, text in row.items())
+        page = Page(page_of(dataclasses.replace(self.result, statistics=Table("s", "S", columns))))
+        self.assertEqual(page.tables["Key statistics"][1][0], "Lumbar T-score category: osteoporosis")
+        self.assertEqual(page.tables["Key statistics"][1][1], "regression on Ktrans, x_y")
 
     def test_the_checklist_has_22_items_and_marks_what_the_author_writes(self):
         rows = self.page.tables["Checklist"][1:]

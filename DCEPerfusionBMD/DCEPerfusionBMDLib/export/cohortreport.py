@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from ..settings import CohortSettings, parameters
 from ..statistics.values import p_text
 from ..tables import Table
 from .html import Section, figure, page, paragraph, points, table
-from .methods import column_title, joined, kind_of, methods, methods_chinese, statistic_rows, tests_done
+from .methods import analyzed, column_title, joined, kind_of, methods, methods_chinese, statistic_rows, tests_done
 
 _WORDING = (
     "Not FDA-cleared, not CE-marked. T-score categories repeat the numeric rule of WHO and ISCD on values that the "
@@ -93,11 +93,9 @@ def cohort_report(
 
 
 def _analyzed(cohort: Cohort) -> Iterable[str]:
-    subjects = len(set(cohort.subjects.tolist()))
-    unit = "vertebrae" if cohort.by_vertebra else "rows"
     yield paragraph(
-        f"{cohort.rows_read:,} rows were read; {cohort.subjects.size:,} {unit} of {subjects:,} subjects were analyzed, "
-        f"and {len(cohort.left_out):,} rows were left out."
+        f"{cohort.rows_read:,} rows were read; {analyzed(cohort)} were analyzed, and {len(cohort.left_out):,} rows "
+        "were left out."
     )
     for title, items in (
         ("Rows left out, and why", cohort.left_out),
@@ -178,11 +176,11 @@ def _caption(name: str, result: CohortResult) -> tuple[str, str]:
         return f"{title} {said}", f"Curves over time. {found}"
     if name in ("boxes_by_class", "boxes_by_age"):
         boxes = [part for part in result.boxes if (part.grouping == "age_group") == (name == "boxes_by_age")]
-        said = " ".join(f"{heading(part.column, ve_unit)}: {part.caption}." for part in boxes)
+        said = " ".join(f"{heading(part.column, ve_unit)}: {part.caption.rstrip('.')}." for part in boxes)
         medians = "; ".join(f"{heading(part.column, ve_unit)}: {_medians(part.values)}" for part in boxes)
         return f"{title} {_BOXES}{said}", f"Box plots. Medians (ve as a fraction): {medians}"
     if name == "roc":
-        said = " ".join(f"{part.condition}: {'; '.join(part.captions)}." for part in result.rocs)
+        said = " ".join(f"{part.condition}: {'; '.join(part.captions).rstrip('.')}." for part in result.rocs)
         return f"{title} {said}", f"Curves of sensitivity over one less specificity. {said}"
     for part in result.agreements:
         if name == f"bland_altman_{part.column}":
@@ -211,44 +209,62 @@ def _statistics(statistics: Table) -> Iterable[str]:
         f"{len(key):,} of the {len(rows):,} rows of statistics.csv. The p to report between groups is Welch's, which "
         "holds whether or not variances are equal. Intervals are 95 % confidence intervals."
     )
-    yield table("Key statistics", _HEADINGS, [_statistic(row) for row in key], file="statistics.csv")
+    for family in dict.fromkeys(str(row.get("family", "")) for row in key):
+        of_family = [row for row in key if str(row.get("family", "")) == family]
+        yield _statistics_table(f"Key statistics: {family}" if family else "Key statistics", of_family)
 
 
 def _assumptions(statistics: Table) -> Iterable[str]:
-    rows = [_statistic(row) for row in statistic_rows(statistics) if _role(row) == "assumption"]
+    rows = [row for row in statistic_rows(statistics) if _role(row) == "assumption"]
     if rows:
         yield paragraph("Reported beside the tests; no test was chosen by them.")
-        yield table("Assumption checks", _HEADINGS, rows, file="statistics.csv")
+        yield _statistics_table("Assumption checks", rows)
     else:
         yield paragraph("None was made.")
 
 
 def _multiplicity(statistics: Table) -> Iterable[str]:
-    counts: dict[tuple[str, str], list[float]] = {}
+    counts: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for row in statistic_rows(statistics):
-        if row.get("adjustment"):
-            adjusted = row.get("p_adjusted", math.nan)
-            if isinstance(adjusted, float) and not math.isnan(adjusted):
-                counts.setdefault((str(row.get("family", "")), str(row["adjustment"])), []).append(adjusted)
+        holds, discovery = (row.get(name, math.nan) for name in ("p_adjusted", "p_fdr"))
+        if row.get("adjustment") and isinstance(holds, float) and isinstance(discovery, float) and holds == holds:
+            counts.setdefault((str(row.get("family", "")), str(row["adjustment"])), []).append((holds, discovery))
     if not counts:
         yield paragraph("No p-value was corrected for the number of tests.")
         return
     yield table(
         "Corrections for the number of tests",
-        ("Family", "Correction", "p-values", "Below 0.05 after it"),
-        [(family, how, str(len(p)), str(sum(value < 0.05 for value in p))) for (family, how), p in counts.items()],
-        "p-values outside these families are not corrected.",
+        ("Family", "Correction", "p-values", "Below 0.05 after it", "False discovery rate below 0.05"),
+        [
+            (
+                family,
+                how,
+                str(len(p)),
+                str(sum(holds < 0.05 for holds, _ in p)),
+                str(sum(discovery < 0.05 for _, discovery in p)) if any(q == q for _, q in p) else "",
+            )
+            for (family, how), p in counts.items()
+        ],
+        "p-values outside these families are not corrected. False discovery rates are those of Benjamini and Hochberg.",
     )
 
 
 _HEADINGS = ("Quantity", "Groups or with", "Test", "n", "Statistic", "Estimate [interval]", "p", "p, corrected", "Note")
 
 
+def _statistics_table(caption: str, rows: Sequence[Mapping[str, object]]) -> str:
+    """Rows of the statistics, without the columns that are empty in all of them."""
+    printed = [_statistic(row) for row in rows]
+    used = [number for number in range(len(_HEADINGS)) if number == 0 or any(cells[number] for cells in printed)]
+    shown = [[cells[number] for number in used] for cells in printed]
+    return table(caption, [_HEADINGS[number] for number in used], shown, file="statistics.csv")
+
+
 def _statistic(row: Mapping[str, object]) -> tuple[str, ...]:
     """A row of the statistics as it is printed."""
     text = {name: _number(row.get(name, "")) for name in ("statistic", "df1", "df2", "estimate", "low", "high")}
     freedom = ", ".join(text[name] for name in ("df1", "df2") if text[name])
-    estimate = " ".join(part for part in (str(row.get("estimate_name", "")), text["estimate"]) if part)
+    estimate = " ".join(part for part in (column_title(str(row.get("estimate_name", ""))), text["estimate"]) if part)
     interval = f" [{text['low']}, {text['high']}]" if text["low"] and text["high"] else ""
     where = ": ".join(
         part
@@ -258,13 +274,13 @@ def _statistic(row: Mapping[str, object]) -> tuple[str, ...]:
     return (
         column_title(str(row.get("quantity", ""))),
         where,
-        str(row.get("test", "")),
+        column_title(str(row.get("test", ""))),
         str(row.get("n", "")),
         text["statistic"] + (f" (df {freedom})" if freedom and text["statistic"] else ""),
         f"{estimate}{interval}" if text["estimate"] else "",
         _p(row.get("p", "")),
         _p(row.get("p_adjusted", "")),
-        "; ".join(str(row[name]) for name in ("adjustment", "note") if row.get(name)),
+        "; ".join(column_title(str(row[name])) for name in ("adjustment", "note") if row.get(name)),
     )
 
 
@@ -282,7 +298,7 @@ def _strobe(result: CohortResult) -> Iterable[str]:
         6: f"Rows read {cohort.rows_read:,}, left out {len(cohort.left_out):,}, each with its reason.",
         7: f"Quantities: {joined([column_title(name, result.settings.ve_unit) for name in cohort.numbers])}.",
         8: "Where each column comes from: section Columns.",
-        10: f"n = {cohort.subjects.size:,} rows of {len(set(cohort.subjects.tolist())):,} subjects.",
+        10: f"n = {analyzed(cohort)}.",
         11: f"Groups: {joined([column_title(name) for name in cohort.labels])}." if cohort.labels else "",
         12: "Section Methods; corrections in section Multiplicity; missing values are counted, not replaced.",
         13: f"{cohort.rows_read:,} rows read, {cohort.subjects.size:,} analyzed, {len(cohort.left_out):,} left out.",

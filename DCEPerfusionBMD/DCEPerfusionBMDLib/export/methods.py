@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..cohort import CohortResult
-from ..cohort.columns import heading
+from ..cohort import Cohort, CohortResult
+from ..cohort.columns import LABELS, NUMBERS, heading
 from ..tables import Table
 
 
@@ -20,6 +20,7 @@ class Kind:
     Attributes
     ----------
     pattern : of the names of its tests, in small letters.
+    english, chinese : empty for what is no test.
     role : `key` for rows that the page shows, `assumption` for those beside them, empty for those in the file alone.
     """
 
@@ -31,6 +32,12 @@ class Kind:
 
 # The first that fits a name counts, so narrower patterns come first.
 _KINDS = (
+    Kind("^(mean|median|standard deviation|missing|not tested)$", "", ""),
+    Kind("adjusted mean", "means adjusted for a covariate", "协变量校正均数"),
+    Kind("^effect size", "eta squared and omega squared", "效应量 η² 与 ω²"),
+    Kind("^line on", "lines of least squares", "最小二乘直线拟合"),
+    Kind("newcombe", "Newcombe's intervals of differences of rates", "率差的 Newcombe 置信区间"),
+    Kind("linear by linear", "the linear-by-linear test", "线性趋势卡方检验（linear-by-linear）"),
     Kind("levene", "Levene's test", "Levene 方差齐性检验", "assumption"),
     Kind("brown", "the Brown-Forsythe test", "Brown-Forsythe 检验", "assumption"),
     Kind("shapiro", "the Shapiro-Wilk test of the residuals", "残差的 Shapiro-Wilk 正态性检验", "assumption"),
@@ -106,6 +113,8 @@ _ADJUSTMENTS = {
     "games": "Games-Howell 法",
 }
 
+_PART_TAKING = ("DCEPerfusionBMD", "Python", "numpy", "scipy", "matplotlib")
+
 _SITES = {
     "iscd": (
         "the lowest T-score of lumbar spine, total hip and femoral neck",
@@ -125,9 +134,8 @@ def tests_done(statistics: Table, chinese: bool) -> list[str]:
     for row in statistic_rows(statistics):
         name = str(row.get("test", ""))
         kind = kind_of(name)
-        if name:
-            done[(kind.chinese if chinese else kind.english) if kind else name] = None
-    return list(done)
+        done[(kind.chinese if chinese else kind.english) if kind else name] = None
+    return [name for name in done if name]
 
 
 def _values(statistics: Table, name: str) -> list[str]:
@@ -141,15 +149,14 @@ def _levels(result: CohortResult) -> dict[str, list[str]]:
 
 
 def _software(versions: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in versions.items())
+    return ", ".join(f"{name} {versions[name]}" for name in _PART_TAKING if name in versions)
 
 
 def methods(result: CohortResult, versions: Mapping[str, str]) -> str:
     """What was done, as a paragraph for a paper."""
     cohort, settings, tests = result.cohort, result.settings, tests_done(result.statistics, False)
-    units = "vertebrae" if cohort.by_vertebra else "subjects"
     said = [
-        f"Of {cohort.rows_read:,} rows of the table, {cohort.subjects.size:,} {units} were analyzed and "
+        f"Of {cohort.rows_read:,} rows of the table, {analyzed(cohort)} were analyzed and "
         f"{len(cohort.left_out):,} were left out with a stated reason."
     ]
     if cohort.numbers:
@@ -184,7 +191,10 @@ def methods(result: CohortResult, versions: Mapping[str, str]) -> str:
         )
         said.append("No test was chosen by the outcome of an assumption check.")
     if _values(result.statistics, "adjustment"):
-        said.append(f"p-values were corrected as follows: {joined(_values(result.statistics, 'adjustment'))}.")
+        named = dict.fromkeys(text.partition(" over ")[0] for text in _values(result.statistics, "adjustment"))
+        said.append(f"p-values were corrected within families of tests by the methods of {joined(list(named))}.")
+    if _has_false_discovery(result.statistics):
+        said.append("Beside that, false discovery rates were held by the method of Benjamini and Hochberg.")
     if any("bootstrap" in test for test in tests):
         said.append(f"The bootstrap drew {settings.resamples:,} resamples of subjects (seed {settings.seed}).")
     said.append("Missing values were not replaced; each test names the number of subjects that it had.")
@@ -197,9 +207,10 @@ def methods(result: CohortResult, versions: Mapping[str, str]) -> str:
 def methods_chinese(result: CohortResult, versions: Mapping[str, str]) -> str:
     """The same in Chinese (zh-Hans)."""
     cohort, settings, tests = result.cohort, result.settings, tests_done(result.statistics, True)
-    units = "个椎体" if cohort.by_vertebra else "例受试者"
+    rows, subjects = cohort.subjects.size, len(set(cohort.subjects.tolist()))
+    units = f"{rows} {'个椎体' if cohort.by_vertebra else '行'}（{subjects} 例受试者）"
     said = [
-        f"数据表共读入 {cohort.rows_read} 行，纳入分析 {cohort.subjects.size} {units}，"
+        f"数据表共读入 {cohort.rows_read} 行，纳入分析 {f'{rows} 例受试者' if rows == subjects else units}，"
         f"排除 {len(cohort.left_out)} 行并逐一注明原因。"
     ]
     if cohort.numbers:
@@ -230,6 +241,8 @@ def methods_chinese(result: CohortResult, versions: Mapping[str, str]) -> str:
     if _values(result.statistics, "adjustment"):
         named = dict.fromkeys(_adjustment_chinese(text) for text in _values(result.statistics, "adjustment"))
         said.append(f"P 值的多重比较校正：{'、'.join(named)}。")
+    if _has_false_discovery(result.statistics):
+        said.append("同时给出 Benjamini-Hochberg 法控制错误发现率后的 P 值。")
     if any("bootstrap" in test for test in tests):
         said.append(f"自助法以受试者为单位重抽样 {settings.resamples} 次（随机种子 {settings.seed}）。")
     said.append("缺失值未作填补，各检验均注明实际例数。")
@@ -241,6 +254,10 @@ def methods_chinese(result: CohortResult, versions: Mapping[str, str]) -> str:
 
 def _adjustment_chinese(text: str) -> str:
     return next((chinese for word, chinese in _ADJUSTMENTS.items() if word in text.lower()), text)
+
+
+def _has_false_discovery(statistics: Table) -> bool:
+    return any(isinstance(p, float) and p == p for p in (row.get("p_fdr") for row in statistic_rows(statistics)))
 
 
 def _circular(result: CohortResult) -> bool:
@@ -263,12 +280,23 @@ def kind_of(name: str) -> Kind | None:
     return next((kind for kind in _KINDS if re.search(kind.pattern, name.lower())), None)
 
 
-def column_title(column: str, ve_unit: str = "fraction") -> str:
-    """Title of a column with its unit; what is no column stays as it is."""
-    try:
-        return heading(column, ve_unit)
-    except KeyError:
-        return column
+def analyzed(cohort: Cohort) -> str:
+    """What the rows of a cohort are, counted: subjects, or rows or vertebrae of subjects."""
+    rows, subjects = cohort.subjects.size, len(set(cohort.subjects.tolist()))
+    if rows == subjects:
+        return f"{subjects:,} subjects"
+    return f"{rows:,} {'vertebrae' if cohort.by_vertebra else 'rows'} of {subjects:,} subjects"
+
+
+def column_title(text: str, ve_unit: str = "fraction") -> str:
+    """Title of a column with its unit; in a longer text the names of columns are replaced by their titles."""
+    if text in NUMBERS or text in LABELS:
+        return heading(text, ve_unit)
+    return re.sub(r"[a-z]\w*_\w+", lambda found: _plain_title(found[0]), text)
+
+
+def _plain_title(name: str) -> str:
+    return NUMBERS[name].title if name in NUMBERS else LABELS.get(name, name)
 
 
 def joined(texts: Sequence[str]) -> str:

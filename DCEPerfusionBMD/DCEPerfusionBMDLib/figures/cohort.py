@@ -27,10 +27,11 @@ MOST_POINTS = 5_000
 _COLORS = dict(zip(CLASSES, ("#004488", "#DDAA33", "#BB5566"), strict=True))
 _MARKERS = dict(zip(CLASSES, ("o", "s", "^"), strict=True))
 _NO_CLASS = "#777777"
-_LINES = (("#000000", "-"), ("#009E73", (0, (5, 1.5))), ("#56B4E9", (0, (1, 1))), ("#777777", (0, (5, 1, 1, 1))))
+_LINE_COLORS = ("#000000", "#009E73", "#56B4E9", "#777777")
+_DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 _PAGE = 180 / 25.4  # inches
 _LINE = 0.13  # inches
-_WRAP = 38  # characters of 7 pt in a third of a page
+_WRAP = 33  # characters of 7 pt in a third of a page
 
 
 def cohort_figures(result: CohortResult, folder: Path, progress: Progress | None = None) -> list[Path]:
@@ -89,7 +90,7 @@ def _draw(parts: Sequence[Any], ve_unit: str) -> Any:
     rows = math.ceil(len(parts) / columns)
     tall = 2.6 if isinstance(parts[0], Scatter | MeanCurve) else 3.1
     if isinstance(parts[0], RocFigure):
-        tall += 0.5 + _LINE * max(sum(_wrapped(text, 2).count("\n") + 1 for text in part.captions) for part in parts)
+        tall += 0.1 + _LINE * max(sum(_wrapped(text, 2).count("\n") + 1 for text in part.captions) for part in parts)
     figure = blank(_PAGE, rows * tall + 0.25)
     figure.get_layout_engine().set(w_pad=0.05, h_pad=0.05, wspace=0.04, hspace=0.06)
     axes = figure.subplots(rows, columns, squeeze=False, sharey=isinstance(parts[0], MeanCurve))
@@ -154,7 +155,8 @@ def _mean_curve(axis: Any, part: MeanCurve, others: Sequence[MeanCurve], letter:
     axis.fill_between(part.times_s, part.low, part.high, color=color, alpha=0.3, linewidth=0)
     axis.plot(part.times_s, part.mean, color=color, linewidth=1.4)
     _label(axis, "Time from arrival (s)", f"{visible(part.quantity)} ({visible(part.unit)})" if first else "")
-    _caption(axis, letter, f"{visible(part.group)}, n = {part.count:,}\ngrey: the other categories")
+    others_said = "\ngrey: the other categories" if len(others) > 1 else ""
+    _caption(axis, letter, f"{visible(part.group)}, n = {part.count:,}{others_said}")
 
 
 def _boxes(axis: Any, part: Boxes, ve_unit: str, letter: str) -> None:
@@ -208,12 +210,14 @@ def _boxes(axis: Any, part: Boxes, ve_unit: str, letter: str) -> None:
 def _roc(axis: Any, part: RocFigure, ve_unit: str, letter: str) -> None:
     axis.plot([0, 1], [0, 1], color="0.7", linewidth=0.6)
     for number, (fall_out, sensitivity) in enumerate(part.curves):
-        color, dashes = _LINES[number % len(_LINES)]
+        color = _LINE_COLORS[number % len(_LINE_COLORS)]
+        dashes = _DASHES[(number + number // len(_LINE_COLORS)) % len(_DASHES)]
         label = _wrapped(part.captions[number], 2)
         axis.plot(fall_out, sensitivity, color=color, linestyle=dashes, linewidth=1.2, label=label)
     axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     _label(axis, "1 \N{MINUS SIGN} specificity", "Sensitivity")
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False, handlelength=1.8)
+    if part.curves:
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False, handlelength=1.8)
     _caption(axis, letter, _wrapped(part.condition, 2))
 
 
