@@ -338,7 +338,7 @@ class _Writer(NodeWriter):
         references = {COHORT_REFERENCE: table} if table is not None else {}
         super().__init__(scene, references, {} if table is not None else {_COHORT: name})
         self._result = result
-        self._name = name if table is None else table.GetName()
+        self._name = _name(name if table is None else table.GetName())
         self._table = table
 
     def write(self) -> CohortNodes:
@@ -368,9 +368,9 @@ class _Writer(NodeWriter):
             values = np.full(starts[-1], np.nan)
             values[start : start + part.y.size] = part.y
             columns.append(_column(_Axis(label, f"{label}, {chart.y.title}", chart.y.unit, chart.y.quantity), values))
-        table = self._node("vtkMRMLTableNode", f"points.{chart.key}", visible(f"{self._name} {chart.name}, points"))
+        table = self._node("vtkMRMLTableNode", f"points.{chart.key}", f"{self._name} {_name(chart.name)}, points")
         fill_table(table, Table("points", chart.name, tuple(columns)))
-        node = self._node("vtkMRMLPlotChartNode", f"chart.{chart.key}", visible(f"{self._name} {chart.name}"))
+        node = self._node("vtkMRMLPlotChartNode", f"chart.{chart.key}", f"{self._name} {_name(chart.name)}")
         modified = node.StartModify()
         node.RemoveAllPlotSeriesNodeIDs()
         node.SetTitle(visible(chart.title))
@@ -413,6 +413,11 @@ class _Writer(NodeWriter):
 def _text(text: str) -> str:
     """A text from outside as a scene can hold it."""
     return one_line(visible(text))
+
+
+def _name(text: str) -> str:
+    """A text from outside in the name of a node: a scene does not open where a file is named with an ampersand."""
+    return _text(text).replace("&", "and")
 
 
 def _column(axis: _Axis, values: FloatArray) -> Column:
