@@ -1064,6 +1064,8 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         compared = self.logic.cohortResultOf(node.cohortTable)
         if compared is not None and self._comparedKey != self.cohortKey():
             lines.append(_("The result below is of an earlier table or other choices; press Compare."))
+        elif compared is not None:
+            lines += compared.warnings
         ui.cohortLabel.text = "\n".join([*lines, *self._cohortSaid])
         before, selector = ui.cohortShownSelector.currentText, ui.cohortShownSelector
         selector.clear()

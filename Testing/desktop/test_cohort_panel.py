@@ -94,6 +94,7 @@ class Cohort(unittest.TestCase):
         self.assertEqual(self.shown("vtkMRMLTableViewNode", TABLE_VIEW).GetName(), f"{table.GetName()} Table 1")
         self.assertEqual(self.app.layoutManager().current, LAYOUT_ID)
         self.assertIn("Welch's t-test", ui.cohortNoteLabel.text)
+        self.assertIn("fewer than 10 subjects: 40~ (5)", ui.cohortLabel.text)
         ui.cohortShownSelector.currentIndex = found.index("Ktrans against Age")
         ui.cohortShownSelector.activated.emit(ui.cohortShownSelector.currentIndex)
         chart = self.shown("vtkMRMLPlotViewNode", CURVES_VIEW)
