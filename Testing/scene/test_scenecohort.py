@@ -105,7 +105,7 @@ class Reading(Scene):
         values = np.array([0.1 + 0.2, np.nan, 1 / 3])
         node = self.table(
             {
-                "subject": np.array([7, 8, 9]),
+                "subject": np.array([7.0, 8.0, 9.0]),
                 "ktrans": values,
                 "kep": np.array([1.1, 2.2, 3.3], dtype=np.float32),
                 "age": np.array([50, 60, 70], dtype=np.int16),
@@ -302,13 +302,22 @@ class Writing(Scene):
         again = scenecohort.write_cohort_result(self.scene, paper_result(), self.node)
         self.assertEqual(set(self.state()), before)
         self.assertEqual(again, self.nodes)
-        fewer = dataclasses.replace(paper_result(), scatters=(), settings=CohortSettings(ve_unit="mL/100mL"))
+        self.assertEqual(again.charts["figure2"].GetNumberOfPlotSeriesNodes(), 9)
+        kept = tuple(scatter for scatter in paper_result().scatters if scatter.figure == "figure3")
+        fewer = dataclasses.replace(paper_result(), scatters=kept, settings=CohortSettings(ve_unit="mL/100mL"))
         again = scenecohort.write_cohort_result(self.scene, fewer, self.node)
         self.assertNotIn(f"figure1.{KTRANS}", again.charts)
         self.assertLess(set(self.state()), before)
         points = plots(again.charts["boxes.bmd_class.ve"])["normal"][0][1]
         np.testing.assert_allclose(np.sort(points), np.sort(100 * of_paper("ve", bmd_class="normal")), rtol=1e-14)
         self.assertEqual(again.charts["boxes.bmd_class.ve"].GetYAxisTitle(), "ve (mL/100 mL)")
+        found = plots(again.charts["figure3.ve"])
+        np.testing.assert_allclose(
+            np.sort(found["normal"][0][1]), np.sort(100 * of_paper("ve", bmd_class="normal")), rtol=1e-14
+        )
+        slope, intercept = np.polyfit(of_paper("bmd_lumbar"), 100 * of_paper("ve"), 1)
+        line = found["least squares"][0]
+        np.testing.assert_allclose(line[1], intercept + slope * line[0], rtol=1e-9)
         node = plots(again.charts["boxes.bmd_class.ve"])["normal"][1].GetTableNode()
         self.assertFalse(node.GetColumnProperty("normal", "DICOM.UnitsCode"), "it is no ratio any more")
         self.assertEqual(
