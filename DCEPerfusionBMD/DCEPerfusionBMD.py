@@ -695,6 +695,9 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 found, chart = curves.findings, self._inputChart.show(curves)
             except (settings.InputError, RuntimeError) as error:
                 lines = [inWords(error)]
+            except Exception as error:
+                logging.exception("arterial input")
+                lines = [unexpected(error)]
         if found is not None:
             lines = [inWords(line) for line in panel.finding_lines(found)]
             lines.append(_("Checks passed: {count}").format(count=sum(each.grade == "ok" for each in found)))

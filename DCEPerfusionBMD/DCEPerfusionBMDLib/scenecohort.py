@@ -26,7 +26,6 @@ from .cohort.drawing import (
     MOST_POINTS,
     NO_CLASS_COLOR,
     how_many_drawn,
-    p_words,
     printed_scale,
     sample,
 )
@@ -36,6 +35,7 @@ from .scene import ATTRIBUTE, NodeWriter, fill_table, hierarchy_of, item_of, own
 from .series import FloatArray
 from .settings import CohortSettings
 from .statistics import synthetic_cohort
+from .statistics.values import p_equation
 from .tables import Column, Table, one_line, visible
 
 COHORT_REFERENCE = ATTRIBUTE + "cohortTable"
@@ -226,7 +226,7 @@ def _scatter(part: Scatter, ve_unit: str) -> _Chart:
     name = f"{NUMBERS[part.y_column].title} against {NUMBERS[part.x_column].title}"
     found = part.correlation
     low, high = found.interval
-    facts = [f"r = {found.r:.3f} [{low:.3f}, {high:.3f}]", p_words(found.p), f"n = {found.n:,}"]
+    facts = [f"r = {found.r:.3f} [{low:.3f}, {high:.3f}]", p_equation(found.p), f"n = {found.n:,}"]
     title = ", ".join([f"{name}: {facts[0]}", *facts[1:], *how_many_drawn(shown.size, part.x.size)])
     return _Chart(
         f"{part.figure}.{part.y_column}",

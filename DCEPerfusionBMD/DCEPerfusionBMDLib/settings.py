@@ -408,9 +408,14 @@ class CohortSettings(_Checked):
     )
     ve_unit: str = _parameter("fraction", "unit of ve in printed tables and figures", choices=("fraction", "mL/100mL"))
     resamples: int = _parameter(
-        1000, "resamples of subjects per bootstrap interval; 0 for no bootstrap", "", 0, 100_000
+        1000, "resamples of subjects per bootstrap interval, at least 200; 0 for no bootstrap", "", 0, 100_000
     )
     seed: int = _parameter(2019, "seed of the bootstrap", "", 0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if 0 < self.resamples < 200:
+            raise InputError(f"resamples is {self.resamples}; an interval needs at least 200, or 0 for no bootstrap")
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,7 @@ _CHUNK_VOXELS = 8192
 _SLOW_CHUNK_VOXELS = 1024
 _LEAST_VP = 1e-3  # of the exchange model, which needs some plasma
 _MARGINS_MM = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0)  # at which the sensitivity is shown
+_AFTER_MOTION = (0.8, 1.0)  # of the progress
 _RESIDUAL = "residual"
 _NO_CURVE = (FitStatus.NO_BASELINE, FitStatus.CONVERSION_INVALID, FitStatus.TOO_FEW_FRAMES)
 _MISSING_SHARE = 0.1  # of the frames; a curve that lacks more has no estimate
@@ -115,43 +116,13 @@ def analyze(
     used = resolve_constants(series, settings, maps)
     bone = _assessed(series, settings, densitometry, references, used)
     groups = perfusion_groups(settings.densitometry.perfusion_comparison, cohort)
-    drawn = _drawn(settings)
-    rois = recalled(
-        memory,
-        "regions",
-        drawn,
-        lambda: build_rois(masks, series.spacing_mm, settings, labels, series.ijk_to_ras, memory),
-    )
-    check_maps(maps, np.flatnonzero(_union(rois, lambda region: region.analyzed)))
-    voxels = recalled(memory, "voxels", drawn, lambda: np.flatnonzero(_union(rois, lambda region: region.body)))
-    motion = None
-    if settings.motion.motion != "none":
-        motion = _motion(series, rois, settings, _part(report, 0.0, 0.8))
-        report = _part(report, 0.8, 1.0)
-    body_signal, input_signal = recalled(
-        memory if motion is None else None,
-        "signal",
-        drawn,
-        lambda: _gather(series, voxels, np.flatnonzero(rois.input), report, motion),
-    )
-    source = _InputSignal.of(times_s, input_signal, rois, settings, motion is not None)
-    rois, used["baseline_frames"] = source.rois, source.baseline
+    read = _read_curves(series, masks, labels, settings, maps, times_s, report, memory)
+    rois, source, motion = read.rois, read.source, read.motion
+    report = report if motion is None else _part(report, *_AFTER_MOTION)
+    used["baseline_frames"] = source.baseline
     conversion = Conversion.of(used, settings.conversion, maps, source.baseline_frames)
-    bolus = _bolus(times_s, source.signal, source.baseline_frames, settings)
-    rois = recalled(
-        memory if motion is None else None,
-        "marrow",
-        (drawn, source.baseline_frames, settings.arterial_input.aif_pick),
-        functools.partial(_exclude, rois, series, voxels, body_signal, bolus, settings),
-    )
-    analyzed = _union(rois, lambda region: region.analyzed)
-    if not analyzed.any():
-        raise InputError(
-            "no voxel is left to analyze: " + "; ".join(_fates(region) for region in rois.regions) + "; check the "
-            "outlines, or choose --exclude none"
-        )
-    body_voxels, kept = voxels, analyzed.ravel()[voxels]
-    voxels, voxel_signal = voxels[kept], body_signal[kept]
+    kept = _union(rois, lambda region: region.analyzed).ravel()[read.voxels]
+    voxels, voxel_signal = read.voxels[kept], read.signal[kept]
     whole = np.asarray(np.isfinite(voxel_signal).all(axis=1))
     lost = _incomplete(rois, voxels, whole, motion is not None)
     tissue = conversion.of_voxels(voxels)
@@ -201,7 +172,7 @@ def analyze(
         )
         for region, fit, within in zip(rois.regions, fits, inside, strict=True)
     ]
-    at_margins = _margin_rows(rois, fits, body_voxels, body_signal, conversion, delayed)
+    at_margins = _margin_rows(rois, fits, read.voxels, read.signal, conversion, delayed)
     _step(report, 1.0, "Fitting voxels")
     name = subject or (densitometry.subject if densitometry else "")
     return StudyResult(
@@ -288,6 +259,69 @@ def same_inputs(before: Inputs, now: Inputs) -> bool:
         and before[2] == now[2]
         and all(np.array_equal(masks[name], others[name]) for name in masks)
     )
+
+
+@dataclass(frozen=True)
+class _Curves:
+    """What was read of the frames.
+
+    Attributes
+    ----------
+    rois : the regions, without what is not marrow by its curve.
+    voxels : (n_voxels,) of all bodies, by their index in the flattened grid.
+    signal : (n_voxels, n_frames) of them.
+    source : the signal of the input.
+    motion : None where it was not corrected.
+    """
+
+    rois: VertebralRois
+    voxels: npt.NDArray[np.intp]
+    signal: npt.NDArray[np.float32]
+    source: _InputSignal
+    motion: Motion | None
+
+
+def _read_curves(
+    series: DynamicSeries,
+    masks: Mapping[str, npt.NDArray[np.bool_]],
+    labels: Mapping[str, SegmentLabel] | None,
+    settings: Settings,
+    maps: TissueMaps,
+    times_s: FloatArray,
+    report: Progress,
+    memory: Memory | None,
+) -> _Curves:
+    """The regions, and the curves of their voxels and of the input."""
+    drawn = _drawn(settings)
+    rois = recalled(
+        memory,
+        "regions",
+        drawn,
+        lambda: build_rois(masks, series.spacing_mm, settings, labels, series.ijk_to_ras, memory),
+    )
+    check_maps(maps, np.flatnonzero(_union(rois, lambda region: region.analyzed)))
+    voxels = recalled(memory, "voxels", drawn, lambda: np.flatnonzero(_union(rois, lambda region: region.body)))
+    motion = None
+    if settings.motion.motion != "none":
+        motion = _motion(series, rois, settings, _part(report, 0.0, _AFTER_MOTION[0]))
+        report, memory = _part(report, *_AFTER_MOTION), None
+    signal, input_signal = recalled(
+        memory, "signal", drawn, lambda: _gather(series, voxels, np.flatnonzero(rois.input), report, motion)
+    )
+    source = _InputSignal.of(times_s, input_signal, rois, settings, motion is not None)
+    bolus = _bolus(times_s, source.signal, source.baseline_frames, settings)
+    rois = recalled(
+        memory,
+        "marrow",
+        (drawn, source.baseline_frames, settings.arterial_input.aif_pick),
+        functools.partial(_exclude, source.rois, series, voxels, signal, bolus, settings),
+    )
+    if not _union(rois, lambda region: region.analyzed).any():
+        raise InputError(
+            "no voxel is left to analyze: " + "; ".join(_fates(region) for region in rois.regions) + "; check the "
+            "outlines, or choose --exclude none"
+        )
+    return _Curves(rois, voxels, signal, source, motion)
 
 
 def _drawn(settings: Settings) -> tuple[Any, ...]:

@@ -725,6 +725,15 @@ class BeforeApply(Desktop):
         self.panel.exit()
         self.assertEqual([n.GetName() for n in self.scene.GetNodes() if n.GetName() in kept], [])
 
+    def test_an_unexpected_error_in_the_input(self) -> None:
+        self.load()
+        self.panel.logic.arterialInput = lambda node: {}["missing"]
+        self.ui.hematocrit.value = 0.30
+        with self.assertLogs(level="ERROR"):
+            self.settle()
+        self.assertEqual(self.shown(), {})
+        self.assertIn("Unexpected error: KeyError", self.ui.findingsLabel.text)
+
     def test_arterial_input_without_a_vertebra(self) -> None:
         self.load()
         segmentation = self.panel._parameterNode.segmentation.GetSegmentation()

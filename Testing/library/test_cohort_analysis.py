@@ -443,15 +443,19 @@ class TestFigures(unittest.TestCase):
         half = stats.t.ppf(0.975, 2) * stats.sem(each, axis=0)
         np.testing.assert_allclose(three.high - three.mean, half, rtol=1e-7, atol=1e-12)
         self.assertEqual(curve.count, 5001)
-        # blocks added up: the mean over all is that of its two parts
+        # the blocks that curves are computed in, added up: sums and squares of the parts are those of the whole
         parts = [
-            analyze_cohort(
-                make({KTRANS: ktrans[part], KEP: kep[part]}, {"bmd_class": labels["bmd_class"][part]}), QUICK
-            )
-            for part in (slice(0, 1000), slice(1000, 5001))
+            analyze_cohort(make({KTRANS: k, KEP: r}, {"bmd_class": ["normal"] * k.size}), QUICK).curves[0]
+            for k, r in zip(np.split(ktrans, [2000, 4000]), np.split(kep, [2000, 4000]), strict=True)
         ]
-        together = (1000 * parts[0].curves[0].mean + 4001 * parts[1].curves[0].mean) / 5001
-        np.testing.assert_allclose(curve.mean, together, rtol=1e-10, atol=1e-15)
+
+        def squares(item):
+            n = item.count
+            variance = n * ((item.high - item.mean) / stats.t.ppf(0.975, n - 1)) ** 2
+            return (n - 1) * variance + n * item.mean**2
+
+        np.testing.assert_allclose(curve.mean, sum(p.count * p.mean for p in parts) / 5001, rtol=1e-10, atol=1e-15)
+        np.testing.assert_allclose(squares(curve), sum(squares(part) for part in parts), rtol=1e-10, atol=1e-12)
 
     def test_measured_curves(self):
         nan = float("nan")
@@ -459,9 +463,7 @@ class TestFigures(unittest.TestCase):
         curves = EnhancementCurves(
             np.array(["S002", "S001", "S000", "X"]), np.arange(3.0), values, "q", "u", "measured"
         )
-        result = analyze_cohort(
-            make({KTRANS: [1, 2, 3, 4]}, {"bmd_class": ["normal"] * 3 + [""]}, curves=curves), QUICK
-        )
+        result = analyze_cohort(make({KTRANS: [1, 2, 3, 4]}, {"bmd_class": ["normal"] * 4}, curves=curves), QUICK)
         (curve,) = result.curves
         np.testing.assert_allclose(curve.mean, [0, 3, 3])
         half = stats.t.ppf(0.975, [2, 2, 1]) * [0, 2 / math.sqrt(3), 1]
@@ -474,7 +476,7 @@ class TestFigures(unittest.TestCase):
         self.assertEqual(len(found), 6)
         box = found[KTRANS, "bmd_class"]
         self.assertEqual([part.size for part in box.values.values()], [48, 57, 92])
-        self.assertEqual(box.caption, "Main test: Welch F(2, 89.53) = 320.8, p = <1e-12.")
+        self.assertEqual(box.caption, "Main test: Welch F(2, 89.53) = 320.8, p < 1e-12.")
         worst, normal = paper_result().rocs
         self.assertEqual(worst.condition, "osteoporosis against the others")
         self.assertEqual(normal.condition, "normal against the others")
@@ -505,7 +507,8 @@ class TestReadings(unittest.TestCase):
         self.assertAlmostEqual(upper["estimate"], away.mean() + 1.959964 * away.std(ddof=1), places=5)
         self.assertEqual(len(result.agreements), 6)
         figure = result.agreements[0]
-        self.assertEqual((figure.first, figure.second, figure.differences.size), ("a", "b", 6))
+        self.assertEqual((figure.first, figure.second), ("a", "b"))
+        np.testing.assert_allclose(figure.differences, away)
         self.assertTrue(any("use the first of each subject, 'a'" in text for text in result.warnings))
         self.assertEqual(one(result, family="counts", quantity=KTRANS)["n"], 6)
 
@@ -552,6 +555,13 @@ class TestVertebrae(unittest.TestCase):
             self.assertTrue(row["low"] < gap < row["high"])
         slope = one(table, grouping=AGE)["estimate"]
         self.assertAlmostEqual(slope, np.polyfit(np.arange(30), y.mean(axis=1), 1)[0], places=8)
+
+    def test_other_levels(self):
+        levels = np.where(np.arange(120) < 3, "L5", self.cohort.levels)
+        findings = Findings()
+        within_subjects(findings, dataclasses.replace(self.cohort, levels=levels), [KTRANS], QUICK)
+        self.assertEqual(one(findings.table(), estimate_name="ICC")["n"], 117)
+        self.assertEqual(findings.warnings, ["Vertebrae other than L1 to L4 are in no test: 3 rows."])
 
     def test_no_bootstrap(self):
         findings = Findings()
@@ -646,6 +656,9 @@ class TestBadInput(unittest.TestCase):
         cells = result.tables[1].numeric.table
         found = sum(cells["n"]) - sum(cells[f"{KTRANS}_missing"])
         self.assertEqual(found, np.count_nonzero(np.isfinite(numbers[KTRANS]) & (labels["age_group"] != "")))
+        rates = result.tables[0].numeric.table
+        unknown = (labels["lumbar_class"] == "") & (labels["age_group"] != "")
+        self.assertEqual(sum(rates["lumbar_osteoporosis_missing"]), np.count_nonzero(unknown))
         self.assertIn("(n = ", result.tables[1].printed[KTRANS][1])
 
     def test_progress(self):

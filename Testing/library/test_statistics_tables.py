@@ -131,6 +131,35 @@ class TestPaperTables(unittest.TestCase):
         self.assertEqual(made.table["ill_percent"][0], 50.0)
         self.assertIn("x is missing for 4 of 6 subjects", made.footnote)
 
+    def test_levels(self):
+        """Of two marks against one group the strictest stands; what another mark says already is pointed to."""
+        labels = np.repeat([1, 2, 3], 20)
+        x = np.tile(np.linspace(-1.5, 1.5, 20), 3) + np.repeat([0.0, 0.65, 3.0], 20)
+        marks = {"*": (1, 0.05), "**": (1, 0.01), "+": (2, 0.05)}
+        made = st.group_table("t", "t", "arm", labels, [1, 2, 3], {"x": x}, {}, marks)
+        p = [stats.ttest_ind(x[labels == k], x[labels == 1], equal_var=False).pvalue for k in (2, 3)]
+        p_plus = stats.ttest_ind(x[labels == 3], x[labels == 2], equal_var=False).pvalue
+        p = np.array([max(p), 2 * min(p)])  # Holm
+        self.assertTrue(0.01 < p[0] < 0.05 and p[1] < 0.01 and p_plus < 0.05)
+        self.assertEqual(list(made.table["x_marks"]), ["", "*", "**+"])
+        self.assertIn("* p < 0.05 and ** p < 0.01 against 1 by Welch's t-test", made.footnote)
+        self.assertIn("2 against 1: see * and **", made.footnote)
+
+    def test_circular_conditions(self):
+        has = {"osteoporosis": [1, 0, 0, 1, 0, 0], "smokes": [1, 0, 1, 0, 1, 0]}
+        made = st.group_table("t", "t", "bmd_class", list("aaabbb"), "ab", {}, has, {"*": ("a", 0.05)})
+        self.assertIn("osteoporosis is not tested between the groups of bmd_class", made.footnote)
+        self.assertIn("corrected by Holm over 1 comparisons", made.footnote)
+        del has["smokes"]
+        made = st.group_table("t", "t", "bmd_class", list("aaabbb"), "ab", {}, has, {"*": ("a", 0.05)})
+        self.assertIn("nothing was compared with a", made.footnote)
+
+    def test_equal_values(self):
+        """The mean of equal values is that value, and their standard deviation 0, to the last digit."""
+        x = [0.1, 0.2, *[0.7] * 11]
+        made = st.group_table("t", "t", "arm", ["a"] * 2 + ["b"] * 11, "ab", {"x": x}, {}, {})
+        self.assertEqual((made.table["x_mean"][1], made.table["x_sd"][1]), (0.7, 0.0))
+
     def test_refusals(self):
         def table(labels, order=("a", "b"), values=(1.0, 2.0, 4.0), marks=None):
             return st.group_table("t", "t", "arm", labels, order, {"x": values}, {}, marks or {"*": ("a", 0.05)})
@@ -140,10 +169,22 @@ class TestPaperTables(unittest.TestCase):
             ("no subject is in group 'b'", lambda: table(["a", "a", "a"])),
             ("x holds 2 values, not 3", lambda: table(["a", "b", "b"], values=(1.0, 2.0))),
             ("'z', which is no group", lambda: table(["a", "b", "b"], marks={"*": ("z", 0.05)})),
+            ("level 5 of the mark", lambda: table(["a", "b", "b"], marks={"*": ("a", 5)})),
+            ("level nan of the mark", lambda: table(["a", "b", "b"], marks={"*": ("a", float("nan"))})),
+            ("comes twice in the order a, b, a", lambda: table(["a", "b", "b"], order=("a", "b", "a"))),
+            ("label at position 2 is missing", lambda: table(["a", None, "b"])),
+            ("needs a quantity or a condition", lambda: st.group_table("t", "t", "arm", "ab", "ab", {}, {}, {})),
+            (
+                "'x' is the name of a quantity and of a condition",
+                lambda: st.group_table("t", "t", "arm", "ab", "ab", {"x": [1, 2]}, {"x": [1, 0]}, {}),
+            ),
         ):
             with self.subTest(message), self.assertRaisesRegex(InputError, message):
                 call()
-        self.assertIn("not compared with a, since a group does not vary: x b", table(["a", "b", "b"]).footnote)
+        self.assertIn("not compared with a: x b (a group has one value)", table(["a", "b", "b"]).footnote)
+        constant = table(["a", "a", "b", "b"], values=(1.0, 2.0, 0.7, 0.7))
+        self.assertIn("not compared with a: x b (a group does not vary)", constant.footnote)
+        self.assertNotIn("by no test", constant.footnote)
 
 
 class TestSyntheticCohort(unittest.TestCase):

@@ -353,7 +353,7 @@ class Labels(unittest.TestCase):
         segment = read.GetSegmentation().GetNthSegment(1)
         entry = slicer.vtkSlicerTerminologyEntry()
         logic = slicer.vtkSlicerTerminologiesModuleLogic()
-        logic.DeserializeTerminologyEntry(scene._tag(segment, "TerminologyEntry"), entry)
+        logic.DeserializeTerminologyEntry(scene.tag_of(segment, "TerminologyEntry"), entry)
         coded = entry.GetTypeObject()
         self.assertEqual((coded.GetCodingSchemeDesignator(), coded.GetCodeValue()), ("SCT", LEVEL_CODES["L1"]))
         self.assertEqual(

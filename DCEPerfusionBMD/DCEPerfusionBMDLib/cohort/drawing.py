@@ -1,11 +1,10 @@
-"""What drawings of a cohort share, on paper and in Slicer: colors, which points are drawn, how numbers are written."""
+"""What drawings of a cohort share, on paper and in Slicer: colors, which points are drawn, and in which unit."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from ..statistics.values import p_text
 from .model import CLASSES
 
 MOST_POINTS = 5_000
@@ -33,9 +32,3 @@ def how_many_drawn(shown: int, there: int) -> list[str]:
 def printed_scale(column: str, ve_unit: str) -> float:
     """What the numbers of a column are multiplied with to be in the unit that is printed."""
     return 100.0 if column == "ve" and ve_unit == "mL/100mL" else 1.0
-
-
-def p_words(p: float) -> str:
-    """A p-value with its letter: `p = 0.012`, `p < 1e-12`."""
-    text = p_text(p)
-    return f"p {text.replace('<', '< ')}" if text.startswith("<") else f"p = {text}"

@@ -174,7 +174,7 @@ def _model(
         named = name if row.grouping != name else ""
         estimate = replace(row, comparison=named).of(row.test, "mean difference" if named else "slope", effect.value)
         estimate = replace(estimate, low=effect.interval[0], high=effect.interval[1])
-        yield estimate.tested(effect.z, effect.p).but(f"{found.subjects} subjects")
+        yield estimate.tested(effect.t, effect.p, effect.df).but(f"{found.subjects} subjects")
 
 
 def _bootstrap(

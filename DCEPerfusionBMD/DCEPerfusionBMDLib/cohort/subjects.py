@@ -84,12 +84,9 @@ def take(cohort: Cohort, rows: npt.NDArray[np.intp]) -> Cohort:
 
 
 def in_order(cohort: Cohort) -> Cohort:
-    """Rows by subject, level and reading, so that the order of the table changes no digit; blank readings come last."""
-    readings = np.unique(cohort.readings, return_inverse=True)
-    levels = np.unique(cohort.levels, return_inverse=True)[1].reshape(-1)
-    subjects = np.unique(cohort.subjects, return_inverse=True)[1].reshape(-1)
-    reading = np.where(cohort.readings == "", readings[0].size, readings[1].reshape(-1))
-    order = np.lexsort((reading, levels, subjects))
+    """Rows by subject, level and reading, so that the order of the table changes no digit."""
+    columns = (cohort.readings, cohort.levels, cohort.subjects)
+    order = np.lexsort([np.unique(column, return_inverse=True)[1].reshape(-1) for column in columns])
     if np.array_equal(order, np.arange(order.size)):
         return cohort
     return take(cohort, order.astype(np.intp))

@@ -19,12 +19,12 @@ from ..cohort.drawing import (
     MOST_POINTS,
     NO_CLASS_COLOR,
     how_many_drawn,
-    p_words,
     printed_scale,
     sample,
 )
 from ..errors import Cancelled
 from ..series import Progress
+from ..statistics.values import p_equation
 from ..tables import visible
 from .canvas import blank, print_style, save
 
@@ -144,7 +144,7 @@ def _scatter(axis: Any, part: Scatter, ve_unit: str, letter: str) -> None:
     _label(axis, _heading(part.x_column, ve_unit), _heading(part.y_column, ve_unit))
     found = part.correlation
     low, high = found.interval
-    lines = [f"r = {_minus(f'{found.r:.3f} [{low:.3f}, {high:.3f}]')}", f"{p_words(found.p)}, n = {found.n:,}"]
+    lines = [f"r = {_minus(f'{found.r:.3f} [{low:.3f}, {high:.3f}]')}", f"{p_equation(found.p)}, n = {found.n:,}"]
     _caption(axis, letter, "\n".join([*lines, *how_many_drawn(shown.size, part.x.size)]))
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import special, stats
 
 from ..errors import InputError
-from .values import LEVEL, FloatArray, complete, interval_text, p_text, varies
+from .values import LEVEL, FloatArray, complete, interval_text, numbers, p_equation, varies
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class Icc:
     Attributes
     ----------
     name : as Shrout and Fleiss write it: `ICC(2,1)`.
-    value, interval : estimate and 95 % interval.
+    value, interval : estimate and 95 % interval; -inf where it is that of the mean of k readings and a single one has
+        -1 / (k - 1) or less; NaN where the variances found allow of no estimate, or the limits do not enclose it.
     f, df1, df2, p : test that it is 0.
     """
 
@@ -33,7 +34,7 @@ class Icc:
     p: float
 
     def __str__(self) -> str:
-        return f"{self.name} = {self.value:.3f} {interval_text(self.interval)}, p = {p_text(self.p)}"
+        return f"{self.name} = {self.value:.3f} {interval_text(self.interval)}, {p_equation(self.p)}"
 
 
 def icc(ratings: npt.ArrayLike) -> dict[str, Icc]:
@@ -63,43 +64,58 @@ def icc(ratings: npt.ArrayLike) -> dict[str, Icc]:
     error = float(np.sum((inside - columns) ** 2)) / ((n - 1) * (k - 1))
     if not error > max(1e-28 * subject, 1e-28 * within, rounding):
         raise InputError("the readings differ by no more than a constant; there is no error to compare with")
+    if subject <= max(1e-28 * within, rounding):
+        subject = 0.0
     high = (1 + LEVEL) / 2
 
     def bounds(f: float, df1: float, df2: float) -> tuple[float, float]:
+        if f == 0:
+            return math.nan, math.nan
         return f / float(stats.f.ppf(high, df1, df2)), f * float(stats.f.ppf(high, df2, df1))
 
     def single(f: float) -> float:
         return (f - 1) / (f + k - 1)
 
+    def mean(f: float) -> float:
+        return 1 - 1 / f if f else -math.inf
+
     df1, df_within, df_error = n - 1, n * (k - 1), (n - 1) * (k - 1)
     f_within, f_error = subject / within, subject / error
     one, three = bounds(f_within, df1, df_within), bounds(f_error, df1, df_error)
-    two = (subject - error) / (subject + (k - 1) * error + k * (rater - error) / n)
-    two_mean = (subject - error) / (subject + (rater - error) / n)
+    two = _share(subject - error, subject + (k - 1) * error + k * (rater - error) / n)
+    two_mean = _share(subject - error, subject + (rater - error) / n)
     # Shrout & Fleiss, appendix: Satterthwaite's degrees of freedom
     fj = rater / error
     top = (k - 1) * (n - 1) * (k * two * fj + n * (1 + (k - 1) * two) - k * two) ** 2
-    df2 = top / ((n - 1) * k**2 * two**2 * fj**2 + (n * (1 + (k - 1) * two) - k * two) ** 2)
+    df2 = _share(top, (n - 1) * k**2 * two**2 * fj**2 + (n * (1 + (k - 1) * two) - k * two) ** 2)
     upper, lower = float(stats.f.ppf(high, n - 1, df2)), float(stats.f.ppf(high, df2, n - 1))
     noise = k * rater + (k * n - k - n) * error
     two_interval = (
-        n * (subject - upper * error) / (upper * noise + n * subject),
-        n * (lower * subject - error) / (noise + n * lower * subject),
+        _share(n * (subject - upper * error), upper * noise + n * subject),
+        _share(n * (lower * subject - error), noise + n * lower * subject),
     )
 
     def mean_of_k(value: float) -> float:
-        return value * k / (1 + value * (k - 1))
+        return -math.inf if 1 + value * (k - 1) <= 0 else value * k / (1 + value * (k - 1))
 
     found = {
         "ICC(1,1)": (single(f_within), (single(one[0]), single(one[1])), f_within, df_within),
         "ICC(2,1)": (two, two_interval, f_error, df_error),
         "ICC(3,1)": (single(f_error), (single(three[0]), single(three[1])), f_error, df_error),
-        "ICC(1,k)": (1 - 1 / f_within, (1 - 1 / one[0], 1 - 1 / one[1]), f_within, df_within),
+        "ICC(1,k)": (mean(f_within), (mean(one[0]), mean(one[1])), f_within, df_within),
         "ICC(2,k)": (two_mean, (mean_of_k(two_interval[0]), mean_of_k(two_interval[1])), f_error, df_error),
-        "ICC(3,k)": (1 - 1 / f_error, (1 - 1 / three[0], 1 - 1 / three[1]), f_error, df_error),
+        "ICC(3,k)": (mean(f_error), (mean(three[0]), mean(three[1])), f_error, df_error),
     }
     return {
-        name: Icc(name, value, interval, f, df1, df2_, float(stats.f.sf(f, df1, df2_)))
+        name: Icc(
+            name,
+            value,
+            interval if interval[0] <= value <= interval[1] else (math.nan, math.nan),
+            f,
+            df1,
+            df2_,
+            float(stats.f.sf(f, df1, df2_)),
+        )
         for name, (value, interval, f, df2_) in found.items()
     }
 
@@ -132,9 +148,11 @@ def concordance(x: npt.ArrayLike, y: npt.ArrayLike) -> Concordance:
     a = complete("x", x, least=3)
     b = complete("y", y, length=a.size)
     n = a.size
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
-        raise InputError("a reading does not vary; concordance needs both to")
+    size = max(np.abs(a).max(), np.abs(b).max(), np.finfo(float).tiny)
+    a, b = a / size, b / size
     va, vb = float(a.var()), float(b.var())
+    if not (varies(a) and varies(b) and va * vb > 0):
+        raise InputError("a reading does not vary; concordance needs both to")
     shift = float(a.mean() - b.mean())
     covariance = float(np.mean((a - a.mean()) * (b - b.mean())))
     value = 2 * covariance / (va + vb + shift**2)
@@ -179,7 +197,7 @@ class BlandAltman:
     def __str__(self) -> str:
         return (
             f"bias {self.bias:.4g} {interval_text(self.bias_interval)}, limits of agreement {self.lower:.4g} to "
-            f"{self.upper:.4g}, n = {self.n}; difference against mean p = {p_text(self.slope_p)}"
+            f"{self.upper:.4g}, n = {self.n}; difference against mean {p_equation(self.slope_p)}"
         )
 
 
@@ -198,7 +216,7 @@ def bland_altman(first: npt.ArrayLike, second: npt.ArrayLike) -> BlandAltman:
     a = complete("first", first, least=3)
     b = complete("second", second, length=a.size)
     away, n = a - b, a.size
-    if np.ptp(away) == 0:
+    if not varies(away, a, b):
         raise InputError("all differences are equal; limits of agreement need them to vary")
     bias, sd = float(away.mean()), float(away.std(ddof=1))
     z = float(special.ndtri((1 + LEVEL) / 2))
@@ -207,7 +225,7 @@ def bland_altman(first: npt.ArrayLike, second: npt.ArrayLike) -> BlandAltman:
     of_limit = t * sd * math.sqrt(1 / n + z**2 / (2 * (n - 1)))
     lower, upper = bias - z * sd, bias + z * sd
     mean = (a + b) / 2
-    slope_p = float(stats.pearsonr(mean, away).pvalue) if varies(mean) and varies(away) else math.nan
+    slope_p = float(stats.pearsonr(mean, away).pvalue) if varies(mean) else math.nan
     return BlandAltman(
         bias,
         sd,
@@ -263,18 +281,23 @@ def repeatability(ratings: npt.ArrayLike) -> Repeatability:
     x = _ratings(ratings)
     n, k = x.shape
     df = n * (k - 1)
-    sd = math.sqrt(float(x.var(axis=1, ddof=1).mean()))
-    if not sd > 0:
+    if not np.ptp(x, axis=1).max() > 1e-12 * np.abs(x).max():
         raise InputError("no reading varies within a subject")
+    variances = (x - x[:, :1]).var(axis=1, ddof=1)
+    sd = math.sqrt(float(variances.mean()))
     factor = float(special.ndtri((1 + LEVEL) / 2)) * math.sqrt(2)
     limits = np.sqrt(df / stats.chi2.ppf([(1 + LEVEL) / 2, (1 - LEVEL) / 2], df)) * factor * sd
     means = x.mean(axis=1)
-    cv = math.sqrt(float(np.mean(x.var(axis=1, ddof=1) / means**2))) if means.min() > 0 else math.nan
+    cv = math.sqrt(float(np.mean(variances / means**2))) if means.min() > 0 else math.nan
     return Repeatability(sd, factor * sd, (float(limits[0]), float(limits[1])), cv, n)
 
 
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole > 1e-14 * abs(part) else math.nan
+
+
 def _ratings(ratings: npt.ArrayLike) -> FloatArray:
-    x = np.asarray(ratings)
+    x = numbers("ratings", ratings)
     if x.ndim != 2 or min(x.shape) < 2:
         raise InputError(f"ratings have two subjects and two readings or more, not the shape {x.shape}")
     return complete("ratings", x.ravel()).reshape(x.shape)

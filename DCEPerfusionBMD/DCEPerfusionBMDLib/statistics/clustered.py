@@ -8,27 +8,38 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import linalg, optimize, special
+from scipy import linalg, optimize, stats
 
 from ..errors import InputError
-from .values import LEVEL, FloatArray, check_regressors, complete, interval_text, p_text
+from .values import LEVEL, FloatArray, check_regressors, coded, complete, interval_text, p_equation, resampling
 
-_MOST_DRAWN = 50_000_000
+_FEW_SUBJECTS = 30
+"""Below so many subjects a percentile interval is called too narrow."""
 
 
 @dataclass(frozen=True)
 class FixedEffect:
-    """One coefficient of a random-intercept model, with Wald's test and 95 % interval."""
+    """One coefficient of a random-intercept model, with its t-test and 95 % interval.
+
+    Attributes
+    ----------
+    name : of the predictor, or `intercept`.
+    value, se : estimate and standard error.
+    t, df, p, interval : test against 0, two-sided, and 95 % interval, with the degrees of freedom of the subjects for
+        what is the same in all values of a subject, and of the values within subjects for what is not.
+    """
 
     name: str
     value: float
     se: float
-    z: float
+    t: float
+    df: int
     p: float
     interval: tuple[float, float]
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.value:.4g} {interval_text(self.interval)}, p = {p_text(self.p)}"
+        test = f"t({self.df}) = {self.t:.4g}, {p_equation(self.p)}"
+        return f"{self.name}: {self.value:.4g} {interval_text(self.interval)}, {test}"
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,10 @@ def random_intercept(
 
     Coefficients and the residual variance are profiled out; what is searched is the ratio of the two variances.
 
+    Tests and intervals are those of t with containment degrees of freedom (as SAS PROC MIXED has them): the number of
+    subjects less that of the columns, the intercept among them, that are the same in all values of a subject; for the
+    others the number of values less those of subjects and of such predictors.
+
     Parameters
     ----------
     outcome : shape (n,).
@@ -86,7 +101,8 @@ def random_intercept(
     Raises
     ------
     InputError
-        when lengths differ, no subject has two values, or a predictor follows from the others.
+        when lengths differ, no subject has two values, a predictor follows from the others, the model fits exactly, or
+        subjects or values within them are too few for the predictors.
     """
     if method not in ("REML", "ML"):
         raise InputError(f"the method is REML or ML, not {method!r}")
@@ -108,9 +124,14 @@ def random_intercept(
     if sizes.size < 2 or sizes.max() < 2:
         raise InputError("a random intercept needs two subjects and a subject with two values")
     n, p = x.shape
-    xx, xy, yy = x.T @ x, x.T @ y, float(y @ y)
-    if np.linalg.matrix_rank(xx, tol=1e-9 * n) < p:
+    freedom = _containment(x, owner, sizes)
+    # orthogonal columns keep their digits where predictors nearly follow from each other
+    orthogonal, triangle = np.linalg.qr(x)
+    if np.abs(np.diag(triangle)).min() < 1e-7 * math.sqrt(n):
         raise InputError("a predictor follows from the others")
+    _check_error(y, x, owner, sizes, 1e-24 + 1e-30 * (shift / unit) ** 2)
+    x = orthogonal * math.sqrt(n)
+    xx, xy, yy = x.T @ x, x.T @ y, float(y @ y)
     sums = np.column_stack([np.bincount(owner, weights=column) for column in (*x.T, y)])
     # a subject enters by its sums, weighted by its size alone: subjects of one size are added up once
     lengths, kind = np.unique(sizes, return_inverse=True)
@@ -147,18 +168,19 @@ def random_intercept(
     back = np.eye(p)
     back[0, 1:] = -centers / scales
     back[1:, 1:] = np.diag(1 / scales)
+    back = back @ np.linalg.inv(triangle / math.sqrt(n))
     beta = unit * (back @ beta)
     beta[0] += shift
     errors = unit * np.sqrt(variance * np.diag(back @ inverse @ back.T))
     likelihood -= degrees * math.log(unit)
     if method == "REML":
-        likelihood -= float(np.log(scales).sum())
-    half = float(special.ndtri((1 + LEVEL) / 2))
+        likelihood -= float(np.log(scales).sum() + np.log(np.abs(np.diag(triangle)) / math.sqrt(n)).sum())
     effects = []
-    for name, value, se in zip(["intercept", *predictors], beta, errors, strict=True):
-        z = float(value / se)
-        interval = (float(value - half * se), float(value + half * se))
-        effects.append(FixedEffect(name, float(value), float(se), z, float(2 * special.ndtr(-abs(z))), interval))
+    rows = zip(["intercept", *predictors], beta.tolist(), errors.tolist(), freedom, strict=True)
+    for name, value, se, df in rows:
+        t, half = value / se, float(stats.t.ppf((1 + LEVEL) / 2, df)) * se
+        p_value = float(2 * stats.t.sf(abs(t), df))
+        effects.append(FixedEffect(name, value, se, t, df, p_value, (value - half, value + half)))
     within, between = variance * unit**2, ratio * variance * unit**2
     share = between / (between + within)
     effective = float(np.sum(sizes / (1 + (sizes - 1) * share)))
@@ -167,16 +189,26 @@ def random_intercept(
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """Percentile interval of a statistic under resampling of whole subjects."""
+    """Percentile interval of a statistic under resampling of whole subjects; too narrow where these are few.
+
+    Attributes
+    ----------
+    estimate, interval : of the statistic, in its unit.
+    resamples, failed : how many were drawn, and how many of them have no value.
+    subjects : how many.
+    """
 
     estimate: float
     interval: tuple[float, float]
     resamples: int
     failed: int
+    subjects: int
 
     def __str__(self) -> str:
         note = f", {self.failed} without a value" if self.failed else ""
-        return f"{self.estimate:.4g} {interval_text(self.interval)} ({self.resamples} resamples of subjects{note})"
+        narrow = "; too narrow with so few" if self.subjects < _FEW_SUBJECTS else ""
+        drawn = f"({self.resamples} resamples of {self.subjects} subjects{note}{narrow})"
+        return f"{self.estimate:.4g} {interval_text(self.interval)} {drawn}"
 
 
 def cluster_bootstrap(
@@ -188,7 +220,9 @@ def cluster_bootstrap(
 ) -> Bootstrap:
     """95 % interval of a statistic, subjects drawn with replacement and all their values with them.
 
-    The work is bounded: above 50 million drawn values the number of resamples is cut down, to no fewer than 200.
+    Percentile intervals are too narrow with few subjects: that of a mean holds it in 83 % of samples of 5 subjects, and
+    in 92 % of samples of 20. The work is bounded: above 50 million drawn values the number of resamples is cut down, to
+    no fewer than 200.
 
     Parameters
     ----------
@@ -200,7 +234,8 @@ def cluster_bootstrap(
     Raises
     ------
     InputError
-        when lengths differ, there are fewer than two subjects, or more than a tenth of the resamples has no value.
+        when lengths differ, there are fewer than two subjects, the statistic has no value for all of them or for more
+        than a tenth of the resamples, the seed is negative, or resamples are fewer than 200.
     """
     size = len(subjects)
     arrays = {name: complete(name, values, length=size) for name, values in columns.items()}
@@ -210,9 +245,13 @@ def cluster_bootstrap(
         raise InputError("one subject cannot be resampled; at least 2 are needed")
     order = np.argsort(owner, kind="stable")
     starts = np.cumsum(sizes) - sizes
-    estimate = float(statistic(arrays))
-    drawn = max(200, min(resamples, _MOST_DRAWN // size))
-    random = np.random.default_rng(seed)
+    random, drawn = resampling(seed, resamples, size)
+    try:
+        estimate = float(statistic(arrays))
+    except (ValueError, ArithmeticError) as reason:
+        raise InputError(f"the statistic has no value for all subjects: {reason}") from reason
+    if not math.isfinite(estimate):
+        raise InputError(f"the statistic has no value for all subjects: it is {estimate}")
     found = np.empty(drawn)
     for i in range(drawn):
         chosen = random.integers(0, sizes.size, sizes.size)
@@ -221,17 +260,50 @@ def cluster_bootstrap(
         rows = order[np.repeat(starts[chosen], lengths) + within]
         try:
             found[i] = statistic({name: array[rows] for name, array in arrays.items()})
-        except ValueError:  # a resample may lack a group
+        except (ValueError, ArithmeticError):  # a resample may lack a group
             found[i] = math.nan
     known = found[np.isfinite(found)]
     if known.size < 0.9 * drawn:
         raise InputError(f"the statistic has no value in {drawn - known.size} of {drawn} resamples")
     low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Bootstrap(estimate, (float(low), float(high)), drawn, drawn - known.size)
+    return Bootstrap(estimate, (float(low), float(high)), drawn, drawn - known.size, sizes.size)
 
 
 def _clusters(subjects: Sequence[Hashable] | npt.NDArray[np.generic], size: int) -> npt.NDArray[np.intp]:
-    names = subjects if isinstance(subjects, np.ndarray) else np.asarray([str(subject) for subject in subjects])
-    if names.size != size:
-        raise InputError(f"{names.size} subjects are named for {size} values")
-    return np.asarray(np.unique(names, return_inverse=True)[1], dtype=np.intp).ravel()
+    names, owner = coded(subjects)
+    if owner.shape != (size,):
+        raise InputError(f"{owner.size} subjects are named for {size} values")
+    return np.asarray(np.argsort(np.argsort(names))[owner], dtype=np.intp)  # the order of the rows does not matter
+
+
+def _containment(x: FloatArray, owner: npt.NDArray[np.intp], sizes: FloatArray) -> list[int]:
+    """Degrees of freedom of each column, the first of which is that of the intercept."""
+    order = np.argsort(owner, kind="stable")
+    starts = (np.cumsum(sizes) - sizes).astype(np.intp)
+    ranges = np.maximum.reduceat(x[order], starts) - np.minimum.reduceat(x[order], starts)
+    constant = ranges.max(axis=0) <= 1e-12 * np.abs(x).max(axis=0)
+    between = sizes.size - int(np.count_nonzero(constant))
+    within = x.shape[0] - sizes.size - int(np.count_nonzero(~constant))
+    if between < 1:
+        raise InputError(
+            f"{sizes.size} subjects do not suffice for {np.count_nonzero(constant) - 1} predictors of subjects"
+        )
+    if within < 1 and not constant.all():
+        raise InputError(
+            f"{x.shape[0]} values of {sizes.size} subjects do not suffice for the predictors within subjects"
+        )
+    return [between if same else within for same in constant]
+
+
+def _check_error(y: FloatArray, x: FloatArray, owner: npt.NDArray[np.intp], sizes: FloatArray, least: float) -> None:
+    """Something is left of y, which has variance 1, by the predictors and by one intercept per subject as well."""
+    columns = np.column_stack([x, y])
+    sums = np.column_stack([np.bincount(owner, weights=column) for column in columns.T])
+    inside = columns - (sums / sizes[:, None])[owner]
+    for part, reason in (
+        (columns, "the model fits exactly; there is no error to compare with"),
+        (inside, "the values do not vary within subjects; use one value per subject"),
+    ):
+        left = part[:, -1] - part[:, :-1] @ np.linalg.lstsq(part[:, :-1], part[:, -1], rcond=1e-10)[0]
+        if not float(left @ left) > least * y.size:
+            raise InputError(reason)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 from scipy import special, stats
 
 from ..errors import InputError
-from .values import LEVEL, FloatArray, complete, interval_text, p_text, varies
+from .values import LEVEL, FloatArray, complete, interval_text, p_equation, varies
+
+_EXACT_MOST = 8
+"""Up to so many pairs Spearman's p is counted over all orders."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class Correlation:
     kind : `Pearson`, `Spearman`, or what is held constant.
     r, n : coefficient and number of subjects.
     p : two-sided, of no correlation.
-    interval : 95 % interval by Fisher's z.
+    interval : 95 % interval by Fisher's z; NaN where it has none.
     """
 
     kind: str
@@ -33,7 +38,7 @@ class Correlation:
     interval: tuple[float, float]
 
     def __str__(self) -> str:
-        return f"{self.kind} r = {self.r:.3f} {interval_text(self.interval)}, p = {p_text(self.p)}, n = {self.n}"
+        return f"{self.kind} r = {self.r:.3f} {interval_text(self.interval)}, {p_equation(self.p)}, n = {self.n}"
 
 
 def pearson(x: npt.ArrayLike, y: npt.ArrayLike) -> Correlation:
@@ -59,8 +64,10 @@ def pearson_from_r(r: float, n: int, controlled: int = 0, kind: str = "Pearson")
     Raises
     ------
     InputError
-        when r lies outside -1 to 1 or there are too few subjects.
+        when r lies outside -1 to 1, n or the number held constant is no count, or there are too few subjects.
     """
+    if not (float(n).is_integer() and float(controlled).is_integer() and controlled >= 0):
+        raise InputError(f"{n} subjects and {controlled} variables held constant are no counts")
     df = n - 2 - controlled
     if not -1 <= r <= 1:
         raise InputError(f"a correlation of {r:g} is not possible")
@@ -74,7 +81,9 @@ def pearson_from_r(r: float, n: int, controlled: int = 0, kind: str = "Pearson")
 
 
 def spearman(x: npt.ArrayLike, y: npt.ArrayLike) -> Correlation:
-    """Spearman's rank correlation; the interval is Bonett and Wright's (Psychometrika 2000;65:23).
+    """Spearman's rank correlation; the interval is Bonett and Wright's (Psychometrika 2000;65:23), NaN where r is 1.
+
+    Up to 8 pairs p is the share of all orders of y that correlate as much; from 9 on that of the t distribution.
 
     Raises
     ------
@@ -83,12 +92,16 @@ def spearman(x: npt.ArrayLike, y: npt.ArrayLike) -> Correlation:
     """
     a, b = _two(x, y, least=4)
     found = stats.spearmanr(a, b)
-    r = float(found.statistic)
+    r, p = float(found.statistic), float(found.pvalue)
+    if a.size <= _EXACT_MOST:
+        # twice the ranks less their mean are whole numbers, so equal correlations are equal
+        first, second = (np.rint(2 * stats.rankdata(values) - values.size - 1) for values in (a, b))
+        p = float(np.mean(np.abs(second[_orders(a.size)] @ first) >= abs(second @ first)))
     if abs(r) >= 1 - 1e-15:
-        return Correlation("Spearman", r, a.size, float(found.pvalue), (r, r))
+        return Correlation("Spearman", r, a.size, p, (math.nan, math.nan))
     half = float(special.ndtri((1 + LEVEL) / 2)) * math.sqrt((1 + r**2 / 2) / (a.size - 3))
     z = math.atanh(r)
-    return Correlation("Spearman", r, a.size, float(found.pvalue), (math.tanh(z - half), math.tanh(z + half)))
+    return Correlation("Spearman", r, a.size, p, (math.tanh(z - half), math.tanh(z + half)))
 
 
 def partial(x: npt.ArrayLike, y: npt.ArrayLike, held: Mapping[str, npt.ArrayLike]) -> Correlation:
@@ -102,23 +115,31 @@ def partial(x: npt.ArrayLike, y: npt.ArrayLike, held: Mapping[str, npt.ArrayLike
     Raises
     ------
     InputError
-        when lengths differ, there are too few subjects, or x or y follows from the variables held constant.
+        when nothing is held constant, a variable held constant does not vary, lengths differ, there are too few
+        subjects, or x or y follows from the variables held constant.
     """
+    if not held:
+        raise InputError("nothing is held constant; use pearson")
     a, b = _two(x, y)
-    columns = [np.ones(a.size)]
+    columns = []
     for name, values in held.items():
         column = complete(name, values, length=a.size)
-        columns.append(column - column.mean())
-    design = np.column_stack(columns)
+        if not varies(column):
+            raise InputError(f"{name} does not vary; it cannot be held constant")
+        columns.append((column - column.mean()) / np.linalg.norm(column - column.mean()))
+    # a variable that follows from the others takes no degree of freedom of its own
+    directions, sizes, _ = np.linalg.svd(np.column_stack(columns), full_matrices=False)
+    directions = directions[:, sizes > 1e-10]
     left = []
     for name, values in (("x", a), ("y", b)):
         about = values - values.mean()
-        residual = about - design @ np.linalg.lstsq(design, about, rcond=None)[0]
+        residual = about - directions @ (directions.T @ about)
         if np.linalg.norm(residual) <= 1e-12 * np.linalg.norm(about):
             raise InputError(f"{name} follows from {', '.join(held)}; nothing is left to correlate")
         left.append(residual)
     r = float(left[0] @ left[1] / math.sqrt((left[0] @ left[0]) * (left[1] @ left[1])))
-    return pearson_from_r(max(-1.0, min(1.0, r)), a.size, len(held), f"{', '.join(held)} held constant:")
+    controlled = directions.shape[1]
+    return pearson_from_r(max(-1.0, min(1.0, r)), a.size, controlled, f"{', '.join(held)} held constant:")
 
 
 def _two(x: npt.ArrayLike, y: npt.ArrayLike, least: int = 3) -> tuple[FloatArray, FloatArray]:
@@ -128,6 +149,11 @@ def _two(x: npt.ArrayLike, y: npt.ArrayLike, least: int = 3) -> tuple[FloatArray
         if not varies(values):
             raise InputError(f"{name} does not vary; nothing correlates with a constant")
     return a, b
+
+
+@cache
+def _orders(size: int) -> npt.NDArray[np.intp]:
+    return np.array(list(itertools.permutations(range(size))))
 
 
 def _t_p(r: float, df: int) -> float:

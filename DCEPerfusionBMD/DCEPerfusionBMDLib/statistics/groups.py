@@ -16,11 +16,23 @@ import numpy.typing as npt
 from scipy import optimize, special, stats
 
 from ..errors import InputError
-from .values import LEVEL, SMALL_GROUP, FloatArray, check_not_circular, complete, interval_text, p_text
+from .values import (
+    LEVEL,
+    SMALL_GROUP,
+    FloatArray,
+    check_not_circular,
+    coded,
+    complete,
+    interval_text,
+    p_equation,
+    varies,
+)
 
 Samples: TypeAlias = Mapping[str, npt.ArrayLike]
 
 _SHAPIRO_MOST = 5000
+_SERIES_DF = 20_000  # beyond, Hedges' series for his correction is closer than the exact one can be computed
+_EXACT_NONCENTRALITY = 1e6
 _READINGS = ("sd", "se", "variance")
 
 
@@ -59,11 +71,6 @@ class GroupSummary:
         return int(self.counts.sum())
 
     @property
-    def grand_mean(self) -> float:
-        """Mean of all subjects."""
-        return float(np.average(self.means, weights=self.counts))
-
-    @property
     def ss_between(self) -> float:
         """Sum of squares between the groups."""
         away = self.centered - np.average(self.centered, weights=self.counts)
@@ -78,12 +85,6 @@ class GroupSummary:
     def df_within(self) -> int:
         """Degrees of freedom within the groups."""
         return self.total - len(self.names)
-
-    def pair(self, first: int, second: int) -> GroupSummary:
-        """Two of the groups."""
-        i = [first, second]
-        names = (self.names[first], self.names[second])
-        return GroupSummary(names, self.counts[i], self.means[i], self.variances[i], self.centered[i])
 
     def __str__(self) -> str:
         rows = zip(self.names, self.counts, self.means, self.sds, strict=True)
@@ -107,13 +108,15 @@ def describe(samples: Samples) -> GroupSummary:
         naming the group that is empty or holds what is no number, or when there are fewer than two groups.
     """
     arrays = [complete(f"group {name!r}", values) for name, values in samples.items()]
-    _check_groups(len(arrays))
-    origin = arrays[0][0]
-    shifted = [array - origin for array in arrays]
-    centered = np.array([array.mean() for array in shifted])
+    names = _names(list(samples))
+    # each group from its own first value: a group of equal values then has a variance of exactly 0
+    firsts = np.array([array[0] for array in arrays])
+    shifted = [array - first for array, first in zip(arrays, firsts, strict=True)]
+    about = np.array([array.mean() for array in shifted])
     variances = np.array([array.var(ddof=1) if array.size > 1 else math.nan for array in shifted])
     counts = np.array([array.size for array in arrays], dtype=np.float64)
-    return GroupSummary(tuple(samples), counts, origin + centered, variances, centered)
+    centered = firsts - np.sort(firsts)[len(arrays) // 2] + about
+    return GroupSummary(names, counts, firsts + about, variances, centered)
 
 
 def from_statistics(
@@ -129,21 +132,21 @@ def from_statistics(
     Raises
     ------
     InputError
-        when lengths differ, a count is no whole number of at least 2, or a spread is negative.
+        when lengths differ, a name comes twice, a count is no whole number of at least 2, or a spread is negative.
     """
     if reading not in _READINGS:
         raise InputError(f"a spread is read as {', '.join(_READINGS)}, not as {reading!r}")
-    _check_groups(len(names))
+    labels = _names(names)
     n = complete("counts", counts, length=len(names))
     m = complete("means", means, length=len(names))
     s = complete("spreads", spreads, length=len(names))
-    for name, count, spread in zip(names, n, s, strict=True):
+    for name, count, spread in zip(labels, n, s, strict=True):
         if count < 2 or count != round(count):
             raise InputError(f"group {name!r}: a count of {count:g} has no spread; whole numbers from 2 are needed")
         if spread < 0:
             raise InputError(f"group {name!r}: the spread {spread:g} is negative")
     variances = {"sd": s**2, "se": n * s**2, "variance": s}[reading]
-    return GroupSummary(tuple(names), n, m, variances, m - np.average(m, weights=n))
+    return GroupSummary(labels, n, m, variances, m - np.average(m, weights=n))
 
 
 def summary_of(groups: GroupSummary | Samples) -> GroupSummary:
@@ -175,7 +178,7 @@ class Anova:
 
     def __str__(self) -> str:
         return (
-            f"ANOVA F({self.df_between}, {self.df_within}) = {self.f:.4g}, p = {p_text(self.p)}, "
+            f"ANOVA F({self.df_between}, {self.df_within}) = {self.f:.4g}, {p_equation(self.p)}, "
             f"eta2 = {self.eta2:.3f}, omega2 = {self.omega2:.3f} {interval_text(self.interval)}"
         )
 
@@ -218,7 +221,7 @@ class WelchAnova:
     p: float
 
     def __str__(self) -> str:
-        return f"Welch F({self.df1}, {self.df2:.2f}) = {self.f:.4g}, p = {p_text(self.p)}"
+        return f"Welch F({self.df1}, {self.df2:.2f}) = {self.f:.4g}, {p_equation(self.p)}"
 
 
 def welch_anova(groups: GroupSummary | Samples) -> WelchAnova:
@@ -254,7 +257,7 @@ class RankTest:
     p: float
 
     def __str__(self) -> str:
-        return f"Kruskal-Wallis H({self.df}) = {self.h:.4g}, p = {p_text(self.p)}"
+        return f"Kruskal-Wallis H({self.df}) = {self.h:.4g}, {p_equation(self.p)}"
 
 
 def kruskal(samples: Samples) -> RankTest:
@@ -265,9 +268,9 @@ def kruskal(samples: Samples) -> RankTest:
     InputError
         when all values are equal, and as `describe` does.
     """
-    summary = describe(samples)
+    describe(samples)
     arrays = [complete(name, values) for name, values in samples.items()]
-    if summary.ss_within == 0 and summary.ss_between == 0:
+    if np.ptp(np.concatenate(arrays)) == 0:
         raise InputError("all values are equal; there is nothing to rank")
     found = stats.kruskal(*arrays)
     return RankTest(float(found.statistic), len(arrays) - 1, float(found.pvalue))
@@ -296,7 +299,7 @@ class TTest:
     g_interval: tuple[float, float] = (math.nan, math.nan)
 
     def __str__(self) -> str:
-        text = f"{self.kind} t({self.df:.5g}) = {self.t:.4g}, p = {p_text(self.p)}, difference {self.difference:.4g} "
+        text = f"{self.kind} t({self.df:.5g}) = {self.t:.4g}, {p_equation(self.p)}, difference {self.difference:.4g} "
         effect = "" if math.isnan(self.hedges_g) else f", g = {self.hedges_g:.3g} {interval_text(self.g_interval)}"
         return text + interval_text(self.interval) + effect
 
@@ -339,8 +342,9 @@ def paired_t(first: npt.ArrayLike, second: npt.ArrayLike) -> TTest:
         when lengths differ, there is one pair, or all differences are equal.
     """
     a = complete("first", first, least=2)
-    away = a - complete("second", second, length=a.size)
-    if np.ptp(away) == 0:
+    b = complete("second", second, length=a.size)
+    away = a - b
+    if not varies(away, a, b):
         raise InputError("all differences are equal; a paired t-test needs them to vary")
     error = float(away.std(ddof=1)) / math.sqrt(a.size)
     mean, df = float(away.mean()), a.size - 1
@@ -353,7 +357,8 @@ def paired_t(first: npt.ArrayLike, second: npt.ArrayLike) -> TTest:
 def hedges_g(groups: GroupSummary | Samples) -> tuple[float, tuple[float, float]]:
     """Difference of two means in pooled standard deviations, corrected for small samples, and its 95 % interval.
 
-    Exact correction and normal approximation of the error (Hedges & Olkin 1985, ch. 5).
+    Exact correction and normal approximation of the error (Hedges & Olkin 1985, ch. 5); NaN with one degree of freedom,
+    where the correction is 0.
 
     Raises
     ------
@@ -363,10 +368,13 @@ def hedges_g(groups: GroupSummary | Samples) -> tuple[float, tuple[float, float]
     summary = _two(groups)
     check_varies(summary)
     df, total = summary.df_within, summary.total
+    if df == 1:
+        return math.nan, (math.nan, math.nan)
     d = float(summary.centered[0] - summary.centered[1]) / math.sqrt(summary.ss_within / df)
-    correction = (
-        math.exp(special.gammaln(df / 2) - special.gammaln((df - 1) / 2)) / math.sqrt(df / 2) if df > 1 else 0.0
-    )
+    if df < _SERIES_DF:
+        correction = math.exp(special.gammaln(df / 2) - special.gammaln((df - 1) / 2)) / math.sqrt(df / 2)
+    else:
+        correction = 1 - 3 / (4 * df - 1)
     g = d * correction
     error = math.sqrt(total / float(np.prod(summary.counts)) + g**2 / (2 * total))
     half = float(special.ndtri((1 + LEVEL) / 2)) * error
@@ -382,7 +390,7 @@ class Assumption:
     p: float
 
     def __str__(self) -> str:
-        return f"{self.name} {self.statistic:.4g}, p = {p_text(self.p)}"
+        return f"{self.name} {self.statistic:.4g}, {p_equation(self.p)}"
 
 
 def levene(samples: Samples, center: str = "mean") -> Assumption:
@@ -398,13 +406,15 @@ def levene(samples: Samples, center: str = "mean") -> Assumption:
         raise InputError(f"the centre is mean or median, not {center!r}")
     summary = describe(samples)
     check_varies(summary)
-    arrays = [complete(name, values) for name, values in samples.items()]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = stats.levene(*arrays, center=center)
-    if not np.isfinite(found.statistic):
+    arrays = _shifted(samples)
+    middle = np.mean if center == "mean" else np.median
+    distances = [np.abs(array - middle(array)) for array in arrays]
+    within = sum(float(np.sum((part - part.mean()) ** 2)) for part in distances)
+    if not within > 1e-24 * sum(float(np.sum(part**2)) for part in distances):
         raise InputError(
             f"the distances from the {center} do not vary within any group; there is no error to compare with"
         )
+    found = stats.levene(*arrays, center=center)
     return Assumption(names[center], float(found.statistic), float(found.pvalue))
 
 
@@ -420,13 +430,12 @@ def residual_normality(samples: Samples) -> Assumption:
     """
     summary = describe(samples)
     check_varies(summary)
-    arrays = [complete(name, values) for name, values in samples.items()]
-    residuals = np.concatenate([array - array.mean() for array in arrays])
+    residuals = np.concatenate([array - array.mean() for array in _shifted(samples)])
     if residuals.size < 3:
         raise InputError(f"Shapiro-Wilk needs three values, there are {residuals.size}")
     if residuals.size > _SHAPIRO_MOST:
         return Assumption(f"Shapiro-Wilk (more than {_SHAPIRO_MOST} residuals)", math.nan, math.nan)
-    found = stats.shapiro(residuals)
+    found = stats.shapiro(residuals / np.abs(residuals).max())
     return Assumption("Shapiro-Wilk", float(found.statistic), float(found.pvalue))
 
 
@@ -434,6 +443,7 @@ def residual_normality(samples: Samples) -> Assumption:
 class Comparison:
     """One quantity between groups: three tests, what they assume, and which groups are small.
 
+    A test of an assumption that cannot be made has the reason in its name and NaN for numbers.
     The p to report is Welch's: it holds whether or not variances are equal. Nothing is chosen by the assumption tests.
     """
 
@@ -472,9 +482,9 @@ def compare(samples: Samples, quantity: str, grouping: str) -> Comparison:
         welch_anova(summary),
         anova(summary),
         kruskal(samples),
-        levene(samples),
-        levene(samples, "median"),
-        residual_normality(samples),
+        _attempt("Levene", lambda: levene(samples)),
+        _attempt("Brown-Forsythe", lambda: levene(samples, "median")),
+        _attempt("Shapiro-Wilk", lambda: residual_normality(samples)),
     )
 
 
@@ -487,9 +497,26 @@ def check_variances(summary: GroupSummary) -> None:
             raise InputError(f"group {name!r} does not vary; this test needs a variance in every group")
 
 
-def _check_groups(count: int) -> None:
-    if count < 2:
-        raise InputError(f"{count} group{'s' * (count != 1)} cannot be compared; at least 2 are needed")
+def _names(names: Sequence[str]) -> tuple[str, ...]:
+    if len(names) < 2:
+        raise InputError(f"{len(names)} group{'s' * (len(names) != 1)} cannot be compared; at least 2 are needed")
+    labels, codes = coded(list(names))
+    if len(labels) < codes.size:
+        raise InputError(f"a group is named twice: {', '.join(map(str, names))}")
+    return tuple(labels)
+
+
+def _shifted(samples: Samples) -> list[FloatArray]:
+    """The values of each group less its first, which keeps the digits of groups far from 0."""
+    arrays = [complete(f"group {name!r}", values) for name, values in samples.items()]
+    return [array - array[0] for array in arrays]
+
+
+def _attempt(name: str, test: Callable[[], Assumption]) -> Assumption:
+    try:
+        return test()
+    except InputError as reason:
+        return Assumption(f"{name} ({reason})", math.nan, math.nan)
 
 
 def check_varies(summary: GroupSummary) -> None:
@@ -518,7 +545,7 @@ def _t_test(kind: str, summary: GroupSummary, error: float, df: float) -> TTest:
 def _share_interval(f: float, df1: int, df2: int, total: int) -> tuple[float, float]:
     def share(probability: float) -> float:
         distance: Callable[[float], float] = lambda nc: _noncentral_f(df1, df2, nc, f) - probability  # noqa: E731
-        if stats.f.cdf(f, df1, df2) <= probability:
+        if stats.f.cdf(f, df1, df2) <= probability or distance(1e-12) <= 0:
             return 0.0
         high = 2 * df1 * f + 10.0
         while distance(high) > 0:
@@ -530,9 +557,10 @@ def _share_interval(f: float, df1: int, df2: int, total: int) -> tuple[float, fl
 
 
 def _noncentral_f(df1: int, df2: int, noncentrality: float, f: float) -> float:
-    """Probability below f; scipy has no number for far tails of large samples, where Patnaik's two moments do."""
-    exact = float(special.ncfdtr(df1, df2, noncentrality, f))
-    if not math.isnan(exact):
-        return exact
+    """Probability below f; Patnaik's two moments (Biometrika 1949;36:202) where scipy has no number or takes long."""
+    if noncentrality < _EXACT_NONCENTRALITY:
+        exact = float(special.ncfdtr(df1, df2, noncentrality, f))
+        if not math.isnan(exact):
+            return exact
     moments = (df1 + noncentrality) ** 2 / (df1 + 2 * noncentrality)
     return float(special.fdtr(moments, df2, f * df1 / (df1 + noncentrality)))

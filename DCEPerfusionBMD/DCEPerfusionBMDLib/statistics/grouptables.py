@@ -59,7 +59,8 @@ def group_table(
     Marks of quantities come from the tests of `method`, two-sided: `welch-holm` are Welch's t-tests, corrected by Holm
     together with the rates; `games-howell` and `dunnett` correct within each quantity; `lsd` corrects nothing. Marks of
     conditions come from Fisher's tests, corrected by Holm except under `lsd`. Holm's correction is over all comparisons
-    of the table with the same group of reference. Two groups of reference are compared once, by the earlier mark.
+    of the table with the same group of reference. Two groups of reference are compared once, by the earlier mark; of
+    several marks with one group of reference the strictest is set.
 
     Parameters
     ----------
@@ -75,10 +76,19 @@ def group_table(
     Raises
     ------
     InputError
-        when a label is unknown, a group is empty, or lengths differ.
+        when a label is unknown or missing, a group is empty or comes twice, a name is that of a quantity and of a
+        condition, a level does not lie between 0 and 1, or lengths differ.
     """
     if method not in METHODS:
         raise InputError(f"marks come from {', '.join(METHODS)}, not from {method!r}")
+    if not (quantities or conditions):
+        raise InputError("a table needs a quantity or a condition")
+    for key in quantities:
+        if key in conditions:
+            raise InputError(f"{key!r} is the name of a quantity and of a condition; name one of them otherwise")
+    order = [str(group) for group in order]
+    if len(set(order)) < len(order):
+        raise InputError(f"a group of {grouping} comes twice in the order {', '.join(order)}")
     known = split(np.arange(len(labels), dtype=np.float64), labels)
     for label in known:
         if label not in order:
@@ -86,23 +96,26 @@ def group_table(
     for group in order:
         if group not in known:
             raise InputError(f"no subject is in group {group!r} of {grouping}")
-    for mark, (reference, _) in marks.items():
+    marks = {mark: (str(reference), alpha) for mark, (reference, alpha) in marks.items()}
+    for mark, (reference, alpha) in marks.items():
         if reference not in order:
             raise InputError(f"the mark {mark!r} compares with {reference!r}, which is no group")
+        if not 0 < alpha < 1:
+            raise InputError(f"the level {alpha:g} of the mark {mark!r} does not lie between 0 and 1")
     members = {group: known[group].astype(np.intp) for group in order}
     values = {key: _present(key, column, members, len(labels)) for key, column in quantities.items()}
     has = {key: _present(key, column, members, len(labels)) for key, column in conditions.items()}
     for key, parts in has.items():
         if any(np.any((part != 0) & (part != 1)) for part in parts.values()):
             raise InputError(f"{key} must hold true and false, or 1 and 0, only")
-    marked, notes = _marks(grouping, list(order), values, has, marks, method)
+    marked, notes = _marks(grouping, order, values, has, marks, method)
     sizes = {group: member.size for group, member in members.items()}
     columns = [Column(grouping, list(order), "Group"), Column("n", list(sizes.values()), "n")]
     for key, parts in values.items():
         found = parts.values()
         columns += [
-            Column(f"{key}_mean", [float(x.mean()) if x.size else math.nan for x in found], f"{key}, mean"),
-            Column(f"{key}_sd", [float(x.std(ddof=1)) if x.size > 1 else math.nan for x in found], "SD"),
+            Column(f"{key}_mean", [_mean(x) for x in found], f"{key}, mean"),
+            Column(f"{key}_sd", [_sd(x) for x in found], "SD"),
             Column(f"{key}_marks", marked[key], "Marks"),
             *_missing(key, parts, sizes, notes),
         ]
@@ -119,6 +132,15 @@ def group_table(
         notes.append(f"fewer than {SMALL_GROUP} subjects, so its marks are to be read with care: {', '.join(small)}")
     what = [*(["mean ± SD (standard deviation)"] if values else []), *(["count (percentage)"] if has else [])]
     return GroupTable(Table(name, title, tuple(columns)), "; ".join([f"Values are {' or '.join(what)}", *notes]) + ".")
+
+
+def _mean(x: FloatArray) -> float:
+    return float(x[0] + (x - x[0]).mean()) if x.size else math.nan
+
+
+def _sd(x: FloatArray) -> float:
+    # from the first value, so that equal ones have none
+    return float((x - x[0]).std(ddof=1)) if x.size > 1 else math.nan
 
 
 def _present(
@@ -153,31 +175,34 @@ def _marks(
     marked = {key: [""] * len(order) for key in (*values, *has)}
     tested = []
     circular: dict[str, list[str]] = {}
-    for key in values:
+    for key in (*values, *has):
         try:
             check_not_circular(key, grouping)
             tested.append(key)
         except InputError as reason:
             circular.setdefault(str(reason).removeprefix(f"{key} is "), []).append(key)
     notes = [f"{' and '.join(keys)} {'is' if len(keys) == 1 else 'are'} {reason}" for reason, keys in circular.items()]
-    earlier: list[str] = []
-    for mark, (reference, alpha) in marks.items():
+    earlier: dict[str, str] = {}  # groups of reference, and how their marks are called
+    for reference in dict.fromkeys(reference for reference, _ in marks.values()):
+        levels = {mark: alpha for mark, (against, alpha) in marks.items() if against == reference}
         others = [group for group in order if group != reference and group not in earlier]
-        earlier.append(reference)
         means: dict[tuple[str, str], float] = {}
         rates: dict[tuple[str, str], float] = {}
         without = []
         for key in tested:
-            found = _p_values(values[key], reference, others, method)
-            means |= {(key, group): p for group, p in found.items()}
-            without += [f"{key} {group}" for group in others if group not in found]
-        for key, parts in has.items():
+            if key in values:
+                found = _p_values(values[key], reference, others, method)
+                means |= {(key, group): p for group, p in found.items()}
+                without += [
+                    _why_not(key, values[key], group, reference, method) for group in others if group not in found
+                ]
+                continue
             for group in others:
-                both = [parts[group], parts[reference]]
+                both = [has[key][group], has[key][reference]]
                 if all(part.size for part in both):
                     rates[key, group] = fisher([[part.sum(), part.size - part.sum()] for part in both]).p
                 else:
-                    without.append(f"{key} {group}")
+                    without.append(f"{key} {group} (a group has no value)")
         if method == "welch-holm":
             together = means | rates
             corrected = dict(zip(together, holm(list(together.values())) if together else [], strict=True))
@@ -186,13 +211,31 @@ def _marks(
         else:
             corrected = means | dict(zip(rates, holm(list(rates.values())) if rates else [], strict=True))
         for (key, group), p in corrected.items():
-            if p < alpha:
-                marked[key][order.index(group)] += mark
-        notes.append(f"{mark} p < {alpha:g} against {reference} by {_tests(method, len(means), len(rates))}")
+            reached = [mark for mark, alpha in levels.items() if p < alpha]
+            if reached:
+                marked[key][order.index(group)] += min(reached, key=levels.__getitem__)
+        against = " and ".join(f"{mark} p < {alpha:g}" for mark, alpha in levels.items()) + f" against {reference}"
+        if corrected:
+            notes.append(f"{against} by {_tests(method, len(means), len(rates))}")
+        if tested:
+            notes += [f"{reference} against {other}: see {called}" for other, called in earlier.items()]
         if without:
-            why = "no group varies" if method in ("dunnett", "lsd") else "a group does not vary"
-            notes.append(f"not compared with {reference}, since {why}: {', '.join(without)}")
+            notes.append(f"not compared with {reference}: {', '.join(without)}")
+        elif not corrected and not earlier:
+            notes.append(f"nothing was compared with {reference}")
+        earlier[reference] = " and ".join(levels)
     return marked, notes
+
+
+def _why_not(key: str, parts: Mapping[str, FloatArray], group: str, reference: str, method: str) -> str:
+    fewest = min(parts[group].size, parts[reference].size)
+    if fewest == 0:
+        reason = "a group has no value"
+    elif method in ("dunnett", "lsd"):
+        reason = "no group varies"
+    else:
+        reason = "a group has one value" if fewest == 1 else "a group does not vary"
+    return f"{key} {group} ({reason})"
 
 
 def _p_values(parts: Mapping[str, FloatArray], reference: str, others: list[str], method: str) -> dict[str, float]:
@@ -222,10 +265,10 @@ def _tests(method: str, means: int, rates: int) -> str:
     name = METHODS[method]
     if method == "welch-holm":
         tests = [*([name] if means else []), *(["Fisher's exact test"] if rates else [])]
-        return f"{' and '.join(tests) or 'no test'}, two-sided, corrected by Holm over {means + rates} comparisons"
+        return f"{' and '.join(tests)}, two-sided, corrected by Holm over {means + rates} comparisons"
     corrected = "not corrected" if method == "lsd" else "corrected over the groups of each quantity"
     tests = [f"{name}, two-sided, {corrected}"] if means else []
     if rates:
         how = "not corrected" if method == "lsd" else f"corrected by Holm over {rates} comparisons"
         tests.append(f"Fisher's exact test, two-sided, {how}")
-    return " and ".join(tests) or "no test"
+    return " and ".join(tests)

@@ -10,7 +10,9 @@ import numpy.typing as npt
 from scipy import special, stats
 
 from ..errors import InputError
-from .values import LEVEL, FloatArray, complete, interval_text, p_text
+from .values import LEVEL, FloatArray, complete, interval_text, numbers, p_equation, varies
+
+_LARGEST = 1e9
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class Rate:
     interval: tuple[float, float]
 
     def __str__(self) -> str:
-        return f"{self.count}/{self.total} = {100 * self.rate:.1f} % {interval_text(self.interval)}"
+        low, high = (100 * limit for limit in self.interval)
+        return f"{self.count}/{self.total} = {100 * self.rate:.1f} % {interval_text((low, high))} %"
 
 
 def rate(count: int, total: int) -> Rate:
@@ -36,7 +39,7 @@ def rate(count: int, total: int) -> Rate:
     """
     (c,), (n,) = _counts("count", [count]), _counts("total", [total])
     if not n > 0 or c > n:
-        raise InputError(f"{count:g} of {total:g} is no rate")
+        raise InputError(f"{c:g} of {n:g} is no rate")
     z = float(special.ndtri((1 + LEVEL) / 2))
     share = float(c / n)
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
@@ -62,7 +65,7 @@ class Fisher:
     p: float
 
     def __str__(self) -> str:
-        return f"Fisher odds ratio {self.odds_ratio:.3g}, p = {p_text(self.p)}"
+        return f"Fisher odds ratio {self.odds_ratio:.3g}, {p_equation(self.p)}"
 
 
 def fisher(table: npt.ArrayLike) -> Fisher:
@@ -101,7 +104,7 @@ class ChiSquared:
 
     def __str__(self) -> str:
         note = f"; {self.sparse} cells expect fewer than 5" if self.sparse else ""
-        return f"chi2({self.df}) = {self.statistic:.4g}, p = {p_text(self.p)}{note}"
+        return f"chi2({self.df}) = {self.statistic:.4g}, {p_equation(self.p)}{note}"
 
 
 def chi_squared(table: npt.ArrayLike) -> ChiSquared:
@@ -135,7 +138,7 @@ class Trend:
     linear_by_linear: float
 
     def __str__(self) -> str:
-        return f"Cochran-Armitage z = {self.z:.3f}, p = {p_text(self.p)}"
+        return f"Cochran-Armitage z = {self.z:.3f}, {p_equation(self.p)}"
 
 
 def cochran_armitage(counts: npt.ArrayLike, totals: npt.ArrayLike, scores: npt.ArrayLike | None = None) -> Trend:
@@ -163,14 +166,14 @@ def cochran_armitage(counts: npt.ArrayLike, totals: npt.ArrayLike, scores: npt.A
         raise InputError("all or none have the condition; there is no trend to test")
     about = score - np.average(score, weights=n)
     squares = float(np.sum(n * about**2))
-    if not squares > 0:
+    if not varies(score[n > 0]):
         raise InputError("the scores do not vary")
     z = float(c @ about) / math.sqrt(share * (1 - share) * squares)
     return Trend(z, float(2 * special.ndtr(-abs(z))), (total - 1) / total * z**2)
 
 
 def _table(table: npt.ArrayLike) -> FloatArray:
-    counts = np.asarray(table)
+    counts = numbers("table", table)
     if counts.ndim != 2 or min(counts.shape) < 2:
         raise InputError(f"a table of counts has two rows and two columns or more, not the shape {counts.shape}")
     return _counts("table", counts.ravel()).reshape(counts.shape)
@@ -180,4 +183,6 @@ def _counts(name: str, values: npt.ArrayLike) -> FloatArray:
     counts = complete(name, values)
     if np.any((counts < 0) | (counts != np.round(counts))):
         raise InputError(f"{name} must be counts: whole numbers from 0")
+    if counts.size and counts.max() > _LARGEST:
+        raise InputError(f"{name}: {counts.max():g} is too large for a count")
     return counts

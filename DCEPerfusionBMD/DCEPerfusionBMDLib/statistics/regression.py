@@ -11,7 +11,9 @@ import numpy.typing as npt
 from scipy import stats
 
 from ..errors import InputError
-from .values import LEVEL, FloatArray, check_regressors, complete, interval_text, p_text, split
+from .values import LEVEL, FloatArray, check_regressors, complete, interval_text, numbers, p_equation, split, varies
+
+_EXACT = 1e-24  # of the sum of squares; less is the rounding of a model that fits exactly
 
 HIGH_VIF = 10.0
 """Variance inflation above which a coefficient is named as not to be told apart from others."""
@@ -37,7 +39,7 @@ class Coefficient:
     vif: float
 
     def __str__(self) -> str:
-        text = f"{self.name}: {self.value:.4g} {interval_text(self.interval)}, p = {p_text(self.p)}"
+        text = f"{self.name}: {self.value:.4g} {interval_text(self.interval)}, {p_equation(self.p)}"
         high = f", VIF {self.vif:.1f}: not to be told apart from the others" if self.vif > HIGH_VIF else ""
         return text + high
 
@@ -72,7 +74,7 @@ class Regression:
 
     def __str__(self) -> str:
         return "\n".join(
-            [f"n = {self.n}, R2 = {self.r2:.3f}, p = {p_text(self.p)}", *(str(item) for item in self.coefficients)]
+            [f"n = {self.n}, R2 = {self.r2:.3f}, {p_equation(self.p)}", *(str(item) for item in self.coefficients)]
         )
 
 
@@ -87,30 +89,21 @@ def linear_regression(outcome: npt.ArrayLike, predictors: Mapping[str, npt.Array
     Raises
     ------
     InputError
-        when Ktrans, kep and ve are all among the predictors, one is constant or follows from the others, or there
-        are too few subjects.
+        when Ktrans, kep and ve are all among the predictors, one is constant or follows from the others, the outcome is
+        constant or follows from them exactly, or there are too few subjects.
     """
     check_regressors(list(predictors))
     y = complete("outcome", outcome, least=len(predictors) + 2)
-    matrix = _columns(predictors, y.size)
-    centers = matrix.mean(axis=0)
-    x = matrix - centers
-    scale = np.linalg.norm(x, axis=0)
-    for name, length, center in zip(predictors, scale, centers, strict=True):
-        if length <= 1e-13 * abs(center) * math.sqrt(y.size):
-            raise InputError(f"predictor {name!r} does not vary")
-    orthogonal, triangle = np.linalg.qr(x / scale)
-    follows = np.flatnonzero(np.abs(np.diag(triangle)) < 1e-10)
-    if follows.size:
-        raise InputError(f"predictor {list(predictors)[int(follows[0])]!r} follows from those before it")
+    centers, scale, orthogonal, triangle = _directions(predictors, y.size)
     about = y - y.mean()
     total = float(about @ about)
-    if not total > 0:
+    if not varies(y):
         raise InputError("the outcome does not vary")
     projected = orthogonal.T @ about
     residual = about - orthogonal @ projected
-    df, k = y.size - 1 - x.shape[1], x.shape[1]
+    df, k = y.size - 1 - scale.size, scale.size
     error = float(residual @ residual)
+    _check_error(error, total)
     variance = error / df
     inverse = np.linalg.inv(triangle)
     slopes = inverse @ projected / scale
@@ -123,11 +116,11 @@ def linear_regression(outcome: npt.ArrayLike, predictors: Mapping[str, npt.Array
     critical = float(stats.t.ppf((1 + LEVEL) / 2, df))
     coefficients = []
     for name, value, se, inflation in zip(["intercept", *predictors], values, errors, [math.nan, *vif], strict=True):
-        t = value / se if se > 0 else math.copysign(math.inf, value)
+        t = value / se
         p = float(2 * stats.t.sf(abs(t), df))
         interval = (float(value - critical * se), float(value + critical * se))
         coefficients.append(Coefficient(name, float(value), float(se), float(t), p, interval, float(inflation)))
-    f = float(projected @ projected) / k / variance if variance > 0 else math.inf
+    f = float(projected @ projected) / k / variance
     r2 = 1 - error / total
     adjusted = 1 - (1 - r2) * (y.size - 1) / df
     p = float(stats.f.sf(f, k, df))
@@ -140,18 +133,10 @@ def variance_inflation(predictors: Mapping[str, npt.ArrayLike]) -> dict[str, flo
     Raises
     ------
     InputError
-        when a predictor is constant or follows from the others.
+        when there is no predictor, or one is constant or follows from the others.
     """
-    size = np.asarray(next(iter(predictors.values()))).size
-    matrix = _columns(predictors, size)
-    for name, column in zip(predictors, matrix.T, strict=True):
-        if np.ptp(column) == 0:
-            raise InputError(f"predictor {name!r} does not vary")
-    x = matrix - matrix.mean(axis=0)
-    triangle = np.linalg.qr(x / np.linalg.norm(x, axis=0), mode="r")
-    follows = np.flatnonzero(np.abs(np.diag(triangle)) < 1e-10)
-    if follows.size:
-        raise InputError(f"predictor {list(predictors)[int(follows[0])]!r} follows from those before it")
+    size = max((numbers(name, values).size for name, values in predictors.items()), default=0)
+    triangle = _directions(predictors, size)[3]
     vif = np.sum(np.linalg.inv(triangle) ** 2, axis=1)
     return dict(zip(predictors, map(float, vif), strict=True))
 
@@ -162,13 +147,13 @@ def line_band(x: npt.ArrayLike, y: npt.ArrayLike, at: npt.ArrayLike) -> tuple[Fl
     Raises
     ------
     InputError
-        when x does not vary or there are fewer than three pairs.
+        when x does not vary, all points lie on one line, or there are fewer than three pairs.
     """
     a = complete("x", x, least=3)
     fit = linear_regression(y, {"x": a})
     places = complete("at", at)
     about = places - a.mean()
-    middle = fit["intercept"].value + fit["x"].value * places
+    middle = numbers("y", y).mean() + fit["x"].value * about
     squares = float(np.sum((a - a.mean()) ** 2))
     half = float(stats.t.ppf((1 + LEVEL) / 2, fit.df)) * fit.residual_sd * np.sqrt(1 / a.size + about**2 / squares)
     return middle, middle - half, middle + half
@@ -185,7 +170,7 @@ class Term:
     p: float
 
     def __str__(self) -> str:
-        return f"{self.name}: F({self.df}) = {self.f:.4g}, p = {p_text(self.p)}"
+        return f"{self.name}: F({self.df}) = {self.f:.4g}, {p_equation(self.p)}"
 
 
 @dataclass(frozen=True)
@@ -240,25 +225,23 @@ def ancova(
     df = y.size - len(members) - 1
     if df < 1:
         raise InputError(f"{y.size} subjects in {len(members)} groups leave no error to compare with")
-    y, z = y - y.mean(), z - z.mean()
-    inner_y, inner_z = y.copy(), z.copy()
+    inner_y, inner_z = np.empty_like(y), np.empty_like(z)
     for member in members.values():
-        inner_y[member] -= y[member].mean()
-        inner_z[member] -= z[member].mean()
-    zz, zy, yy = float(inner_z @ inner_z), float(inner_z @ inner_y), float(inner_y @ inner_y)
-    if not zz > 1e-24 * y.size * max(1.0, float(np.max(z**2))):
+        inner_y[member] = _centered(y[member])
+        inner_z[member] = _centered(z[member])
+    y, z = y - y.mean(), z - z.mean()
+    zz, zy, total = float(inner_z @ inner_z), float(inner_z @ inner_y), float(y @ y)
+    if not zz > 1e-24 * float(z @ z):
         raise InputError(f"{name} does not vary within any group")
-    residual = yy - zy**2 / zz
-    if not residual > 1e-24 * max(float(y @ y), 1e-300):
-        raise InputError("the model fits exactly; there is no error to compare with")
-    total_z = float(z @ z)
-    without_groups = float(y @ y) - float(z @ y) ** 2 / total_z
+    residual = _left(inner_y, inner_z)
+    _check_error(residual, total)
+    without_groups = _left(y, z)
     separate, slopes = 0.0, 0  # of the model with a slope per group
     for member in members.values():
-        own_z, own_y = inner_z[member], inner_y[member]
-        squares = float(own_z @ own_z)
-        separate += float(own_y @ own_y) - (float(own_z @ own_y) ** 2 / squares if squares > 0 else 0.0)
-        slopes += int(squares > 0)
+        separate += _left(inner_y[member], inner_z[member])
+        slopes += int(np.any(inner_z[member] != 0))
+    if separate <= _EXACT * total:
+        separate = 0.0
     between = _term("groups", without_groups - residual, len(members) - 1, residual, df)
     common = _term(name, zy**2 / zz, 1, residual, df)
     parallel = _term("slopes differ", residual - separate, slopes - 1, separate, df + 1 - slopes)
@@ -275,7 +258,39 @@ def _term(name: str, ss: float, df: int, residual: float, df_residual: int) -> T
     return Term(name, ss, df, f, float(stats.f.sf(f, df, df_residual)))
 
 
-def _columns(predictors: Mapping[str, npt.ArrayLike], size: int) -> FloatArray:
+def _check_error(residual: float, total: float) -> None:
+    if not residual > _EXACT * total:
+        raise InputError("the model fits exactly; there is no error to compare with")
+
+
+def _centered(values: FloatArray) -> FloatArray:
+    """Values less their mean, exactly 0 where all are equal."""
+    from_first = values - values[0]
+    return np.asarray(from_first - from_first.mean())
+
+
+def _left(y: FloatArray, z: FloatArray) -> float:
+    """Sum of squares of what a line through the origin leaves of y."""
+    squares = float(z @ z)
+    rest = y - (float(z @ y) / squares if squares > 0 else 0.0) * z
+    return float(rest @ rest)
+
+
+def _directions(
+    predictors: Mapping[str, npt.ArrayLike], size: int
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Means of the predictors, their lengths about them, and the QR factors of what is left when both are taken out."""
     if not predictors:
         raise InputError("a regression needs a predictor")
-    return np.column_stack([complete(name, values, length=size) for name, values in predictors.items()])
+    columns = {name: complete(name, values, length=size) for name, values in predictors.items()}
+    for name, column in columns.items():
+        if not varies(column):
+            raise InputError(f"predictor {name!r} does not vary")
+    matrix = np.column_stack(list(columns.values()))
+    centers = matrix.mean(axis=0)
+    scale = np.linalg.norm(matrix - centers, axis=0)
+    orthogonal, triangle = np.linalg.qr((matrix - centers) / scale)
+    follows = np.flatnonzero(np.abs(np.diag(triangle)) < 1e-10)
+    if follows.size:
+        raise InputError(f"predictor {list(predictors)[int(follows[0])]!r} follows from those before it")
+    return centers, scale, orthogonal, triangle

@@ -10,9 +10,7 @@ import numpy.typing as npt
 from scipy import special, stats
 
 from ..errors import InputError
-from .values import LEVEL, FloatArray, complete, interval_text, p_text
-
-_MOST_DRAWN = 50_000_000
+from .values import LEVEL, FloatArray, complete, interval_text, p_equation, resampling, varies
 
 
 @dataclass(frozen=True)
@@ -22,7 +20,8 @@ class Roc:
     Attributes
     ----------
     auc, se : area under the curve, and DeLong's standard error.
-    interval : 95 % interval on the logit scale, which stays within 0 to 1; NaN where the area is 0 or 1.
+    interval : 95 % interval on the logit scale, which stays within 0 to 1; NaN where the area is 0 or 1, or
+        its error is 0.
     cut, sensitivity, specificity : where Youden's index is largest; positive is at or beyond the cut.
     higher_is_positive : on which side of the cut.
     n_positive, n_negative : subjects.
@@ -104,7 +103,7 @@ class RocDifference:
     p: float
 
     def __str__(self) -> str:
-        return f"AUC differs by {self.difference:.4f} (SE {self.se:.4f}), z = {self.z:.3f}, p = {p_text(self.p)}"
+        return f"AUC differs by {self.difference:.4f} (SE {self.se:.4f}), z = {self.z:.3f}, {p_equation(self.p)}"
 
 
 def compare_roc(
@@ -140,27 +139,30 @@ def compare_roc(
 def auc_bootstrap(
     values: npt.ArrayLike, positive: npt.ArrayLike, higher_is_positive: bool, seed: int, resamples: int = 2000
 ) -> tuple[float, float]:
-    """95 % percentile interval of the area, cases and controls drawn apart.
+    """95 % percentile interval of the area, cases and controls drawn apart; NaN where all resamples are alike.
 
-    The work is bounded: above 50 million drawn subjects the number of resamples is cut down, to no fewer than 200.
+    It is too narrow with few subjects and near an area of 1: with 5 cases, 5 controls and an area of .76 it holds that
+    in 89 % of samples, and 8 % of them have none. The work is bounded: above 50 million drawn subjects the number of
+    resamples is cut down, to no fewer than 200.
 
     Raises
     ------
     InputError
-        as `roc` does.
+        as `roc` does, and when the seed is negative or resamples are fewer than 200.
     """
     score, has = _scores(values, positive, higher_is_positive)
     levels, place = np.unique(score, return_inverse=True)
     cases = np.bincount(place[has], minlength=levels.size).astype(np.float64)
     controls = np.bincount(place[~has], minlength=levels.size).astype(np.float64)
-    drawn = max(200, min(resamples, _MOST_DRAWN // score.size))
-    random = np.random.default_rng(seed)
+    random, drawn = resampling(seed, resamples, score.size)
     found = np.empty(drawn)
     for i in range(drawn):
         a = random.multinomial(int(cases.sum()), cases / cases.sum())
         b = random.multinomial(int(controls.sum()), controls / controls.sum())
         below = np.cumsum(b) - b / 2
         found[i] = a @ below / (cases.sum() * controls.sum())
+    if not varies(found):  # perfect separation, or all values equal: no resample can tell how sure that is
+        return math.nan, math.nan
     low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
@@ -224,7 +226,7 @@ def _placements(score: FloatArray, has: npt.NDArray[np.bool_]) -> tuple[FloatArr
 
 
 def _logit_interval(auc: float, variance: float) -> tuple[float, float]:
-    if not 0 < auc < 1:
+    if not (0 < auc < 1 and variance > 0):
         return math.nan, math.nan
     half = float(special.ndtri((1 + LEVEL) / 2)) * math.sqrt(variance) / (auc * (1 - auc))
     middle = float(special.logit(auc))

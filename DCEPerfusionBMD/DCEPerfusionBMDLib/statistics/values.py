@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,8 +22,11 @@ LEVEL = 0.95
 
 _ROUNDING = 1e-12  # of the largest value; a smaller range is no variation
 _SMALLEST_P = 1e-12
+_LARGEST = 1e150  # beyond, a square has no number
+_FEWEST_DRAWN, _MOST_DRAWN = 200, 50_000_000
 _KINETIC = frozenset({"ktrans", "kep", "ve"})
-_BONE_SCORES = frozenset({"t", "bmd"})
+_BONE_SCORES = frozenset({"t", "z", "tscore", "zscore", "bmd", "osteoporosis", "osteopenia"})
+_BONE_SITES = frozenset({"bone", "lumbar", "spine", "fn", "neck", "hip"})
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ def complete(name: str, values: npt.ArrayLike, least: int = 1, length: int | Non
     Raises
     ------
     InputError
-        when there are too few or one is no number; nothing is dropped here, see `complete_rows`.
+        when there are too few, one is no number or beyond 1e150; nothing is dropped here, see `complete_rows`.
     """
     array = numbers(name, values)
     if array.ndim != 1:
@@ -113,6 +117,8 @@ def complete(name: str, values: npt.ArrayLike, least: int = 1, length: int | Non
             f"{name}: {bad.size} of {array.size} values are no finite numbers, the first at position {bad[0] + 1}; "
             "leave such rows out first with complete_rows, which lists them"
         )
+    if array.size and np.abs(array).max() > _LARGEST:
+        raise InputError(f"{name}: {np.abs(array).max():g} is too large to be squared; use another unit")
     if array.size < least:
         raise InputError(f"{name} holds {array.size} value{'s' * (array.size != 1)}; at least {least} are needed")
     if length is not None and array.size != length:
@@ -120,9 +126,9 @@ def complete(name: str, values: npt.ArrayLike, least: int = 1, length: int | Non
     return array
 
 
-def varies(values: FloatArray) -> bool:
-    """Whether numbers differ by more than rounding."""
-    return bool(np.ptp(values) > _ROUNDING * np.abs(values).max())
+def varies(values: FloatArray, *sources: FloatArray) -> bool:
+    """Whether numbers differ by more than the rounding of what they were made of, themselves unless told."""
+    return bool(np.ptp(values) > _ROUNDING * max(np.abs(source).max() for source in sources or (values,)))
 
 
 def split(values: npt.ArrayLike, labels: Sequence[Hashable] | npt.NDArray[np.generic]) -> dict[str, FloatArray]:
@@ -131,14 +137,43 @@ def split(values: npt.ArrayLike, labels: Sequence[Hashable] | npt.NDArray[np.gen
     Raises
     ------
     InputError
-        when there are not as many labels as values.
+        when there are not as many labels as values, a label is missing, or two labels print alike.
     """
     array = numbers("values", values)
-    names = labels if isinstance(labels, np.ndarray) else np.asarray([str(label) for label in labels])
-    if array.shape != names.shape:
-        raise InputError(f"{array.size} values and {names.size} labels; there must be as many of both")
-    found, first, codes = np.unique(names, return_index=True, return_inverse=True)
-    return {str(found[code]): array[codes == code] for code in np.argsort(first)}
+    names, codes = coded(labels)
+    if array.shape != codes.shape:
+        raise InputError(f"{array.size} values and {codes.size} labels; there must be as many of both")
+    order = np.argsort(codes, kind="stable")
+    parts = np.split(array[order], np.cumsum(np.bincount(codes, minlength=len(names)))[:-1])
+    return dict(zip(names, parts, strict=True)) if names else {}
+
+
+def coded(labels: Sequence[Hashable] | npt.NDArray[np.generic]) -> tuple[list[str], npt.NDArray[np.intp]]:
+    """Distinct labels as text, in the order of their first appearance, and the place of each label among them.
+
+    Raises
+    ------
+    InputError
+        when a label is missing (None, NaN or masked), or two labels print alike, as 1 and "1".
+    """
+    distinct: dict[Hashable, int] = {}
+    if isinstance(labels, np.ndarray) and not isinstance(labels, np.ma.MaskedArray) and labels.dtype != object:
+        found, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+        order = np.argsort(first)
+        distinct = {label: place for place, label in enumerate(found[order].tolist())}
+        codes = np.argsort(order)[inverse].reshape(labels.shape)
+    else:
+        known = [None if label is np.ma.masked else label for label in labels]
+        codes = np.array([distinct.setdefault(label, len(distinct)) for label in known], dtype=np.intp)
+    names: dict[str, Hashable] = {}
+    for label in distinct:
+        if label is None or label != label:
+            position = int(np.flatnonzero(codes == distinct[label])[0]) + 1
+            raise InputError(f"the label at position {position} is missing; leave such rows out first")
+        if str(label) in names:
+            raise InputError(f"the labels {names[str(label)]!r} and {label!r} print alike; write them in one way")
+        names[str(label)] = label
+    return list(names), codes
 
 
 def check_not_circular(quantity: str, grouping: str) -> None:
@@ -154,8 +189,9 @@ def check_not_circular(quantity: str, grouping: str) -> None:
     InputError
         with the reason, for BMD or T between classes that T defines, and for age between groups of age.
     """
-    words, groups = set(quantity.lower().split("_")), set(grouping.lower().split("_"))
-    if "class" in groups and words & _BONE_SCORES:
+    words, groups = _words(quantity), _words(grouping)
+    classes = "class" in groups or ("category" in groups and groups & (_BONE_SCORES | _BONE_SITES))
+    if classes and "age" not in groups and (words & _BONE_SCORES or words >= {"bone", "loss"}):
         raise InputError(
             f"{quantity} is not tested between the groups of {grouping}: T-scores, made of BMD, define those groups, "
             "so they differ by construction and a p-value says nothing"
@@ -186,7 +222,18 @@ def p_text(p: float) -> str:
     """A p-value for people; below 1e-12 only that it is, since the tails of several tests are not known further."""
     if math.isnan(p):
         return "none"
-    return f"<{_SMALLEST_P:g}" if p < _SMALLEST_P else f"{p:.3g}"
+    if p < _SMALLEST_P:
+        return f"<{_SMALLEST_P:g}"
+    digits = 3
+    while digits < 17 and any(p < limit <= float(f"{p:.{digits}g}") for limit in (0.05, 0.01, 0.001)):
+        digits += 1  # 0.04996 is not printed as 0.05
+    return f"{p:.{digits}g}"
+
+
+def p_equation(p: float) -> str:
+    """A p-value within a sentence: `p = 0.03`, or `p < 1e-12`."""
+    text = p_text(p)
+    return f"p < {text[1:]}" if text.startswith("<") else f"p = {text}"
 
 
 def interval_text(interval: tuple[float, float]) -> str:
@@ -195,14 +242,46 @@ def interval_text(interval: tuple[float, float]) -> str:
 
 
 def numbers(name: str, values: npt.ArrayLike) -> FloatArray:
-    """Values as numbers; InputError names the first that is none."""
+    """Values as numbers, NaN where they are masked; InputError names the first that is none."""
+    if isinstance(values, np.ndarray) and np.iscomplexobj(values):
+        raise InputError(f"{name} must be real numbers, not complex ones")
     try:
+        if isinstance(values, np.ma.MaskedArray):
+            return np.asarray(np.ma.filled(np.ma.asarray(values, dtype=np.float64), math.nan), dtype=np.float64)
         return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         pass
-    for position, value in enumerate(np.asarray(values, dtype=object).ravel(), start=1):
+    try:
+        objects = np.asarray(values, dtype=object).ravel()
+    except ValueError:
+        raise InputError(f"{name} has rows of different lengths") from None
+    for position, value in enumerate(objects, start=1):
+        if isinstance(value, (list, tuple, np.ndarray)):
+            raise InputError(f"{name} has rows of different lengths")
         try:
             float(value)
         except (TypeError, ValueError):
             raise InputError(f"{name}: {value!r} at position {position} is not a number") from None
+        except OverflowError:
+            raise InputError(f"{name}: the number at position {position} is too large") from None
     raise InputError(f"{name} must be numbers in one list")
+
+
+def resampling(seed: int, resamples: int, size: int) -> tuple[np.random.Generator, int]:
+    """Random numbers of a bootstrap, and how many resamples of so many values are drawn.
+
+    Raises
+    ------
+    InputError
+        when the seed is negative, or fewer than 200 resamples are asked for.
+    """
+    if seed < 0:
+        raise InputError(f"a seed of {seed} is not possible; it must be 0 or more")
+    if resamples < _FEWEST_DRAWN:
+        raise InputError(f"{resamples} resamples do not suffice for an interval; at least {_FEWEST_DRAWN} are needed")
+    return np.random.default_rng(seed), max(_FEWEST_DRAWN, min(resamples, _MOST_DRAWN // size))
+
+
+def _words(name: str) -> set[str]:
+    """The words of a column's name, whether it is written `t_lumbar`, `T-score` or `AgeYears`."""
+    return {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z]+[0-9]*|[0-9]+", name)}
