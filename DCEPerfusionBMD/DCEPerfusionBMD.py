@@ -153,6 +153,12 @@ def choiceLabel(value):
         "paper-ages": _("the paper's age groups"),
         "cohort": _("a cohort"),
         "standard": _("standard"),
+        "welch-holm": _("Welch's t-tests, corrected by Holm"),
+        "games-howell": _("Games-Howell"),
+        "dunnett": _("Dunnett"),
+        "lsd": _("least significant difference, uncorrected"),
+        "fraction": _("fraction"),
+        "mL/100mL": _("mL/100 mL"),
     }.get(value, value)
 
 
@@ -197,9 +203,16 @@ def _annotations(parameter):
     return members
 
 
+COHORT_PARAMETERS = ("classification", "marks", "ve_unit")
+"""What the panel asks of a comparison of subjects; the rest of `CohortSettings` is as the library has it."""
+
+
 def _packs():
     """A parameter pack for each group of settings of the library, derived from their descriptions."""
-    members = {}
+    members = {"cohort": {}}
+    for parameter in settings.parameters(settings.CohortSettings):
+        if parameter.name in COHORT_PARAMETERS:
+            members["cohort"].update(_annotations(parameter))
     for parameter in settings.all_parameters():
         members.setdefault(parameter.group, {}).update(_annotations(parameter))
     return types.SimpleNamespace(
@@ -223,6 +236,7 @@ class DCEPerfusionBMDParameterNode:
     frameTimes, skipFrames - Frame times that go before those of the data, and leading frames to leave out.
     singleSite, singleTScore, singleBmd - A single bone measurement, where there is no table.
     autoUpdate - Whether a changed value leads to a new result.
+    cohortTable - Table of many subjects.
     """
 
     series: vtkMRMLSequenceNode | vtkMRMLScalarVolumeNode | None
@@ -242,6 +256,8 @@ class DCEPerfusionBMDParameterNode:
     motion: PACKS.motion
     densitometry: PACKS.densitometry
     output: PACKS.output
+    cohortTable: vtkMRMLTableNode
+    cohort: PACKS.cohort
 
 
 def settingsOf(parameterNode):
@@ -258,6 +274,12 @@ def settingsOf(parameterNode):
         if value != parameter.default:
             values.setdefault(parameter.group, {})[parameter.name] = value
     return settings.from_dict(values)
+
+
+def cohortSettingsOf(parameterNode):
+    """How the subjects of a table are compared, as a parameter node says."""
+    values = {name: getattr(parameterNode.cohort, name) for name in COHORT_PARAMETERS}
+    return settings.CohortSettings(**{name: value.value for name, value in values.items()})
 
 
 def isRead(parameterNode, parameter):
@@ -294,6 +316,8 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._observed = []
         self._doubted = False
         self._liveTimer = self._inputTimer = self._settleTimer = None
+        self._cohortTimer = self._comparedKey = self._observedCohort = None
+        self._cohortSaid = []
         ScriptedLoadableModuleWidget.__init__(self, parent)
 
     def setup(self):
@@ -350,6 +374,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.mapSelector.activated.connect(self.onMapChosen)
         self.ui.tableSelector.activated.connect(self.onTableChosen)
         self.ui.regionSelector.activated.connect(self.onRegionChosen)
+        self.setupCohort()
         self.initializeParameterNode()
 
     def cleanup(self):
@@ -405,6 +430,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             (self.ui.seriesSelector, "vtkMRMLVolumeNode"),
             (self.ui.segmentationSelector, "vtkMRMLSegmentationNode"),
             (self.ui.dxaSelector, "vtkMRMLTableNode"),
+            (self.ui.cohortTableSelector, "vtkMRMLTableNode"),
         ):
             kept = self.logic.inputCandidates(className)
             nodes = slicer.util.getNodesByClass(className)
@@ -432,11 +458,12 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def setParameterNode(self, parameterNode):
         """Bind the panel to a parameter node, or to none."""
         if self._parameterNode is not None:
-            for timer in (self._liveTimer, self._inputTimer, self._settleTimer):
+            for timer in (self._liveTimer, self._inputTimer, self._settleTimer, self._cohortTimer):
                 timer.stop()
             self._parameterNode.disconnectGui(self._guiTag)
             self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
         self.observeInputs([])
+        self.observeCohort(None)
         self._inputChart.clear()
         self._parameterNode = parameterNode
         self._guiTag = None
@@ -466,6 +493,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.observeInputs(self.logic.inputs.placed_nodes(node.series, node.segmentation))
         self.showInputs()
         self.checkCanApply()
+        self.showCohort()
         key = self.runKey()
         if node.autoUpdate and self.ui.applyButton.enabled and key != self._lastRun:
             self._liveTimer.start(self.LIVE_DELAY_MS)
@@ -975,6 +1003,134 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             with slicer.util.tryWithErrorDisplay(_("The results cannot be written."), waitCursor=True):
                 self.logic.exportResult(folder)
 
+    # ---- cohort
+
+    def setupCohort(self):
+        """Connect what compares many subjects."""
+        self._cohortTimer = timerOf(self.showCohort)
+        self.ui.loadCohortButton.clicked.connect(self.onLoadCohort)
+        self.ui.compareButton.clicked.connect(self.onCompare)
+        self.ui.cohortShownSelector.activated.connect(self.onCohortShown)
+        self.ui.cohortReportButton.clicked.connect(self.onCohortReport)
+
+    def observeCohort(self, table):
+        """Follow the cells of a table, and of no other."""
+        if table is self._observedCohort:
+            return
+        if self._observedCohort is not None:
+            self.removeObserver(self._observedCohort, vtk.vtkCommand.ModifiedEvent, self.onCohortModified)
+        self._observedCohort = table
+        if table is not None:
+            self.addObserver(table, vtk.vtkCommand.ModifiedEvent, self.onCohortModified)
+
+    def onCohortModified(self, caller, event):
+        """A cell was changed: look at the table when that has come to rest."""
+        self._cohortTimer.start(self.LIVE_DELAY_MS)
+
+    def cohortKey(self):
+        """What a comparison depends on, to tell whether it is up to date."""
+        node = self._parameterNode
+        table = node.cohortTable
+        return table and (table.GetID(), table.GetMTime()), cohortSettingsOf(node)
+
+    def whatCohortMisses(self):
+        """Why subjects cannot be compared, as a sentence; empty when they can."""
+        node = self._parameterNode
+        if node.cohortTable is None:
+            return _("Choose a table with a row for each subject.")
+        try:
+            self.logic.readCohort(node.cohortTable, cohortSettingsOf(node))
+        except settings.InputError as error:
+            return inWords(error)
+        return ""
+
+    def showCohort(self):
+        """Say what was understood of the table of subjects, what stops Compare, and list what was found."""
+        node, ui = self._parameterNode, self.ui
+        self._cohortTimer.stop()
+        if node is None or self._running:
+            return
+        self.observeCohort(node.cohortTable)
+        missing = self.whatCohortMisses()
+        ui.compareButton.enabled = not missing
+        ui.compareButton.toolTip = missing or _("Compute tables, tests and charts of the subjects.")
+        ui.compareButton.accessibleDescription = ui.compareButton.toolTip
+        lines = [missing]
+        if not missing:
+            cohort = self.logic.readCohort(node.cohortTable, cohortSettingsOf(node))
+            told = _("{rows} rows read, {kept} kept, {left} left out.")
+            lines = [told.format(rows=cohort.rows_read, kept=cohort.subjects.size, left=len(cohort.left_out))]
+            if cohort.ignored:
+                lines.append(_("Columns not recognized: {names}.").format(names=", ".join(cohort.ignored)))
+            lines += cohort.notes
+        found = self.logic.cohortNodes(node.cohortTable)
+        compared = self.logic.cohortResultOf(node.cohortTable)
+        if compared is not None and self._comparedKey != self.cohortKey():
+            lines.append(_("The result below is of an earlier table or other choices; press Compare."))
+        elif compared is not None:
+            lines += compared.warnings
+        ui.cohortLabel.text = "\n".join([*lines, *self._cohortSaid])
+        before, selector = ui.cohortShownSelector.currentText, ui.cohortShownSelector
+        selector.clear()
+        for role, shown in found.items():
+            selector.addItem(shown.GetName().removeprefix(node.cohortTable.GetName()).strip(), role)
+        selector.currentIndex = max(0, selector.findText(before))
+        selector.enabled = bool(found)
+        ui.cohortNoteLabel.text = self.cohortNote()
+        ui.cohortReportButton.enabled = compared is not None
+        explained = _("Write tables (CSV), figures and a report (HTML) into a folder.")
+        ui.cohortReportButton.toolTip = explained if compared is not None else _("Compare first.")
+
+    def shownCohortNode(self):
+        """The table or chart that is chosen in the list."""
+        selector = self.ui.cohortShownSelector
+        return self.logic.cohortNodes(self._parameterNode.cohortTable).get(selector.itemData(selector.currentIndex))
+
+    def cohortNote(self):
+        """What stands under the chosen table, or over the chosen chart."""
+        shown = self.shownCohortNode()
+        if shown is None:
+            return ""
+        return (shown.GetTitle() if shown.IsA("vtkMRMLPlotChartNode") else shown.GetDescription()) or ""
+
+    def onLoadCohort(self):
+        """Read a table of subjects."""
+        path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("Table of subjects"), "", "*.csv *.tsv *.txt")
+        if path:
+            with slicer.util.tryWithErrorDisplay(_("The table cannot be read.")):
+                self._parameterNode.cohortTable = self.logic.loadCohortTable(path)
+
+    def onCompare(self):
+        """Compare the subjects; one run at a time."""
+        node = self._parameterNode
+        if node is None or self._running or self.whatCohortMisses():
+            return
+        key = self.cohortKey()
+        nodes = self.runWithProgress(
+            _("Comparing"), lambda report: self.logic.analyzeCohort(node.cohortTable, cohortSettingsOf(node), report)
+        )
+        if nodes is not None:
+            self._comparedKey, self._cohortSaid = key, []
+            self.showCohort()
+            self.onCohortShown()
+
+    def onCohortShown(self):
+        """Show the table or chart that was chosen."""
+        self._views.showBeside(self.shownCohortNode())
+        self.ui.cohortNoteLabel.text = self.cohortNote()
+
+    def onCohortReport(self):
+        """Write tables, figures and the report into a folder."""
+        if self.logic.cohortResultOf(self._parameterNode.cohortTable) is None:
+            return
+        folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder for the report"))
+        if not folder:
+            return
+        said = self.runWithProgress(_("Saving the report"), lambda report: self.logic.writeCohortReport(folder, report))
+        if said is not None:
+            self._cohortSaid = [_("The report is in {folder}.").format(folder=folder), *said]
+            self.showCohort()
+
 
 def timerOf(action):
     """A timer that calls `action`, which is to stop it."""
@@ -1031,6 +1187,9 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         self._settings = None
         self._series = None
         self._pair = (None, None)
+        self.cohortResult = None
+        self._cohortTable = None
+        self._cohortRead = (None, None)
         self.inputs = scenestudy.Inputs(slicer.mrmlScene)
 
     def getParameterNode(self):
@@ -1259,6 +1418,89 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
 
         scenestudy.export_result(Path(folder), self._series, self.result, self._settings or Settings())
 
+    # ---- cohort
+
+    def loadCohortTable(self, path):
+        """Read a table of subjects into the scene; returns the table node."""
+        from DCEPerfusionBMDLib import scenestudy
+
+        return scenestudy.read_table_file(slicer.mrmlScene, Path(path))
+
+    def loadMadeUpCohort(self, seed=2019):
+        """Put a table of 197 made-up subjects into the scene, to try things on; returns the table node."""
+        from DCEPerfusionBMDLib import scenecohort
+
+        name = slicer.mrmlScene.GenerateUniqueName("Made-up cohort")
+        return scenecohort.write_made_up_cohort(slicer.mrmlScene, name, seed)
+
+    def readCohort(self, tableNode, settings):
+        """The cohort in a table node; what was read, or why it cannot be, is kept until the table changes."""
+        from DCEPerfusionBMDLib import scenecohort
+        from DCEPerfusionBMDLib.errors import InputError
+
+        key = (tableNode.GetID(), tableNode.GetMTime(), settings.classification, settings.t_score_rounding)
+        if self._cohortRead[0] != key:
+            try:
+                self._cohortRead = (key, scenecohort.read_cohort_node(tableNode, settings))
+            except InputError as error:
+                self._cohortRead = (key, error)
+        found = self._cohortRead[1]
+        if isinstance(found, InputError):
+            raise InputError(str(found))
+        return found
+
+    def analyzeCohort(self, tableNode, settings=None, progress=None):
+        """Compare the subjects of a table; put tables, statistics and charts into the scene.
+
+        Parameters
+        ----------
+        tableNode : a row per subject, or per vertebra; its columns are told by name and unit.
+        settings : `DCEPerfusionBMDLib.settings.CohortSettings`; the defaults when None.
+        progress : called as progress(fraction, message); where it returns False, the scene stays as it was.
+
+        Returns
+        -------
+        `DCEPerfusionBMDLib.scenecohort.CohortNodes`: folder, tables and charts by name.
+
+        Example
+        -------
+        >>> logic = DCEPerfusionBMDLogic()
+        >>> nodes = logic.analyzeCohort(logic.loadMadeUpCohort())
+        >>> nodes.tables["table3"].GetNumberOfRows()
+        3
+        >>> nodes.charts["figure1.ktrans_per_min"].GetXAxisTitle()
+        'Age (years)'
+        """
+        from DCEPerfusionBMDLib import scenecohort
+        from DCEPerfusionBMDLib.cohort import analyze_cohort
+        from DCEPerfusionBMDLib.settings import CohortSettings
+
+        settings = settings if settings is not None else CohortSettings()
+        result = analyze_cohort(self.readCohort(tableNode, settings), settings, progress)
+        nodes = scenecohort.write_cohort_result(slicer.mrmlScene, result, tableNode)
+        self.cohortResult, self._cohortTable = result, tableNode
+        return nodes
+
+    def cohortNodes(self, tableNode):
+        """Tables and charts of the result of a table node, by `table.` or `chart.` and their name; empty without."""
+        from DCEPerfusionBMDLib import scenecohort
+
+        if tableNode is None:
+            return {}
+        found = scenecohort.cohort_nodes(slicer.mrmlScene, tableNode)
+        tables = {f"table.{name}": node for name, node in found.tables.items()}
+        return {**tables, **{f"chart.{name}": node for name, node in found.charts.items()}}
+
+    def cohortResultOf(self, tableNode):
+        """The last result where it is that of a table node, else None."""
+        return self.cohortResult if tableNode is not None and self._cohortTable is tableNode else None
+
+    def writeCohortReport(self, folder, progress=None):
+        """Write tables (CSV), figures and report of the last cohort into a folder; returns what is to be said of it."""
+        from DCEPerfusionBMDLib.export import write_cohort
+
+        return write_cohort(self.cohortResult, Path(folder), progress)
+
     @staticmethod
     def _report(progress, fraction, message):
         from DCEPerfusionBMDLib.errors import Cancelled
@@ -1309,6 +1551,7 @@ class DCEPerfusionBMDTest(ScriptedLoadableModuleTest):
             self.test_phantomFromSampleDataToReload,
             self.test_cancelAndMissingInputs,
             self.test_twoStudiesAndSceneClose,
+            self.test_cohort,
         ):
             self.setUp()
             test()
@@ -1406,3 +1649,15 @@ class DCEPerfusionBMDTest(ScriptedLoadableModuleTest):
         widget.enter()
         self.assertEqual(widget.ui.mapSelector.count, 0)
         self.assertFalse(widget.ui.applyButton.enabled)
+
+    def test_cohort(self):
+        """A made-up cohort is compared; a second run updates what the first has made."""
+        logic = DCEPerfusionBMDLogic()
+        table = logic.loadMadeUpCohort()
+        quick = settings.CohortSettings(resamples=0)
+        nodes = logic.analyzeCohort(table, quick)
+        self.assertEqual(nodes.tables["table3"].GetNumberOfRows(), 3)
+        self.assertEqual(nodes.charts["figure1.ktrans_per_min"].GetYAxisTitle(), "Ktrans (1/min)")
+        before = slicer.mrmlScene.GetNumberOfNodes()
+        logic.analyzeCohort(table, quick)
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)

@@ -58,16 +58,20 @@ class Views:
         first = next((role for role in nodes if role.startswith("map.")), None)
         if first is None:
             return
-        manager = slicer.app.layoutManager()
-        if manager is not None:
-            register(manager.layoutLogic().GetLayoutNode())
-            manager.setLayout(LAYOUT_ID)
+        self.arrange()
         self.showMap(nodes.get("map.ktrans", nodes[first]), anatomy, fit=True)
         display = segmentation.GetDisplayNode()
         if display is not None:
             display.SetVisibility2DFill(False)
         self.viewNode("vtkMRMLPlotViewNode", CURVES_VIEW).SetPlotChartNodeID(nodes["chart.tissue"].GetID())
         self.showTable(nodes["table.vertebrae"])
+
+    def arrange(self) -> None:
+        """Choose our layout."""
+        manager = slicer.app.layoutManager()
+        if manager is not None:
+            register(manager.layoutLogic().GetLayoutNode())
+            manager.setLayout(LAYOUT_ID)
 
     def restoreLayout(self) -> None:
         """Arrange the views of a scene that was saved in our layout; a scene holds only its number."""
@@ -105,6 +109,16 @@ class Views:
         """Show a table in the layout."""
         if node is not None:
             self.viewNode("vtkMRMLTableViewNode", TABLE_VIEW).SetTableNodeID(node.GetID())
+
+    def showBeside(self, node: Any) -> None:
+        """Show a table or a chart in our layout."""
+        if node is None:
+            return
+        self.arrange()
+        if node.IsA("vtkMRMLPlotChartNode"):
+            self.viewNode("vtkMRMLPlotViewNode", CURVES_VIEW).SetPlotChartNodeID(node.GetID())
+        else:
+            self.showTable(node)
 
     def jumpTo(self, segmentation: Any, name: str) -> None:
         """Center the slice views on a segment."""

@@ -355,6 +355,7 @@ QUALITY = (R_SQUARED, RMSE)
 BONE = (BMD, QCT_DENSITY, T_SCORE, Z_SCORE)
 """What densitometry measures, in tables only."""
 BY_NAME = {q.name: q for q in (*PARAMETERS, DELAY, *DESCRIPTIVE, *MORE_DESCRIPTIVE, *QUALITY, STATUS, *BONE)}
-_MORE_UNITS = {unit: Code(unit, "UCUM", unit) for unit in ("g", "cm2", "mm", "%/min")}
+_MORE_UNITS = {unit: Code(unit, "UCUM", unit) for unit in ("g", "cm2", "mm", "%/min", "kg/m2")}
+_MORE_UNITS["years"] = Code("a", "UCUM", "year")
 UNIT_CODES = {q.unit: q.ucum for q in BY_NAME.values() if q.unit} | _MORE_UNITS
 """UCUM codes of units as they are printed, for columns that are no quantity of their own."""

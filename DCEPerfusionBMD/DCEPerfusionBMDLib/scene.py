@@ -285,10 +285,29 @@ def read_dxa_node(table: Any, subject: str | None = None) -> Densitometry:
     InputError
         naming table, row and column of what cannot be read, or the subjects when the choice is open.
     """
-    heading = [table.GetColumnName(n) for n in range(table.GetNumberOfColumns())]
-    arrays = [table.GetTable().GetColumn(n) for n in range(table.GetNumberOfColumns())]
-    rows = [[_text_of(array, row) for array in arrays] for row in range(table.GetNumberOfRows())]
-    return measurements_from_rows(heading, rows, table.GetName(), subject)
+    heading, columns = table_texts(table)
+    return measurements_from_rows(heading, list(zip(*columns, strict=True)), table.GetName(), subject)
+
+
+def table_texts(table: Any) -> tuple[list[str], list[list[str]]]:
+    """Names and cells of the columns of a table node, numbers with all their digits.
+
+    Raises
+    ------
+    InputError
+        for a column that holds several numbers per cell.
+    """
+    names = [table.GetColumnName(n) or "" for n in range(table.GetNumberOfColumns())]
+    cells = []
+    for n, name in enumerate(names):
+        array = table.GetTable().GetColumn(n)
+        if array.GetNumberOfComponents() != 1:
+            raise InputError(
+                f"the column {name!r} of {table.GetName()} holds {array.GetNumberOfComponents()} numbers per cell; "
+                "split it into columns"
+            )
+        cells.append([_text_of(array, row) for row in range(array.GetNumberOfValues())])
+    return names, cells
 
 
 def _text_of(array: Any, row: int) -> str:
@@ -343,10 +362,10 @@ def write_series(scene: Any, series: DynamicSeries, name: str) -> Any:
     nodes = [sequence, browser, proxy]
     if last > 0:
         nodes.append(_write_enhancement(scene, dataclasses.replace(series, frames=frames), sequence))
-    hierarchy = _hierarchy(scene)
-    parent = hierarchy.GetItemParent(_item(hierarchy, sequence))
+    hierarchy = hierarchy_of(scene)
+    parent = hierarchy.GetItemParent(item_of(hierarchy, sequence))
     for node in nodes:
-        hierarchy.SetItemParent(_item(hierarchy, node), parent)
+        hierarchy.SetItemParent(item_of(hierarchy, node), parent)
     return sequence
 
 
@@ -377,27 +396,82 @@ def _nodes(scene: Any, kind: str) -> list[Any]:
     return [scene.GetNthNodeByClass(n, kind) for n in range(scene.GetNumberOfNodesByClass(kind))]
 
 
-def _hierarchy(scene: Any) -> Any:
+def hierarchy_of(scene: Any) -> Any:
     return scene.GetSubjectHierarchyNode() or slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
 
 
-def _item(hierarchy: Any, node: Any) -> int:
+def item_of(hierarchy: Any, node: Any) -> int:
     item = hierarchy.GetItemByDataNode(node)
     return int(item or hierarchy.CreateItem(hierarchy.GetSceneItemID(), node))
 
 
-def nodes_of_pair(scene: Any, sequence: Any, segmentation: Any) -> list[Any]:
-    """All nodes that belong to the results of a series and a segmentation."""
+def own_nodes(scene: Any, references: Mapping[str, Any], attributes: Mapping[str, str]) -> list[Any]:
+    """All nodes that refer to these nodes, by reference role, and have these attributes."""
     nodes = [scene.GetNthNode(n) for n in range(scene.GetNumberOfNodes())]
     return [
         node
         for node in nodes
-        if node.GetNodeReferenceID(SERIES_REFERENCE) == sequence.GetID()
-        and node.GetNodeReferenceID(SEGMENTATION_REFERENCE) == segmentation.GetID()
+        if all(node.GetNodeReferenceID(role) == owner.GetID() for role, owner in references.items())
+        and all(node.GetAttribute(name) == value for name, value in attributes.items())
     ]
 
 
-class ResultWriter:
+def nodes_of_pair(scene: Any, sequence: Any, segmentation: Any) -> list[Any]:
+    """All nodes that belong to the results of a series and a segmentation."""
+    return own_nodes(scene, {SERIES_REFERENCE: sequence, SEGMENTATION_REFERENCE: segmentation}, {})
+
+
+class NodeWriter:
+    """Nodes that belong to others, told apart by a role; what is written again is updated.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene.
+    references : by reference role, the nodes that they belong to.
+    attributes : what else tells them from nodes of others.
+    """
+
+    def __init__(self, scene: Any, references: Mapping[str, Any], attributes: Mapping[str, str]) -> None:
+        self._scene = scene
+        self._references = references
+        self._attributes = attributes
+        self._written: dict[str, Any] = {}
+
+    def _node(self, class_name: str, role: str, name: str) -> Any:
+        """The node with this role; a new one the first time."""
+        for node in self._owned():
+            if node.GetAttribute(ATTRIBUTE + "role") == role and node.IsA(class_name):
+                break
+        else:
+            node = self._scene.AddNewNodeByClass(class_name)
+            node.SetAttribute(ATTRIBUTE + "role", role)
+            node.SetAttribute(ATTRIBUTE + "version", __version__)
+            for attribute, value in self._attributes.items():
+                node.SetAttribute(attribute, value)
+            for reference, owner in self._references.items():
+                node.SetNodeReferenceID(reference, owner.GetID())
+        node.SetName(name)
+        self._written[role] = node
+        return node
+
+    def _owned(self) -> list[Any]:
+        return own_nodes(self._scene, self._references, self._attributes)
+
+    def _remove_stale(self) -> None:
+        for node in self._owned():
+            if node.GetAttribute(ATTRIBUTE + "role") not in self._written:
+                if node.IsA("vtkMRMLDisplayableNode"):
+                    for n in reversed(range(node.GetNumberOfDisplayNodes())):
+                        self._scene.RemoveNode(node.GetNthDisplayNode(n))
+                self._scene.RemoveNode(node)
+
+    def _write_table(self, name: str, table: Table) -> Any:
+        node = self._node("vtkMRMLTableNode", f"table.{table.name}", name)
+        fill_table(node, table)
+        return node
+
+
+class ResultWriter(NodeWriter):
     """Puts the results of one (series, segmentation) pair into the scene; a second run updates the same nodes.
 
     Parameters
@@ -407,10 +481,9 @@ class ResultWriter:
     """
 
     def __init__(self, scene: Any, sequence: Any, segmentation: Any) -> None:
-        self._scene = scene
+        super().__init__(scene, {SERIES_REFERENCE: sequence, SEGMENTATION_REFERENCE: segmentation}, {})
         self._sequence = sequence
         self._segmentation = segmentation
-        self._written: dict[str, Any] = {}
 
     def write(self, series: DynamicSeries, result: StudyResult) -> dict[str, Any]:
         """Create or update all nodes of a result.
@@ -431,32 +504,6 @@ class ResultWriter:
         self._remove_stale()
         self._arrange(result.subject or "DCE-MRI subject", name)
         return dict(self._written)
-
-    def _node(self, class_name: str, role: str, name: str) -> Any:
-        """The node of this pair with this role; a new one the first time."""
-        for node in self._owned():
-            if node.GetAttribute(ATTRIBUTE + "role") == role and node.IsA(class_name):
-                break
-        else:
-            node = self._scene.AddNewNodeByClass(class_name)
-            node.SetAttribute(ATTRIBUTE + "role", role)
-            node.SetAttribute(ATTRIBUTE + "version", __version__)
-            node.SetNodeReferenceID(SERIES_REFERENCE, self._sequence.GetID())
-            node.SetNodeReferenceID(SEGMENTATION_REFERENCE, self._segmentation.GetID())
-        node.SetName(name)
-        self._written[role] = node
-        return node
-
-    def _owned(self) -> list[Any]:
-        return nodes_of_pair(self._scene, self._sequence, self._segmentation)
-
-    def _remove_stale(self) -> None:
-        for node in self._owned():
-            if node.GetAttribute(ATTRIBUTE + "role") not in self._written:
-                if node.IsA("vtkMRMLDisplayableNode"):
-                    for n in reversed(range(node.GetNumberOfDisplayNodes())):
-                        self._scene.RemoveNode(node.GetNthDisplayNode(n))
-                self._scene.RemoveNode(node)
 
     def _write_map(
         self, name: str, quantity: Quantity, values: npt.NDArray[np.generic], ijk_to_ras: npt.NDArray[np.float64]
@@ -538,36 +585,6 @@ class ResultWriter:
                 _set_segment(node, fate.reason, voxels, series.ijk_to_ras)
                 node.GetSegmentation().GetSegment(fate.reason).SetColor(*color)
 
-    def _write_table(self, name: str, table: Table) -> Any:
-        node = self._node("vtkMRMLTableNode", f"table.{table.name}", name)
-        modified = node.StartModify()
-        node.RemoveAllColumns()
-        for column in table.columns:
-            values = list(column.values)
-            if values and isinstance(values[0], str):
-                array: Any = vtk.vtkStringArray()
-            else:
-                array = vtk.vtkIntArray() if values and isinstance(values[0], int) else vtk.vtkDoubleArray()
-            array.SetName(column.name)
-            array.SetNumberOfValues(len(values))
-            for n, value in enumerate(values):
-                array.SetValue(n, value)
-            node.AddColumn(array)
-            node.SetColumnTitle(column.name, column.title)
-            node.SetColumnUnitLabel(column.name, column.unit)
-            node.SetColumnDescription(column.name, column.description)
-            if column.quantity:
-                quantity = BY_NAME[column.quantity]
-                if quantity.dicom is not None:
-                    code = _coded_entry(quantity.dicom).GetAsString()
-                    node.SetColumnProperty(column.name, "DICOM.QuantityCode", code)
-            units = BY_NAME[column.quantity].ucum if column.quantity else UNIT_CODES.get(column.unit)
-            if units is not None:
-                node.SetColumnProperty(column.name, "DICOM.UnitsCode", _coded_entry(units).GetAsString())
-        node.SetUseColumnTitleAsColumnHeader(True)
-        node.EndModify(modified)
-        return node
-
     def _write_charts(self, name: str, curves: Any, result: StudyResult) -> None:
         tissue = self._chart("chart.tissue", f"{name} enhancement curves", "Contrast agent in tissue (mmol/L)")
         tissue.RemoveAllPlotSeriesNodeIDs()
@@ -605,8 +622,8 @@ class ResultWriter:
 
     def _arrange(self, subject: str, name: str) -> None:
         """One folder with all nodes of the pair: subject / study / folder."""
-        hierarchy = _hierarchy(self._scene)
-        series_item = _item(hierarchy, self._sequence)
+        hierarchy = hierarchy_of(self._scene)
+        series_item = item_of(hierarchy, self._sequence)
         folder = hierarchy.GetItemParent(series_item)
         if not folder or hierarchy.GetItemAttribute(folder, ATTRIBUTE + "folder") != "results":
             subject_item = hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), subject)
@@ -616,7 +633,7 @@ class ResultWriter:
         nodes = [self._sequence, *self._companions(), self._segmentation]
         nodes += [node for node in self._written.values() if not node.IsA("vtkMRMLColorNode")]
         for node in nodes:
-            hierarchy.SetItemParent(_item(hierarchy, node), folder)
+            hierarchy.SetItemParent(item_of(hierarchy, node), folder)
 
     def _companions(self) -> list[Any]:
         """The browser of the sequence, the volume that shows its current frame, and that of the mean enhancement."""
@@ -631,6 +648,38 @@ class ResultWriter:
             if browser.GetMasterSequenceNode() is self._sequence:
                 found += [browser, browser.GetProxyNode(self._sequence)]
         return [node for node in found if node is not None]
+
+
+def fill_table(node: Any, table: Table) -> None:
+    """Put a table into a table node: columns with title, unit, description and codes."""
+    modified = node.StartModify()
+    node.RemoveAllColumns()
+    for column in table.columns:
+        values = list(column.values)
+        if values and isinstance(values[0], (str, int)):
+            array = vtk.vtkStringArray() if isinstance(values[0], str) else vtk.vtkIntArray()
+            array.SetNumberOfValues(len(values))
+            for n, value in enumerate(values):
+                array.SetValue(n, value)
+        else:
+            array = numpy_support.numpy_to_vtk(
+                np.asarray(values, dtype=np.float64), deep=True, array_type=vtk.VTK_DOUBLE
+            )
+        array.SetName(column.name)
+        node.AddColumn(array)
+        node.SetColumnTitle(column.name, column.title)
+        node.SetColumnUnitLabel(column.name, column.unit)
+        node.SetColumnDescription(column.name, column.description)
+        if column.quantity:
+            quantity = BY_NAME[column.quantity]
+            if quantity.dicom is not None:
+                code = _coded_entry(quantity.dicom).GetAsString()
+                node.SetColumnProperty(column.name, "DICOM.QuantityCode", code)
+        units = BY_NAME[column.quantity].ucum if column.quantity else UNIT_CODES.get(column.unit)
+        if units is not None:
+            node.SetColumnProperty(column.name, "DICOM.UnitsCode", _coded_entry(units).GetAsString())
+    node.SetUseColumnTitleAsColumnHeader(True)
+    node.EndModify(modified)
 
 
 def volume_from_array(values: npt.NDArray[np.generic], ijk_to_ras: npt.NDArray[np.float64]) -> Any:

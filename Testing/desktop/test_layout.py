@@ -54,6 +54,8 @@ def draw(
         phantom.LumbarPhantom = usual
         panel.ui.applyButton.click()
         panel.ui.marginMm.value = 2.5
+        panel.ui.cohortTableSelector.setCurrentNode(panel.logic.loadMadeUpCohort())
+        panel.ui.compareButton.click()
         for button in (panel.ui.timesButton, panel.ui.warningsButton):
             button.checked = True
     panel.parent.layout().contentsMargins = type(panel.parent.layout().contentsMargins)(0, 0, 0, 0)

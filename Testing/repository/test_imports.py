@@ -50,7 +50,7 @@ LAYERS = (
         OPTIONAL,
     ),
     Layer(frozenset({"scene", "sceneinput"}), FILES | {"slicer", "vtk"}, OPTIONAL),
-    Layer(frozenset({"scenestudy"}), FILES | {"slicer", "vtk"}, OPTIONAL),
+    Layer(frozenset({"scenestudy", "scenecohort"}), FILES | {"slicer", "vtk"}, OPTIONAL),
     Layer(frozenset({"desktop"}), FILES | {"slicer", "vtk"}),
     Layer(frozenset({"headless", "cli"}), ANYTHING),
 )

@@ -11,7 +11,7 @@ import unittest
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-from DCEPerfusionBMDLib.settings import all_parameters
+from DCEPerfusionBMDLib.settings import CohortSettings, all_parameters, parameters
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODULE = REPOSITORY / "DCEPerfusionBMD"
@@ -20,8 +20,9 @@ UI = MODULE / "Resources" / "UI" / "DCEPerfusionBMD.ui"
 NAMES = Path(__file__).with_name("slicer_names.json")
 OWN_PARAMETERS = {
     *("series", "segmentation", "dxaTable", "frameTimes", "skipFrames"),
-    *("singleSite", "singleTScore", "singleBmd", "autoUpdate"),
+    *("singleSite", "singleTScore", "singleBmd", "autoUpdate", "cohortTable"),
 }
+COHORT_PARAMETERS = ("classification", "marks", "ve_unit")
 INPUTS = {"QComboBox", "QSpinBox", "QDoubleSpinBox", "QLineEdit", "QCheckBox", "QPushButton", "QTableWidget"}
 INPUTS |= {"qMRMLNodeComboBox", "QTextBrowser"}
 
@@ -91,6 +92,7 @@ class Panel(unittest.TestCase):
             known.add(f"{parameter.group}.{parameter.name}")
             if parameter.optional and parameter.type in (int, float) and not parameter.choices:
                 known.add(f"{parameter.group}.{parameter.name}_from_data")
+        known |= {f"cohort.{name}" for name in COHORT_PARAMETERS}
         bound = [
             properties["SlicerParameterName"]
             for widget in self.widgets.values()
@@ -104,6 +106,7 @@ class Panel(unittest.TestCase):
 
     def test_tooltips(self) -> None:
         described = {f"{p.group}.{p.name}": p for p in all_parameters()}
+        described |= {f"cohort.{p.name}": p for p in parameters(CohortSettings)}
         for name, widget in self.widgets.items():
             if widget.get("class") not in INPUTS:
                 continue

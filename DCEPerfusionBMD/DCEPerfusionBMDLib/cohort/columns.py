@@ -11,6 +11,7 @@ from fractions import Fraction
 from ..densitometry.classes import Category
 from ..densitometry.sites import FEMORAL_NECK, TOTAL_HIP, region_of, site_name, vertebrae_of
 from ..errors import InputError
+from ..quantities import BMD, BY_NAME, T_SCORE
 from ..roi import LEVELS, recognize
 from ..tables import one_line
 
@@ -90,6 +91,13 @@ def heading(column: str, ve_unit: str = "fraction") -> str:
     number = NUMBERS[column]
     unit = "mL/100 mL" if column == "ve" and ve_unit == "mL/100mL" else number.unit
     return f"{number.title} ({unit})" if unit else number.title
+
+
+def quantity_of(column: str) -> str:
+    """Name in `quantities.BY_NAME` of what a column of numbers holds; empty where there is none."""
+    if column.startswith(("bmd_", "t_")) and column in NUMBERS:
+        return BMD.name if column.startswith("bmd_") else T_SCORE.name
+    return next((quantity.name for quantity in BY_NAME.values() if quantity.column == column), "")
 
 
 # ---- headings

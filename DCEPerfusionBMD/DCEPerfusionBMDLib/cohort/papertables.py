@@ -12,7 +12,7 @@ import numpy as np
 from ..settings import CohortSettings
 from ..statistics import GroupTable, group_table
 from ..tables import Column, Table
-from .columns import KINETIC, heading
+from .columns import KINETIC, NUMBERS, heading, quantity_of
 from .model import CLASSES, Cohort, FloatArray, PaperTable
 from .rows import Findings, title
 from .subjects import Groups, grouped
@@ -146,7 +146,10 @@ def _titled(column: Column) -> Column:
     if part not in words or not name:
         return replace(column, title=heading(column.name)) if column.name in ("age_group", "bmd_class") else column
     people = _condition(name) if any(name.startswith(site) for site in SITES) else heading(name)
-    return replace(column, title=f"{people}, {words[part]}")
+    titled = replace(column, title=f"{people}, {words[part]}")
+    if part in ("mean", "sd"):
+        return replace(titled, unit=NUMBERS[name].unit, quantity=quantity_of(name))
+    return titled
 
 
 def _condition(name: str) -> str:

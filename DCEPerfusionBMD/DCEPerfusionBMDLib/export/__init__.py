@@ -1,6 +1,6 @@
 """Results leave the product: files written whole or not at all, tables, reports, provenance, DICOM objects."""
 
-from .cohortfiles import write_cohort
+from .cohortfiles import left_out_table, write_cohort
 from .cohortreport import cohort_report
 from .dicom import export_dicom
 from .files import check_output_folder, sha256_of, staged
@@ -15,6 +15,7 @@ __all__ = [
     "cohort_provenance",
     "cohort_report",
     "export_dicom",
+    "left_out_table",
     "provenance",
     "sha256_of",
     "software",

@@ -65,7 +65,7 @@ def write_cohort(
             _write(stage / f"{item.name}.csv", item.numeric.table.to_csv())
         _write(stage / "tables.md", _markdown(result))
         _write(stage / "statistics.csv", result.statistics.to_csv())
-        _write(stage / "left_out.csv", _left_out(result.cohort).to_csv())
+        _write(stage / "left_out.csv", left_out_table(result.cohort).to_csv())
         with (stage / "cohort.csv").open("w", encoding="utf-8", newline="") as file:
             for text in _blocks(result.cohort):
                 file.write(text)
@@ -114,7 +114,7 @@ def _blocks(cohort: Cohort) -> Iterator[str]:
         yield text if start == 0 else text.partition("\n")[2]
 
 
-def _left_out(cohort: Cohort) -> Table:
+def left_out_table(cohort: Cohort) -> Table:
     """Rows that were not analyzed, and subjects that one of the inputs lacks, with the reason."""
     items = (*cohort.left_out, *cohort.unmatched)
     kinds = ["left out"] * len(cohort.left_out) + ["unmatched"] * len(cohort.unmatched)

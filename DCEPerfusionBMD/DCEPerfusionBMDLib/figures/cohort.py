@@ -10,24 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..cohort import CLASSES, AgreementFigure, Boxes, CohortResult, MeanCurve, RocFigure, Scatter
 from ..cohort.columns import heading
+from ..cohort.drawing import (
+    CLASS_COLORS,
+    LINE_COLORS,
+    MOST_POINTS,
+    NO_CLASS_COLOR,
+    how_many_drawn,
+    printed_scale,
+    sample,
+)
 from ..errors import Cancelled
 from ..series import Progress
 from ..statistics.values import p_equation
 from ..tables import visible
 from .canvas import blank, print_style, save
 
-MOST_POINTS = 5_000
-"""Above this many subjects a panel shows a sample of them; lines, bands, boxes and numbers are of all."""
-
-# Paul Tol's high-contrast scheme: told apart by the color-blind and in grey print.
-_COLORS = dict(zip(CLASSES, ("#004488", "#DDAA33", "#BB5566"), strict=True))
 _MARKERS = dict(zip(CLASSES, ("o", "s", "^"), strict=True))
-_NO_CLASS = "#777777"
-_LINE_COLORS = ("#000000", "#009E73", "#56B4E9", "#777777")
 _DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
 _PAGE = 180 / 25.4  # inches
 _LINE = 0.13  # inches
@@ -122,9 +123,9 @@ def _draw(parts: Sequence[Any], ve_unit: str) -> Any:
 
 
 def _scatter(axis: Any, part: Scatter, ve_unit: str, letter: str) -> None:
-    scale = _scale(part.y_column, ve_unit)
-    x_scale = _scale(part.x_column, ve_unit)
-    shown = _sample(part.x.size)
+    scale = printed_scale(part.y_column, ve_unit)
+    x_scale = printed_scale(part.x_column, ve_unit)
+    shown = sample(part.x.size)
     for group in (*CLASSES, ""):
         of_group = shown[part.groups[shown] == group] if group else shown[~np.isin(part.groups[shown], CLASSES)]
         if of_group.size:
@@ -133,7 +134,7 @@ def _scatter(axis: Any, part: Scatter, ve_unit: str, letter: str) -> None:
                 part.y[of_group] * scale,
                 s=9 if shown.size < 500 else 4,
                 marker=_MARKERS.get(group, "x"),
-                color=_COLORS.get(group, _NO_CLASS),
+                color=CLASS_COLORS.get(group, NO_CLASS_COLOR),
                 alpha=0.75 if shown.size < 500 else 0.4,
                 linewidths=0.6 if not group else 0,
                 rasterized=part.x.size > MOST_POINTS,
@@ -144,14 +145,14 @@ def _scatter(axis: Any, part: Scatter, ve_unit: str, letter: str) -> None:
     found = part.correlation
     low, high = found.interval
     lines = [f"r = {_minus(f'{found.r:.3f} [{low:.3f}, {high:.3f}]')}", f"{p_equation(found.p)}, n = {found.n:,}"]
-    _caption(axis, letter, "\n".join([*lines, *_drawn(shown.size, part.x.size)]))
+    _caption(axis, letter, "\n".join([*lines, *how_many_drawn(shown.size, part.x.size)]))
 
 
 def _mean_curve(axis: Any, part: MeanCurve, others: Sequence[MeanCurve], letter: str, first: bool) -> None:
     for other in others:
         if other is not part:
             axis.plot(other.times_s, other.mean, color="0.75", linewidth=0.7)
-    color = _COLORS.get(part.group, _NO_CLASS)
+    color = CLASS_COLORS.get(part.group, NO_CLASS_COLOR)
     axis.fill_between(part.times_s, part.low, part.high, color=color, alpha=0.3, linewidth=0)
     axis.plot(part.times_s, part.mean, color=color, linewidth=1.4)
     _label(axis, "Time from arrival (s)", f"{visible(part.quantity)} ({visible(part.unit)})" if first else "")
@@ -160,14 +161,14 @@ def _mean_curve(axis: Any, part: MeanCurve, others: Sequence[MeanCurve], letter:
 
 
 def _boxes(axis: Any, part: Boxes, ve_unit: str, letter: str) -> None:
-    scale = _scale(part.column, ve_unit)
+    scale = printed_scale(part.column, ve_unit)
     groups = list(part.values)
     values = [np.asarray(part.values[group], dtype=np.float64) * scale for group in groups]
     values = [column[np.isfinite(column)] for column in values]
     sizes = [column.size for column in values]
     of_group = np.repeat(np.arange(len(groups)), sizes)
     everything = np.concatenate(values) if values else np.empty(0)
-    shown = _sample(everything.size)
+    shown = sample(everything.size)
     aside = np.random.default_rng(0).uniform(-0.22, 0.22, shown.size)
     for number, group in enumerate(groups):
         own = of_group[shown] == number
@@ -175,7 +176,7 @@ def _boxes(axis: Any, part: Boxes, ve_unit: str, letter: str) -> None:
             number + aside[own],
             everything[shown[own]],
             s=4 if shown.size < 500 else 2,
-            color=_COLORS.get(group, _NO_CLASS),
+            color=CLASS_COLORS.get(group, NO_CLASS_COLOR),
             alpha=0.55 if shown.size < 500 else 0.25,
             linewidths=0,
             rasterized=everything.size > MOST_POINTS,
@@ -204,14 +205,14 @@ def _boxes(axis: Any, part: Boxes, ve_unit: str, letter: str) -> None:
     axis.tick_params(axis="x", length=0)
     axis.set_xlim(-0.6, len(groups) - 0.4)
     _label(axis, f"{heading(part.grouping)}, subjects", _heading(part.column, ve_unit))
-    _caption(axis, letter, "\n".join([_wrapped(part.caption), *_drawn(shown.size, everything.size)]))
+    _caption(axis, letter, "\n".join([_wrapped(part.caption), *how_many_drawn(shown.size, everything.size)]))
 
 
 def _roc(axis: Any, part: RocFigure, ve_unit: str, letter: str) -> None:
     axis.plot([0, 1], [0, 1], color="0.7", linewidth=0.6)
     for number, (fall_out, sensitivity) in enumerate(part.curves):
-        color = _LINE_COLORS[number % len(_LINE_COLORS)]
-        dashes = _DASHES[(number + number // len(_LINE_COLORS)) % len(_DASHES)]
+        color = LINE_COLORS[number % len(LINE_COLORS)]
+        dashes = _DASHES[(number + number // len(LINE_COLORS)) % len(_DASHES)]
         label = _wrapped(part.captions[number], 2)
         axis.plot(fall_out, sensitivity, color=color, linestyle=dashes, linewidth=1.2, label=label)
     axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
@@ -222,8 +223,8 @@ def _roc(axis: Any, part: RocFigure, ve_unit: str, letter: str) -> None:
 
 
 def _agreement(axis: Any, part: AgreementFigure, ve_unit: str) -> None:
-    scale = _scale(part.column, ve_unit)
-    shown = _sample(part.means.size)
+    scale = printed_scale(part.column, ve_unit)
+    shown = sample(part.means.size)
     axis.scatter(
         part.means[shown] * scale,
         part.differences[shown] * scale,
@@ -246,7 +247,8 @@ def _agreement(axis: Any, part: AgreementFigure, ve_unit: str) -> None:
     first, second = visible(part.first)[:30], visible(part.second)[:30]
     title = _heading(part.column, ve_unit)
     _label(axis, f"Mean of both readings: {title}", f"{first} \N{MINUS SIGN} {second}: {title}")
-    _caption(axis, "", "\n".join([textwrap.fill(visible(part.caption), 80), *_drawn(shown.size, part.means.size)]))
+    drawn = how_many_drawn(shown.size, part.means.size)
+    _caption(axis, "", "\n".join([textwrap.fill(visible(part.caption), 80), *drawn]))
 
 
 def _class_legend(figure: Any, parts: Sequence[Scatter]) -> None:
@@ -255,29 +257,15 @@ def _class_legend(figure: Any, parts: Sequence[Scatter]) -> None:
 
     there = set().union(*(set(np.unique(part.groups).tolist()) for part in parts))
     handles = [
-        Line2D([], [], linestyle="", marker=_MARKERS[group], color=_COLORS[group], markersize=4, label=group)
+        Line2D([], [], linestyle="", marker=_MARKERS[group], color=CLASS_COLORS[group], markersize=4, label=group)
         for group in CLASSES
         if group in there
     ]
     if there - set(CLASSES):
-        handles.append(Line2D([], [], linestyle="", marker="x", color=_NO_CLASS, markersize=4, label="no category"))
+        cross = Line2D([], [], linestyle="", marker="x", color=NO_CLASS_COLOR, markersize=4, label="no category")
+        handles.append(cross)
     handles.append(Line2D([], [], color="black", linewidth=1.1, label="least squares, 95 % confidence band"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
-
-
-def _sample(size: int) -> npt.NDArray[np.intp]:
-    """Which points are drawn: all, or always the same random ones."""
-    if size <= MOST_POINTS:
-        return np.arange(size)
-    return np.sort(np.random.default_rng(size).choice(size, MOST_POINTS, replace=False))
-
-
-def _drawn(shown: int, there: int) -> list[str]:
-    return [f"{shown:,} of {there:,} subjects drawn"] if shown < there else []
-
-
-def _scale(column: str, ve_unit: str) -> float:
-    return 100.0 if column == "ve" and ve_unit == "mL/100mL" else 1.0
 
 
 def _heading(column: str, ve_unit: str) -> str:

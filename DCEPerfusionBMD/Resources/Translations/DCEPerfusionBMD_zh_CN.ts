@@ -1129,5 +1129,137 @@ vertebral perfusion and bone mineral density (BMD) in postmenopausal women. Adv 
         <source>no</source>
         <translation>否</translation>
     </message>
+    <message>
+        <source>Cohort</source>
+        <translation>队列</translation>
+    </message>
+    <message>
+        <source>Subjects:</source>
+        <translation>受试者：</translation>
+    </message>
+    <message>
+        <source>Table with a row for each subject or vertebra; columns such as subject, age (years), BMD (g/cm2), T-score, Ktrans (1/min), kep (1/min), ve (fraction).</source>
+        <translation>每位受试者或每个椎体占一行的表；列如受试者、年龄（years）、BMD（g/cm2）、T 值、Ktrans（1/min）、kep（1/min）、ve（fraction，分数）。</translation>
+    </message>
+    <message>
+        <source>Load CSV…</source>
+        <translation>加载 CSV…</translation>
+    </message>
+    <message>
+        <source>Read a table of subjects from a CSV file.</source>
+        <translation>从 CSV 文件读取受试者表。</translation>
+    </message>
+    <message>
+        <source>Category by:</source>
+        <translation>分类依据：</translation>
+    </message>
+    <message>
+        <source>T-score that classifies where the table has no class: iscd the lowest of lumbar spine, total hip and femoral neck; paper the lumbar one alone.</source>
+        <translation>表中没有分类时用于分类的 T 值：iscd 取腰椎、全髋和股骨颈中最低者；paper 仅用腰椎。</translation>
+    </message>
+    <message>
+        <source>Marks by:</source>
+        <translation>标记依据：</translation>
+    </message>
+    <message>
+        <source>Test behind the marks of Tables 1 to 3: Welch's t-tests corrected by Holm; Games-Howell; Dunnett against the group of reference; or lsd, uncorrected with pooled variance, as the source paper probably did.</source>
+        <translation>表 1 至表 3 中标记所依据的检验：经 Holm 校正的 Welch t 检验；Games-Howell 检验；与参照组比较的 Dunnett 检验；或 lsd，即采用合并方差且不校正，源论文很可能如此。</translation>
+    </message>
+    <message>
+        <source>Unit of ve:</source>
+        <translation>ve 的单位：</translation>
+    </message>
+    <message>
+        <source>Unit of ve in printed tables and figures.</source>
+        <translation>打印表格和图中 ve 的单位。</translation>
+    </message>
+    <message>
+        <source>Compare</source>
+        <translation>比较</translation>
+    </message>
+    <message>
+        <source>Compute tables, tests and charts of the subjects.</source>
+        <translation>计算受试者的表格、检验和图表。</translation>
+    </message>
+    <message>
+        <source>Show:</source>
+        <translation>显示：</translation>
+    </message>
+    <message>
+        <source>Table or chart of the cohort that is shown in the layout.</source>
+        <translation>在布局中显示的队列表格或图表。</translation>
+    </message>
+    <message>
+        <source>Save report…</source>
+        <translation>保存报告…</translation>
+    </message>
+    <message>
+        <source>Write tables (CSV), figures and a report (HTML) into a folder.</source>
+        <translation>将表格（CSV）、图和报告（HTML）写入文件夹。</translation>
+    </message>
+    <message>
+        <source>Choose a table with a row for each subject.</source>
+        <translation>请选择每位受试者占一行的表。</translation>
+    </message>
+    <message>
+        <source>{rows} rows read, {kept} kept, {left} left out.</source>
+        <translation>读取 {rows} 行，保留 {kept} 行，排除 {left} 行。</translation>
+    </message>
+    <message>
+        <source>Compare first.</source>
+        <translation>请先比较。</translation>
+    </message>
+    <message>
+        <source>Table of subjects</source>
+        <translation>受试者表</translation>
+    </message>
+    <message>
+        <source>Comparing</source>
+        <translation>正在比较</translation>
+    </message>
+    <message>
+        <source>Folder for the report</source>
+        <translation>报告文件夹</translation>
+    </message>
+    <message>
+        <source>Saving the report</source>
+        <translation>正在保存报告</translation>
+    </message>
+    <message>
+        <source>Welch's t-tests, corrected by Holm</source>
+        <translation>Welch t 检验，Holm 校正</translation>
+    </message>
+    <message>
+        <source>Games-Howell</source>
+        <translation>Games-Howell 检验</translation>
+    </message>
+    <message>
+        <source>Dunnett</source>
+        <translation>Dunnett 检验</translation>
+    </message>
+    <message>
+        <source>least significant difference, uncorrected</source>
+        <translation>最小显著差异法，未校正</translation>
+    </message>
+    <message>
+        <source>fraction</source>
+        <translation>分数</translation>
+    </message>
+    <message>
+        <source>mL/100 mL</source>
+        <translation>mL/100 mL</translation>
+    </message>
+    <message>
+        <source>The result below is of an earlier table or other choices; press Compare.</source>
+        <translation>下方结果来自先前的表或其他选项；请按“比较”。</translation>
+    </message>
+    <message>
+        <source>The report is in {folder}.</source>
+        <translation>报告位于 {folder}。</translation>
+    </message>
+    <message>
+        <source>Columns not recognized: {names}.</source>
+        <translation>未识别的列：{names}。</translation>
+    </message>
 </context>
 </TS>
