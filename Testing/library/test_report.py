@@ -4,6 +4,7 @@
 
 import csv
 import dataclasses
+import importlib.util
 import json
 import re
 import sys
@@ -285,6 +286,7 @@ class Files(unittest.TestCase):
         self.addCleanup(temporary.cleanup)
         self.output = Path(temporary.name) / "out"
 
+    @unittest.skipUnless(importlib.util.find_spec("matplotlib"), "matplotlib is absent")
     def test_everything_is_written(self):
         result = sample_result(size=120)
         self.assertEqual(write_cohort(result, self.output, input_hashes={"table": "ab" * 32}), ())
