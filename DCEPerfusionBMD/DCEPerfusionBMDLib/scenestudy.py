@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ import vtk
 
 from .densitometry.dxa import table_cells
 from .errors import InputError
-from .export import check_output_folder, provenance, staged
+from .export import as_text, check_output_folder, data_uri, staged, study_report
+from .figures import curve_figures
 from .phantom import LumbarPhantom
 from .result import StudyResult
 from .scene import (
@@ -29,7 +30,6 @@ from .scene import (
     write_series,
 )
 from .series import DynamicSeries
-from .settings import Settings
 
 ROLE = ATTRIBUTE + "role"
 _SEGMENT_COLORS = (
@@ -126,8 +126,13 @@ def anatomy_of(scene: Any, sequence: Any) -> Any:
     return None
 
 
-def export_result(folder: Path, series: DynamicSeries, result: StudyResult, settings: Settings) -> None:
-    """Write maps (NRRD), tables (CSV) and provenance of a result into a folder; all of them, or none.
+def export_result(folder: Path, series: DynamicSeries, result: StudyResult, history: dict[str, Any]) -> None:
+    """Write maps (NRRD), tables (CSV), report and provenance of a result into a folder; all of them, or none.
+
+    Parameters
+    ----------
+    series, result : of one analysis.
+    history : what `export.provenance` returned.
 
     Raises
     ------
@@ -135,13 +140,12 @@ def export_result(folder: Path, series: DynamicSeries, result: StudyResult, sett
         when the folder cannot be written to.
     """
     check_output_folder(folder)
-    history = provenance(series, settings, result, {}, {})
     with staged(folder) as stage:
         write_record(stage, series, result, history)
 
 
 def write_record(folder: Path, series: DynamicSeries, result: StudyResult, history: dict[str, Any]) -> None:
-    """Write maps (NRRD), tables (CSV) and provenance of a result into a folder that is there."""
+    """Write maps (NRRD), tables (CSV), report and provenance of a result into a folder that is there."""
     (folder / "maps").mkdir()
     for parameter_map in result.maps.values():
         volume = volume_from_array(parameter_map.values, series.ijk_to_ras)
@@ -149,5 +153,15 @@ def write_record(folder: Path, series: DynamicSeries, result: StudyResult, histo
         write_file(volume, slicer.vtkMRMLVolumeArchetypeStorageNode(), path)
     for table in result.tables():
         (folder / f"{table.name}.csv").write_text(table.to_csv(), encoding="utf-8", newline="")
-    text = json.dumps(history, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / "provenance.json").write_text(text + "\n", encoding="utf-8")
+    (folder / "report.html").write_text(_report(series, result, history), encoding="utf-8", newline="")
+    (folder / "provenance.json").write_text(as_text(history), encoding="utf-8")
+
+
+def _report(series: DynamicSeries, result: StudyResult, history: dict[str, Any]) -> str:
+    """The report, with the curves drawn where matplotlib is installed."""
+    with tempfile.TemporaryDirectory() as drawn:
+        try:
+            figures, missing = {path.stem: data_uri(path) for path in curve_figures(result, Path(drawn))}, ""
+        except InputError as error:
+            figures, missing = {}, f"The curves are not drawn: {error}."
+    return study_report(series, result, history, figures, missing)
