@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import unittest
@@ -25,6 +26,12 @@ def reference_data(name: str) -> Path:
     if not (root / name).exists():
         _absent(f"reference data {name!r}")
     return root / name
+
+
+def needs(name: str) -> None:
+    """The test is skipped where an optional package is absent."""
+    if importlib.util.find_spec(name) is None:
+        _absent(f"package {name!r}")
 
 
 def tool(name: str) -> str:

@@ -40,6 +40,7 @@ FILES = [
     "figure.png",
     "margins.csv",
     "provenance.json",
+    "report.html",
     "scene.mrb",
     "vertebrae.csv",
 ]

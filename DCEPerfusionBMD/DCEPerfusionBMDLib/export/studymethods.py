@@ -114,7 +114,8 @@ class _Said:
         said = (_ASSUMED if entry.source.startswith("assumed") else _GIVEN if entry.source == "user" else ("", ""))[
             language
         ]
-        return f"{text} ({said})" if sourced and said else text
+        brackets = " ({})" if language == 0 else "（{}）"
+        return text + brackets.format(said) if sourced and said else text
 
     def named(self, names: Mapping[str, tuple[str, str, str]], language: int, sourced: bool = False) -> list[str]:
         """Those of the constants that took part, each with its title."""

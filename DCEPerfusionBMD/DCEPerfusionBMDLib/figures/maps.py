@@ -135,8 +135,8 @@ class _Crop:
         lines = []
         for axis, ((low, high), size_mm) in enumerate(zip(borders, sizes_mm, strict=True)):
             count = max(1, round(_LONGER_SIDE * size_mm / max(sizes_mm)))
-            line = low + np.arange(count) * (high - low) // count
-            lines.append(line[::-1] if _turned(ijk_to_ras[:3, 1 - axis], axis) else line)
+            line = (2 * np.arange(count) + 1) * (high - low) // (2 * count)
+            lines.append(high - 1 - line if _turned(ijk_to_ras[:3, 1 - axis], axis) else low + line)
         return cls(lines[0], lines[1])
 
     def pixels(self, values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
