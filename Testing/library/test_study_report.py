@@ -195,6 +195,24 @@ class Content(Study):
                     self.assertIn(text, said)
                 self.assertNotIn("osteoporosis", said)
 
+    def test_perfusion_against_groups_has_each_note_once_and_whole(self):
+        settings = from_dict({"densitometry": {"perfusion_comparison": "paper-classes"}})
+        result = analyze(self.series, self.phantom.segments, settings)
+        page = Page(study_report(self.series, result, history_of(self.series, result, settings), FIGURES))
+        notes = {note for group in result.groups for note in (spread.note for spread in group.spreads.values()) if note}
+        for note in notes:
+            self.assertEqual(len(re.findall(rf"Note \d\. {re.escape(note)}", page.text)), 1)
+        heading, *rows = page.tables["Perfusion against paper-classes"]
+        truth = result.tables()[-1]
+        self.assertEqual([row[heading.index("z")] for row in rows][:2], [f"{z:.4g}" for z in truth["z"][:2]])
+        self.assertEqual(len(rows), 9)
+        self.assertIn("No bone mineral density was given.", page.text)
+
+    def test_a_long_warning_is_whole(self):
+        warning = "word " * 150 + "end"
+        result = dataclasses.replace(self.result, warnings=(warning,))
+        self.assertIn(warning, Page(study_report(self.series, result, self.history, {})).text)
+
     def test_a_severe_finding_stands_at_the_head(self):
         severe = Finding("severe", "frame time", "Frames are 20 s apart.")
         page = Page(

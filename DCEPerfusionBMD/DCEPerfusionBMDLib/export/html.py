@@ -22,7 +22,7 @@ WORDING = (
 )
 """What a category means; stands at the head of reports."""
 
-_LONGEST, _NARROW = 300, 32  # characters
+_LONGEST, _LONGEST_POINT, _NARROW = 300, 1000, 32  # characters
 _NUMERIC = re.compile(r"[<\-\u2212+]?\d")
 _TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -94,17 +94,17 @@ class Section:
         return f' lang="{self.language}"' if self.language else ""
 
 
-def escape(text: str) -> str:
-    """Text as it may stand in a page or an attribute, on one line; one of other script keeps its own direction."""
+def escape(text: str, longest: int = _LONGEST) -> str:
+    """Text as it may stand in a page or an attribute, on one line; of a longer one the beginning and its length."""
     shown = visible(text)
-    if len(shown) > _LONGEST:
-        shown = f"{shown[:_LONGEST]}\N{HORIZONTAL ELLIPSIS} ({len(shown):,} characters)"
+    if len(shown) > longest:
+        shown = f"{shown[:longest]}\N{HORIZONTAL ELLIPSIS} ({len(shown):,} characters)"
     return html.escape(shown, quote=True)
 
 
-def isolated(text: str) -> str:
+def isolated(text: str, longest: int = _LONGEST) -> str:
     """Escaped text whose direction does not reach what stands beside it."""
-    shown = escape(text)
+    shown = escape(text, longest)
     return shown if shown.isascii() else f"<bdi>{shown}</bdi>"
 
 
@@ -116,7 +116,7 @@ def paragraph(text: str, kind: str = "") -> str:
 
 def points(texts: Sequence[str], file: str = "") -> str:
     """A list of sentences; beyond `MOST` they are counted, and `file` is named."""
-    shown = [f"<li>{isolated(text)}</li>" for text in texts[:MOST]]
+    shown = [f"<li>{isolated(text, _LONGEST_POINT)}</li>" for text in texts[:MOST]]
     if len(texts) > MOST:
         shown.append(f"<li>{_more(len(texts) - MOST, file)}</li>")
     return f"<ul>{''.join(shown)}</ul>"

@@ -211,7 +211,7 @@ def _maps(series: DynamicSeries, result: StudyResult) -> Iterable[str]:
         rows.append((f"{_cut(picture.region)}, {where}", cells))
     ends = [tuple(f"{end:g}" for end in q.display_range) for q in quantities]
     yield pictures(
-        "Maps over anatomy",
+        f"{', '.join(q.symbol for q in quantities)} over the mean of the frames before contrast",
         [
             ("Region", None),
             ("Before contrast", None),
@@ -285,25 +285,38 @@ def _bone(result: StudyResult) -> Iterable[str]:
                 str(row["site"] or row["region"]),
                 *(shown_number(row[name]) for name in ("bmd_g_cm2", "qct_mg_cm3", "t_score", "z_score")),
                 str(row["category"]),
-                "; ".join(str(row[name]) for name in ("explanation", "exclusion") if row[name]),
+                str(row["explanation"]) + (f" ({row['exclusion']})" if row["exclusion"] else ""),
             )
             for row in _by_column(named)
             if row["scope"] != "subject"
         ]
+        headings = ("Site", "BMD (g/cm2)", "QCT (mg/cm3)", "T-score", "Z-score", "Category", "Why")
+        used = [n for n in range(len(headings)) if any(row[n] for row in rows)]
         yield table(
             "Sites",
-            ("Site", "BMD (g/cm2)", "QCT (mg/cm3)", "T-score", "Z-score", "Category", "Why"),
-            rows,
+            [headings[n] for n in used],
+            [[row[n] for n in used] for row in rows],
             "Beside perfusion, and with standard errors, in bmd_classification.csv.",
         )
     if result.groups:
         compared = {item.name: item for item in result.tables()}["perfusion_comparison"]
-        names = ("quantity", "group", "value", "mean", "sd", "z", "unit", "note")
+        names = ("quantity", "unit", "group", "value", "mean", "sd", "z")
+        compared_rows = _by_column(compared)
+        notes = list(dict.fromkeys(row["note"] for row in compared_rows if row["note"]))
         yield table(
             f"Perfusion against {_cut(result.groups[0].source)}",
-            ("Quantity", "Group", "Value", "Group mean", "Group SD", "z", "Unit", "Note"),
-            [tuple(shown_number(row[name]) for name in names) for row in _by_column(compared)],
+            ("Quantity", "Unit", "Group", "Value", "Group mean", "Group SD", "z", "Note"),
+            [
+                (
+                    *(shown_number(row[name]) for name in names),
+                    str(notes.index(row["note"]) + 1) if row["note"] else "",
+                )
+                for row in compared_rows
+            ],
+            f"Value: {next(column.description for column in compared.columns if column.name == 'value')}.",
         )
+        for number, note in enumerate(notes, 1):
+            yield paragraph(f"Note {number}. {note}", "note")
 
 
 def _provenance(series: DynamicSeries, history: Mapping[str, Any]) -> Iterable[str]:
