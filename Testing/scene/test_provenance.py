@@ -279,11 +279,14 @@ class Differences(Study):
     def test_another_input_is_refused(self):
         table = self.folder / "dxa.csv"
         table.write_text((self.study / "dxa.csv").read_text(encoding="utf-8").replace("-1.625", "-1.626"))
-        self.refuse("the dxa of --dxa is not the one that was analyzed: its SHA-256 is [0-9a-f]{12}", dxa=table)
+        before_reading = mock.patch("DCEPerfusionBMDLib.cli.study.read_series", side_effect=AssertionError)
+        with before_reading:
+            self.refuse("the dxa of --dxa is not the one that was analyzed: its SHA-256 is [0-9a-f]{12}", dxa=table)
         content = self.segmentation.read_bytes()
         other = self.folder / "other.seg.nrrd"
         other.write_bytes(content.replace(b"\n\n", b"\n# a comment\n\n", 1))
-        self.refuse("the segmentation of --segmentation is not the one", segmentation=other)
+        with before_reading:
+            self.refuse("the segmentation of --segmentation is not the one", segmentation=other)
         folder = self.folder / "dicom"
         shutil.copytree(self.study / "dicom", folder)
         path = sorted(folder.iterdir())[7]
@@ -292,7 +295,7 @@ class Differences(Study):
         pixels[0, 0] += 1
         dataset.PixelData = pixels.tobytes()
         dataset.save_as(path)
-        with mock.patch("DCEPerfusionBMDLib.cli.study.analyze", side_effect=AssertionError):  # before the work begins
+        with mock.patch("DCEPerfusionBMDLib.scene.masks_on_grid", side_effect=AssertionError):  # before it is used
             self.refuse("the series of --source is not the one that was analyzed", source=folder)
 
     def test_what_is_missing_or_too_much_is_refused(self):
