@@ -16,7 +16,7 @@ from .. import __version__
 from ..cohort import CohortResult
 from ..result import StudyResult
 from ..series import DynamicSeries
-from ..settings import Settings, all_parameters, to_dict
+from ..settings import Settings, to_dict
 
 FORMAT = 1
 """Of `data/provenance.schema.json`; one more with each change that a reader of the old one would stumble over."""
@@ -41,7 +41,6 @@ def provenance(
     choices : what else the user chose, such as names of labels; by the names in `data/provenance.schema.json`.
     keep_identifiers : whether to name the patient and the study of the source.
     """
-    values = to_dict(settings)
     history: dict[str, Any] = {
         "format": FORMAT,
         "software": software(),
@@ -64,15 +63,8 @@ def provenance(
         "choices": choices,
         "random_seeds": {},  # nothing in the analysis of one study is drawn at random
         "settings": {
-            parameter.group: {
-                other.name: {
-                    "value": values[other.group][other.name],
-                    "origin": settings.origin(other.group, other.name),
-                }
-                for other in all_parameters()
-                if other.group == parameter.group
-            }
-            for parameter in all_parameters()
+            group: {name: {"value": value, "origin": settings.origin(group, name)} for name, value in of.items()}
+            for group, of in to_dict(settings).items()
         },
         "used": {name: {"value": entry.value, "source": entry.source} for name, entry in result.used.items()},
         "input_segment": result.rois.input_name,
