@@ -1333,8 +1333,10 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         -------
         Role to node: `map.ktrans`, `table.vertebrae`, `chart.tissue`, `analyzed`, `excluded`, and so on.
         """
-        from DCEPerfusionBMDLib import scene, study
+        from DCEPerfusionBMDLib import export, scene, study
+        from DCEPerfusionBMDLib.settings import Settings
 
+        settings = settings or Settings()
         if not live:
             self.inputs.forget()
         series = self.readSeries(seriesNode, frameTimes, skipFrames)
@@ -1343,7 +1345,10 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         bone = scene.read_dxa_node(dxaTableNode) if dxaTableNode is not None else densitometry
         result = study.analyze(series, masks, settings, bone, progress=progress, labels=labels, memory=memory)
         owner = ownerOf(seriesNode)
-        nodes = scene.ResultWriter(slicer.mrmlScene, owner, segmentationNode).write(series, result)
+        choices = {"times": frameTimes or None, "skip_frames": skipFrames}
+        self._history = export.provenance(series, settings, result, {}, choices)
+        writer = scene.ResultWriter(slicer.mrmlScene, owner, segmentationNode)
+        nodes = writer.write(series, result, export.as_text(self._history))
         self.result, self._settings, self._series, self._pair = result, settings, series, (owner, segmentationNode)
         return nodes
 
@@ -1412,11 +1417,10 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         return VoxelCurves(self._series, self.result, self._settings)
 
     def exportResult(self, folder):
-        """Write maps (NRRD), tables (CSV) and provenance of the last result into a folder."""
+        """Write maps (NRRD), tables (CSV), report and provenance of the last result into a folder."""
         from DCEPerfusionBMDLib import scenestudy
-        from DCEPerfusionBMDLib.settings import Settings
 
-        scenestudy.export_result(Path(folder), self._series, self.result, self._settings or Settings())
+        scenestudy.export_result(Path(folder), self._series, self.result, self._history)
 
     # ---- cohort
 

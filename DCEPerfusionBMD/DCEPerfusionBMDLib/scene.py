@@ -485,12 +485,17 @@ class ResultWriter(NodeWriter):
         self._sequence = sequence
         self._segmentation = segmentation
 
-    def write(self, series: DynamicSeries, result: StudyResult) -> dict[str, Any]:
+    def write(self, series: DynamicSeries, result: StudyResult, provenance: str = "") -> dict[str, Any]:
         """Create or update all nodes of a result.
+
+        Parameters
+        ----------
+        series, result : of one analysis.
+        provenance : its history as JSON; a text node holds it.
 
         Returns
         -------
-        Role to node: `map.ktrans`, `table.vertebrae`, `chart.tissue`, `analyzed`, `excluded`, and so on.
+        Role to node: `map.ktrans`, `table.vertebrae`, `chart.tissue`, `analyzed`, `excluded`, `provenance`, and so on.
         """
         name = self._sequence.GetName()
         self._written = {}
@@ -501,6 +506,9 @@ class ResultWriter(NodeWriter):
         self._write_excluded(f"{name} excluded", series, result)
         nodes = {table.name: self._write_table(f"{name} {table.title.lower()}", table) for table in result.tables()}
         self._write_charts(name, nodes["curves"], result)
+        if provenance:
+            node = self._node("vtkMRMLTextNode", "provenance", f"{name} provenance")
+            node.SetText(provenance)
         self._remove_stale()
         self._arrange(result.subject or "DCE-MRI subject", name)
         return dict(self._written)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,17 @@ import vtk
 from . import sceneinput, study
 from .densitometry.dxa import table_cells
 from .errors import InputError
-from .export import REGIONS_FILE, STALE_FILES, check_output_folder, provenance, staged, write_regions
+from .export import (
+    REGIONS_FILE,
+    STALE_FILES,
+    as_text,
+    check_output_folder,
+    data_uri,
+    staged,
+    study_report,
+    write_regions,
+)
+from .figures import curve_figures
 from .memory import Memory, recalled
 from .phantom import LumbarPhantom
 from .result import StudyResult
@@ -34,7 +44,6 @@ from .scene import (
     write_series,
 )
 from .series import DynamicSeries
-from .settings import Settings
 
 ROLE = ATTRIBUTE + "role"
 _SEGMENT_COLORS = (
@@ -215,8 +224,13 @@ def frame_of(scene: Any, sequence: Any) -> Any:
     return volumes[0] if volumes else None
 
 
-def export_result(folder: Path, series: DynamicSeries, result: StudyResult, settings: Settings) -> None:
-    """Write maps and regions (NRRD), tables (CSV) and provenance of a result into a folder; all of them, or none.
+def export_result(folder: Path, series: DynamicSeries, result: StudyResult, history: dict[str, Any]) -> None:
+    """Write maps and regions (NRRD), tables (CSV), report and provenance of a result into a folder; all, or none.
+
+    Parameters
+    ----------
+    series, result : of one analysis.
+    history : what `export.provenance` returned.
 
     Raises
     ------
@@ -224,13 +238,12 @@ def export_result(folder: Path, series: DynamicSeries, result: StudyResult, sett
         when the folder cannot be written to.
     """
     check_output_folder(folder)
-    history = provenance(series, settings, result, {}, {})
     with staged(folder, STALE_FILES) as stage:
         write_record(stage, series, result, history)
 
 
 def write_record(folder: Path, series: DynamicSeries, result: StudyResult, history: dict[str, Any]) -> None:
-    """Write maps and regions (NRRD), tables (CSV) and provenance of a result into a folder that is there."""
+    """Write maps and regions (NRRD), tables (CSV), report and provenance of a result into a folder that is there."""
     (folder / "maps").mkdir()
     for parameter_map in result.maps.values():
         volume = volume_from_array(parameter_map.values, series.ijk_to_ras)
@@ -239,5 +252,15 @@ def write_record(folder: Path, series: DynamicSeries, result: StudyResult, histo
     write_regions(folder / REGIONS_FILE, result.rois, series.ijk_to_ras)
     for table in result.tables():
         (folder / f"{table.name}.csv").write_text(table.to_csv(), encoding="utf-8", newline="")
-    text = json.dumps(history, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / "provenance.json").write_text(text + "\n", encoding="utf-8")
+    (folder / "report.html").write_text(_report(series, result, history), encoding="utf-8", newline="")
+    (folder / "provenance.json").write_text(as_text(history), encoding="utf-8")
+
+
+def _report(series: DynamicSeries, result: StudyResult, history: dict[str, Any]) -> str:
+    """The report, with the curves drawn where matplotlib is installed."""
+    with tempfile.TemporaryDirectory() as drawn:
+        try:
+            figures, missing = {path.stem: data_uri(path) for path in curve_figures(result, Path(drawn))}, ""
+        except InputError as error:
+            figures, missing = {}, f"The curves are not drawn: {error}."
+    return study_report(series, result, history, figures, missing)

@@ -531,7 +531,9 @@ class Applied(Desktop):
         with tempfile.TemporaryDirectory() as folder:
             self.panel.logic.exportResult(folder)
             names = {path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file()}
-        self.assertLessEqual({"maps/ktrans.nrrd", "vertebrae.csv", "curves.csv", "provenance.json"}, names)
+        self.assertLessEqual(
+            {"maps/ktrans.nrrd", "vertebrae.csv", "curves.csv", "report.html", "provenance.json"}, names
+        )
 
     def test_a_hundred_runs(self) -> None:
         """Nodes stay, and memory does not grow."""

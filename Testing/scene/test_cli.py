@@ -41,6 +41,7 @@ FILES = [
     "margins.csv",
     "provenance.json",
     "regions.seg.nrrd",
+    "report.html",
     "scene.mrb",
     "vertebrae.csv",
 ]

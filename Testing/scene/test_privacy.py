@@ -1,9 +1,11 @@
 """Nothing that identifies the patient, nor where the files lay, is in what an analysis writes or says."""
 
+import base64
 import contextlib
 import html
 import io
 import json
+import re
 import shutil
 import tempfile
 import unittest
@@ -73,18 +75,29 @@ def mark(folder):
     return found
 
 
+def compressed_texts(name, png):
+    """The compressed texts in a PNG file, by name."""
+    at = 8
+    while at < len(png):
+        length, kind = int.from_bytes(png[at : at + 4], "big"), png[at + 4 : at + 8]
+        data = png[at + 8 : at + 8 + length]
+        if kind == b"zTXt":
+            yield f"{name} {kind}", zlib.decompress(data.split(b"\0", 1)[1][1:])
+        at += 12 + length
+
+
 def contents(path):
     """The bytes of a file, and what is packed into it, by name."""
     content = path.read_bytes()
-    yield path.name, content
+    pictures = rb"data:image/png;base64,([\w+/=]+)"
+    yield path.name, re.sub(pictures, b"", content) if path.suffix == ".html" else content
     if content.startswith(b"\x89PNG"):
-        at = 8
-        while at < len(content):
-            length, kind = int.from_bytes(content[at : at + 4], "big"), content[at + 4 : at + 8]
-            data = content[at + 8 : at + 8 + length]
-            if kind == b"zTXt":
-                yield f"{path.name} {kind}", zlib.decompress(data.split(b"\0", 1)[1][1:])
-            at += 12 + length
+        yield from compressed_texts(path.name, content)
+    if path.suffix == ".html":
+        for number, encoded in enumerate(re.findall(pictures, content)):
+            picture = base64.b64decode(encoded)
+            yield f"{path.name} picture {number}", picture
+            yield from compressed_texts(f"{path.name} picture {number}", picture)
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             for member in archive.infolist():
@@ -153,6 +166,13 @@ class Privacy(unittest.TestCase):
         self.assertEqual(found, [])
         self.assertGreater(searched, 25)
         self.assertEqual(spelled_in(said.replace(str(self.output), "").encode(), self.secrets), [])
+        self.assertTrue((self.output / "report.html").exists())
+
+    def test_the_report_names_the_patient_when_asked_to(self):
+        status, said = self.analyze(self.study / "dicom", "--keep-identifiers")
+        self.assertEqual(status, 0, said)
+        found = spelled_in((self.output / "report.html").read_bytes(), [MARK, BORN, "1953-04-12"])
+        self.assertIn(MARK, found)
 
     def check_nothing_leaks(self, dicom=None, *more, **sources):
         status, said = self.analyze(dicom, *more, **sources)

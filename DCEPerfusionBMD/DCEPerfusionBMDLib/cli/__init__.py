@@ -1,4 +1,4 @@
-"""The command line: `dce-perfusion-bmd COMMAND`; `study`, `dicom` and `cohort` hold them."""
+"""The command line: `dce-perfusion-bmd COMMAND`; `study`, `reproduce`, `dicom` and `cohort` hold them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import NoReturn
 from .. import __version__
 from ..errors import Cancelled, InputError
 from ..figures import RESEARCH_USE
-from . import cohort, dicom, study
+from . import cohort, dicom, reproduce, study
 from .study import analyze_folder, write_phantom
 from .terminal import Terminal
 
@@ -22,7 +22,7 @@ _BAD_INPUT, _INTERRUPTED = 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit status: 0 done, 2 bad input, 130 interrupted."""
+    """Run the command line and return the exit status: 0 done, 1 not reproduced, 2 bad input, 130 interrupted."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a name must not end the work
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom's remarks on odd files; what matters is said by us
-            options.run(options, progress)
+            status: int = options.run(options, progress) or 0
     except (InputError, OSError) as error:
         progress.close()
         print(f"{parser.prog}: {' '.join(str(error).split())}", file=sys.stderr)
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         progress.close()
         print(f"{parser.prog}: interrupted; results are written whole or not at all", file=sys.stderr)
         return _INTERRUPTED
-    return 0
+    return status
 
 
 class _Parser(argparse.ArgumentParser):
@@ -60,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     study.add_commands(commands)
+    reproduce.add_commands(commands)
     dicom.add_commands(commands)
     cohort.add_commands(commands)
     return parser

@@ -8,6 +8,8 @@ import hashlib
 import json
 import re
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from ..conversion import t1_on_grid_of
 from ..densitometry import Densitometry, measurements_from_values, read_cohort, read_dxa_table, read_references
 from ..dicomio import inspect_folder, read_flip_angles, read_map, read_series, write_series
 from ..errors import Cancelled, InputError
-from ..export import STALE_FILES, check_output_folder, provenance, sha256_of, staged
+from ..export import STALE_FILES, as_text, check_output_folder, provenance, sha256_of, staged
 from ..figures import RESEARCH_USE, study_figure
 from ..phantom import LEVELS, LumbarPhantom
 from ..quantities import BY_NAME
@@ -117,7 +119,9 @@ def add_commands(commands: Any) -> None:
     )
     files.add_argument("--subject", metavar="ID", help="pseudonym of the subject; picks the rows of the DXA table")
     files.add_argument(
-        "--keep-identifiers", action="store_true", help="name the patient and the study in provenance.json"
+        "--keep-identifiers",
+        action="store_true",
+        help="name the patient and the study in provenance.json, report.html and the scene",
     )
     files.add_argument("--settings", type=Path, metavar="FILE.json", help="settings; options below go before them")
     _add_settings(command)
@@ -205,7 +209,7 @@ def _analyze(options: argparse.Namespace, progress: Terminal) -> None:
     progress.close()
     _print_warnings(result)
     say(_summary(result))
-    say(f"Results are in {options.output}. {RESEARCH_USE}")
+    say(f"Results are in {options.output}, the report in {options.output / 'report.html'}. {RESEARCH_USE}")
 
 
 def _bone_values(options: argparse.Namespace) -> dict[str, str]:
@@ -251,7 +255,7 @@ def analyze_folder(
     subject : pseudonym that names the results.
     maps : files, or numbers of DICOM series, of maps of the tissue before contrast, by `t1`, `b1` and `fat-fraction`.
     flip_angles : numbers of the DICOM series from which T1 is mapped, separated by commas, or `auto`.
-    keep_identifiers : whether `provenance.json` names the patient and the study.
+    keep_identifiers : whether `provenance.json`, `report.html` and the scene name the patient and the study.
     progress : called with the fraction done and what is being done; a return of False cancels.
     times, skip_frames : frame times that go before those of the files, and how many of the first frames to drop
         (`dicomio.read_series`).
@@ -263,16 +267,80 @@ def analyze_folder(
     InputError
         when something about the input is wrong; nothing is written then.
     """
+    check_output_folder(output)
+    report = progress or (lambda fraction, message: True)
+    run = run_study(
+        source,
+        segmentation,
+        is_dicom,
+        settings or Settings(),
+        dxa,
+        subject,
+        series_id,
+        label_names,
+        maps or {},
+        flip_angles,
+        keep_identifiers,
+        report,
+        times,
+        skip_frames,
+        references,
+        cohort,
+    )
+    write_run(output, run, report)
+    return run.result
+
+
+@dataclass(frozen=True)
+class StudyRun:
+    """One analysis of files, before it is written.
+
+    Attributes
+    ----------
+    host : the scene with the segmentation in it.
+    segmentation_node : of that scene.
+    history : what `export.provenance` returned.
+    """
+
+    host: Any
+    segmentation_node: Any
+    series: DynamicSeries
+    result: StudyResult
+    history: dict[str, Any]
+
+
+def run_study(
+    source: Path,
+    segmentation: Path,
+    is_dicom: bool,
+    settings: Settings,
+    dxa: Path | dict[str, str] | None,
+    subject: str | None,
+    series_id: str | None,
+    label_names: dict[str, int] | None,
+    maps: dict[str, str],
+    flip_angles: str | None,
+    keep_identifiers: bool,
+    report: Progress,
+    times: str | None,
+    skip_frames: int,
+    references: Path | None,
+    cohort: Path | None,
+    check: Callable[[dict[str, str]], None] = lambda hashes: None,
+) -> StudyRun:
+    """Analyze one study from files; the parameters are those of `analyze_folder`.
+
+    Parameters
+    ----------
+    check : gets the hashes of the inputs by name, more of them each time, and refuses them by an InputError.
+    """
     from ..headless import HeadlessSlicer  # first, since it says what to do where slicer-core is missing
 
     from .. import scene  # isort: skip
 
-    settings = settings or Settings()
-    report = progress or (lambda fraction, message: True)
-    check_output_folder(output)
     if series_id is not None and not is_dicom:
         raise InputError("--series chooses a series of --dicom; leave it out with --volumes")
-    for name, file in (maps or {}).items():
+    for name, file in maps.items():
         if not file.strip():
             raise InputError(f"--{name}-map is blank; give a file, or leave it out")
     subject = one_line(subject) if subject is not None else None
@@ -286,20 +354,27 @@ def analyze_folder(
     groups = read_cohort(cohort) if cohort is not None else ()
     host = HeadlessSlicer()
     segmentation_node = scene.read_segmentation(host.scene, segmentation, label_names)
+    times_file = Path(times) if times is not None and Path(times).is_file() else None
+    files = {
+        "segmentation": segmentation,
+        "times": times_file,
+        "dxa": dxa,
+        "dxa-references": references,
+        "perfusion-cohort": cohort,
+    }
+    hashes = {name: sha256_of(path) for name, path in files.items() if isinstance(path, Path)}
+    check(hashes)
     if is_dicom:
         series = read_series(source, series_id, part_of(report, 0.0, 0.4), times, skip_frames)
     else:
         series = read_file(source, times, skip_frames)
+    check({**hashes, "series": series.source_hash})
     if not report(0.4, series.describe()):
         raise Cancelled
     masks, labels = scene.masks_on_grid(segmentation_node, series), scene.segment_labels(segmentation_node)
-    hashes = {"segmentation": sha256_of(segmentation)}
-    for name, path in (("dxa", dxa), ("dxa-references", references), ("perfusion-cohort", cohort)):
-        if isinstance(path, Path):
-            hashes[name] = sha256_of(path)
     grids: dict[str, Any] = {}
     for name, field in zip(_MAPS, dataclasses.fields(TissueMaps), strict=True):
-        if given := (maps or {}).get(name):
+        if given := maps.get(name):
             grids[field.name], hashes[f"{name}-map"] = _map(given, source if is_dicom else None, series, _BETWEEN[name])
     if flip_angles is not None:
         if "t1_ms" in grids or not is_dicom:
@@ -310,23 +385,31 @@ def analyze_folder(
         grids["t1_ms"] = t1_on_grid_of(series, angles, analyzed, grids.get("b1"), settings.conversion.b1)
         hashes["flip-angles"] = angles.source_hash
         series = dataclasses.replace(series, warnings=(*series.warnings, *angles.warnings))
+    check({**hashes, "series": series.source_hash})
     part = part_of(report, 0.4, 0.6)
     tissue_maps = TissueMaps(**grids)
     result = analyze(
         series, masks, settings, densitometry, subject or "", part, tissue_maps, labels, own_references, groups
     )
+    kept = (lambda text: text) if keep_identifiers else _number_or_hash
     choices = {
-        "series": series_id if keep_identifiers else _number_or_hash(series_id),
+        "source": "dicom" if is_dicom else "volumes",
+        "series": kept(series_id),
         "segments": label_names,
+        "times": times if times_file is None else None,
         "skip_frames": skip_frames,
-        "maps": {name: given for name, given in (maps or {}).items() if _NUMBER.fullmatch(given)},
-        "flip_angles": flip_angles if keep_identifiers else _number_or_hash(flip_angles),
+        "maps": {name: kept(given) for name, given in maps.items() if _of_folder(given, is_dicom)},
+        "flip_angles": kept(flip_angles),
         "bone": dxa if isinstance(dxa, dict) else None,
     }
     history = provenance(series, settings, result, hashes, choices, keep_identifiers)
+    return StudyRun(host, segmentation_node, series, result, history)
+
+
+def write_run(output: Path, run: StudyRun, report: Progress) -> None:
+    """Write all files of an analysis into a folder; all of them, or none."""
     with staged(output, STALE_FILES) as stage:
-        _write_results(stage, host, series, segmentation_node, result, history, part_of(report, 0.6, 1.0))
-    return result
+        _write_results(stage, run, part_of(report, 0.6, 1.0))
 
 
 _NUMBER = re.compile(r"\d+(?::[\w+-]+)?")  # of a series
@@ -334,14 +417,25 @@ _NUMBER = re.compile(r"\d+(?::[\w+-]+)?")  # of a series
 
 def _number_or_hash(series: str | None) -> str | None:
     """Numbers of series as they are; anything else, as a UID, hashed: it leads to the patient."""
-    if series is None or series == "auto" or all(_NUMBER.fullmatch(part.strip()) for part in series.split(",")):
+    if series is None or series == "auto":
         return series
-    return f"sha256 {hashlib.sha256(series.encode()).hexdigest()}"
+    parts = [part.strip() for part in series.split(",")]
+    return ",".join(part if _NUMBER.fullmatch(part) else hashed(part) for part in parts)
+
+
+def hashed(uid: str) -> str:
+    """What is kept of the UID of a series."""
+    return f"sha256 {hashlib.sha256(uid.encode()).hexdigest()}"
 
 
 def _is_series(given: str) -> bool:
     """Whether a map is given as the number or UID of a series, with or without the kind of image after a colon."""
     return given.partition(":")[0].replace(".", "").isdecimal()
+
+
+def _of_folder(given: str, is_dicom: bool) -> bool:
+    """Whether a map is a series of the DICOM folder, not a file."""
+    return is_dicom and not Path(given).is_file() and _is_series(given)
 
 
 def _map(
@@ -351,7 +445,7 @@ def _map(
     from .. import scene
 
     path = Path(given)
-    if folder is None or path.is_file() or not _is_series(given):
+    if folder is None or not _of_folder(given, True):
         return scene.read_map(path, series, between), sha256_of(path)
     values, ijk_to_ras = read_map(folder, given, series.identifiers.get("StudyInstanceUID", ""))
     on_grid = on_grid_of(series, values, ijk_to_ras, between)
@@ -360,31 +454,25 @@ def _map(
     return on_grid, hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
 
 
-def _write_results(
-    folder: Path,
-    host: Any,
-    series: DynamicSeries,
-    segmentation_node: Any,
-    result: StudyResult,
-    history: dict[str, Any],
-    report: Progress,
-) -> None:
+def _write_results(folder: Path, run: StudyRun, report: Progress) -> None:
     from .. import scene, scenestudy
+
+    series, result = run.series, run.result
 
     def step(fraction: float, message: str) -> None:
         if not report(fraction, message):
             raise Cancelled
 
-    step(0.0, "Writing maps and tables")
-    scenestudy.write_record(folder, series, result, history)
+    step(0.0, "Writing maps, tables and the report")
+    scenestudy.write_record(folder, series, result, run.history)
     step(0.1, "Drawing the figure")
     study_figure(series, result, folder / "figure.png")
     step(0.4, "Writing the scene")
-    sequence = scene.write_series(host.scene, series, "DCE")
-    segmentation_node.SetName("Segmentation")
-    scene.ResultWriter(host.scene, sequence, segmentation_node).write(series, result)
+    sequence = scene.write_series(run.host.scene, series, "DCE")
+    run.segmentation_node.SetName("Segmentation")
+    scene.ResultWriter(run.host.scene, sequence, run.segmentation_node).write(series, result, as_text(run.history))
     step(0.5, "Writing the scene")
-    host.save(folder / "scene.mrb")
+    run.host.save(folder / "scene.mrb")
     step(1.0, "Writing the scene")
 
 
@@ -440,7 +528,7 @@ def _demo(options: argparse.Namespace, progress: Terminal) -> None:
     progress.close()
     _print_warnings(result)
     say(_comparison(result))
-    say(f"Results are in {results}; open {results / 'scene.mrb'} in 3D Slicer, or look at {results / 'figure.png'}.")
+    say(f"Results are in {results}; open {results / 'scene.mrb'} in 3D Slicer, or look at {results / 'report.html'}.")
     say(RESEARCH_USE)
 
 

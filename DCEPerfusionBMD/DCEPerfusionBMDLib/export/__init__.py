@@ -4,22 +4,28 @@ from .cohortfiles import left_out_table, write_cohort
 from .cohortreport import cohort_report
 from .dicom import export_dicom
 from .files import check_output_folder, sha256_of, staged
-from .provenance import cohort_provenance, provenance, software
+from .html import data_uri
+from .provenance import FORMAT, as_text, cohort_provenance, provenance, software
 from .record import STALE_FILES
 from .regions import REGIONS_FILE, write_regions
+from .studyreport import study_report
 
 __all__ = [
+    "FORMAT",
     "REGIONS_FILE",
     "STALE_FILES",
+    "as_text",
     "check_output_folder",
     "cohort_provenance",
     "cohort_report",
+    "data_uri",
     "export_dicom",
     "left_out_table",
     "provenance",
     "sha256_of",
     "software",
     "staged",
+    "study_report",
     "write_cohort",
     "write_regions",
 ]

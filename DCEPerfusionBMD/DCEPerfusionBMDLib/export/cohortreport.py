@@ -13,14 +13,8 @@ from ..cohort.columns import NUMBERS, heading
 from ..settings import CohortSettings, parameters
 from ..statistics.values import p_text
 from ..tables import Table
-from .html import Section, figure, page, paragraph, points, table
+from .html import WORDING, Section, figure, page, paragraph, points, shown_number, table
 from .methods import analyzed, column_title, joined, kind_of, methods, methods_chinese, statistic_rows, tests_done
-
-_WORDING = (
-    "Not FDA-cleared, not CE-marked. T-score categories repeat the numeric rule of WHO and ISCD on values that the "
-    "user entered; they are no statement about a person."
-)
-
 
 _FIGURES = {
     "figure1": "Figure 1. Parameters against age.",
@@ -89,7 +83,7 @@ def cohort_report(
         Section("strobe", "STROBE checklist for cross-sectional studies", "".join(_strobe(result))),
         Section("settings", "Settings and versions", "".join(_settings(result.settings, versions))),
     ]
-    return page(f"Perfusion and bone density of a cohort: {cohort.name}", sections, [paragraph(_WORDING, "note")])
+    return page(f"Perfusion and bone density of a cohort: {cohort.name}", sections, [paragraph(WORDING, "note")])
 
 
 def _analyzed(cohort: Cohort) -> Iterable[str]:
@@ -143,7 +137,7 @@ def _warnings(result: CohortResult, no_figures: str) -> Iterable[str]:
 
 def _paper_table(item: PaperTable) -> str:
     columns = item.printed.columns
-    rows = [[_number(cell) for cell in row] for row in zip(*(column.values for column in columns), strict=True)]
+    rows = [[shown_number(cell) for cell in row] for row in zip(*(column.values for column in columns), strict=True)]
     headings = [f"{column.title} ({column.unit})" if column.unit else column.title for column in columns]
     return table(item.title, headings, rows, item.numeric.footnote)
 
@@ -262,7 +256,7 @@ def _statistics_table(caption: str, rows: Sequence[Mapping[str, object]]) -> str
 
 def _statistic(row: Mapping[str, object]) -> tuple[str, ...]:
     """A row of the statistics as it is printed."""
-    text = {name: _number(row.get(name, "")) for name in ("statistic", "df1", "df2", "estimate", "low", "high")}
+    text = {name: shown_number(row.get(name, "")) for name in ("statistic", "df1", "df2", "estimate", "low", "high")}
     freedom = ", ".join(text[name] for name in ("df1", "df2") if text[name])
     estimate = " ".join(part for part in (column_title(str(row.get("estimate_name", ""))), text["estimate"]) if part)
     interval = f" [{text['low']}, {text['high']}]" if text["low"] and text["high"] else ""
@@ -320,13 +314,6 @@ def _settings(settings: CohortSettings, versions: Mapping[str, str]) -> Iterable
     rows = [(item.name, str(values[item.name]), item.help) for item in parameters(CohortSettings)]
     yield table("Settings", ("Setting", "Value", "What it is"), rows)
     yield table("Versions", ("Software", "Version"), list(versions.items()))
-
-
-def _number(value: object) -> str:
-    """A number with four digits, empty for NaN; a text as it is."""
-    if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:.4g}"
-    return str(value)
 
 
 def _p(value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,13 @@ from ..tables import visible
 MOST = 200
 """Rows and points of a list that a page shows; the others are counted, with the file that has them."""
 
-_LONGEST, _NARROW = 300, 32  # characters
+WORDING = (
+    "Not FDA-cleared, not CE-marked. T-score categories repeat the numeric rule of WHO and ISCD on values that the "
+    "user entered; they are no statement about a person."
+)
+"""What a category means; stands at the head of reports."""
+
+_LONGEST, _LONGEST_POINT, _NARROW = 300, 1000, 32  # characters
 _NUMERIC = re.compile(r"[<\-\u2212+]?\d")
 _TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -50,6 +57,11 @@ td.todo { padding-left: .4rem; }
 figure { margin: 1.5rem 0; }
 figure img { display: block; width: 100%; min-width: 40rem; height: auto; background: #fff; padding: .5rem;
   border: 1px solid var(--line); }
+.pictures th, .pictures td { padding: .25rem .5rem .25rem 0; min-width: 4rem; }
+.pictures td, .pictures thead th + th { width: 13rem; min-width: 7.5rem; }
+.pictures img { display: block; width: 100%; height: auto; image-rendering: pixelated; }
+.pictures .bar { height: .6rem; margin-top: .2rem; }
+.ends { display: flex; justify-content: space-between; font-weight: 400; font-size: .8rem; }
 @page { size: A4; margin: 16mm; }
 @media print { :root { --ink: #000; --quiet: #333; --paper: #fff; --line: #999; --mark: #fff; }
   figure img { min-width: 0; max-height: 230mm; object-fit: contain; }
@@ -82,17 +94,17 @@ class Section:
         return f' lang="{self.language}"' if self.language else ""
 
 
-def escape(text: str) -> str:
-    """Text as it may stand in a page or an attribute, on one line; one of other script keeps its own direction."""
+def escape(text: str, longest: int = _LONGEST) -> str:
+    """Text as it may stand in a page or an attribute, on one line; of a longer one the beginning and its length."""
     shown = visible(text)
-    if len(shown) > _LONGEST:
-        shown = f"{shown[:_LONGEST]}\N{HORIZONTAL ELLIPSIS} ({len(shown):,} characters)"
+    if len(shown) > longest:
+        shown = f"{shown[:longest]}\N{HORIZONTAL ELLIPSIS} ({len(shown):,} characters)"
     return html.escape(shown, quote=True)
 
 
-def isolated(text: str) -> str:
+def isolated(text: str, longest: int = _LONGEST) -> str:
     """Escaped text whose direction does not reach what stands beside it."""
-    shown = escape(text)
+    shown = escape(text, longest)
     return shown if shown.isascii() else f"<bdi>{shown}</bdi>"
 
 
@@ -104,7 +116,7 @@ def paragraph(text: str, kind: str = "") -> str:
 
 def points(texts: Sequence[str], file: str = "") -> str:
     """A list of sentences; beyond `MOST` they are counted, and `file` is named."""
-    shown = [f"<li>{isolated(text)}</li>" for text in texts[:MOST]]
+    shown = [f"<li>{isolated(text, _LONGEST_POINT)}</li>" for text in texts[:MOST]]
     if len(texts) > MOST:
         shown.append(f"<li>{_more(len(texts) - MOST, file)}</li>")
     return f"<ul>{''.join(shown)}</ul>"
@@ -135,8 +147,7 @@ def table(
     if len(rows) > MOST:
         body += f'<tr><td colspan="{len(headings)}">{_more(len(rows) - MOST, file)}</td></tr>'
     below = paragraph(note, "note") if note else ""
-    content = f"<caption>{isolated(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-    return f"{_scrolling(f'<table>{content}</table>', caption)}{below}"
+    return _tabled(caption, head, body) + below
 
 
 def figure(source: str, caption: str, description: str) -> str:
@@ -151,12 +162,61 @@ def figure(source: str, caption: str, description: str) -> str:
     ValueError
         when the source lies elsewhere: a page must not ask for it.
     """
-    if not source.startswith("data:image/"):
-        raise ValueError(f"the source of a figure must be a data URI, not {source[:30]!r}")
     alt = html.escape(visible(description), quote=True)
     shown = html.escape(visible(caption), quote=True)
-    picture = f'<img src="{html.escape(source, quote=True)}" alt="{alt}">'
+    picture = f'<img src="{_embedded(source)}" alt="{alt}">'
     return f"<figure>{_scrolling(picture, caption.partition('.')[0])}<figcaption>{shown}</figcaption></figure>"
+
+
+def pictures(
+    caption: str,
+    headings: Sequence[tuple[str, tuple[str, str] | None]],
+    rows: Sequence[tuple[str, Sequence[tuple[str, str]]]],
+    bar: str,
+    note: str = "",
+) -> str:
+    """A table of pictures in a box of its own.
+
+    Parameters
+    ----------
+    headings : of the columns; of maps with the lowest and the highest value of the colors.
+    rows : name, then data URI and description of each picture.
+    bar : data URI of the colors from low to high.
+    """
+    head = "".join(
+        f'<th scope="col">{isolated(title)}{_bar(bar, ends) if ends else ""}</th>' for title, ends in headings
+    )
+    body = "".join(
+        f'<tr><th scope="row">{isolated(name)}</th>{"".join(f"<td>{_image(*cell)}</td>" for cell in cells)}</tr>'
+        for name, cells in rows
+    )
+    below = paragraph(note, "note") if note else ""
+    return _tabled(caption, head, body, ' class="pictures"') + below
+
+
+def _bar(bar: str, ends: tuple[str, str]) -> str:
+    low, high = (escape(end) for end in ends)
+    return (
+        f'<img class="bar" src="{_embedded(bar)}" alt=""><span class="ends"><span>{low}</span>'
+        f"<span>{high}</span></span>"
+    )
+
+
+def _image(source: str, description: str) -> str:
+    return f'<img src="{_embedded(source)}" alt="{escape(description)}">'
+
+
+def _embedded(source: str) -> str:
+    """The source of a picture as an attribute.
+
+    Raises
+    ------
+    ValueError
+        when it lies elsewhere: a page must not ask for it.
+    """
+    if not source.startswith("data:image/"):
+        raise ValueError(f"the source of a figure must be a data URI, not {source[:30]!r}")
+    return html.escape(source, quote=True)
 
 
 def page(title: str, sections: Sequence[Section], opening: Iterable[str] = ()) -> str:
@@ -184,12 +244,33 @@ def page(title: str, sections: Sequence[Section], opening: Iterable[str] = ()) -
 
 def data_uri(path: Path) -> str:
     """A PNG or SVG file as an address that holds it."""
-    return f"data:{_TYPES[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
+    return _data_uri(_TYPES[path.suffix], path.read_bytes())
+
+
+def png_uri(content: bytes) -> str:
+    """A PNG image as an address that holds it."""
+    return _data_uri(_TYPES[".png"], content)
+
+
+def shown_number(value: object) -> str:
+    """A number with four digits, empty for NaN; a text as it is."""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.4g}"
+    return str(value)
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def _scrolling(content: str, name: str) -> str:
     """A box that scrolls by itself, with the keyboard too."""
     return f'<div class="wide" role="region" tabindex="0" aria-label="{escape(name)}">{content}</div>'
+
+
+def _tabled(caption: str, head: str, body: str, attributes: str = "") -> str:
+    content = f"<caption>{isolated(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return _scrolling(f"<table{attributes}>{content}</table>", caption)
 
 
 def _row(cells: Sequence[str], kinds: Sequence[str]) -> str:

@@ -148,7 +148,7 @@ def _levels(result: CohortResult) -> dict[str, list[str]]:
     return {name: list(dict.fromkeys(levels)) for name, levels in found.items() if levels}
 
 
-def _software(versions: Mapping[str, str]) -> str:
+def software_named(versions: Mapping[str, str]) -> str:
     return ", ".join(f"{name} {versions[name]}" for name in _PART_TAKING if name in versions)
 
 
@@ -200,7 +200,7 @@ def methods(result: CohortResult, versions: Mapping[str, str]) -> str:
     said.append("Missing values were not replaced; each test names the number of subjects that it had.")
     if _circular(result):
         said.append("Quantities that define the groups were not tested between them.")
-    said.append(f"Software: {_software(versions)}.")
+    said.append(f"Software: {software_named(versions)}.")
     return " ".join(said)
 
 
@@ -248,7 +248,7 @@ def methods_chinese(result: CohortResult, versions: Mapping[str, str]) -> str:
     said.append("缺失值未作填补，各检验均注明实际例数。")
     if _circular(result):
         said.append("用于定义分组的指标不在相应组间进行检验。")
-    said.append(f"所用软件：{_software(versions)}。")
+    said.append(f"所用软件：{software_named(versions)}。")
     return "".join(said)
 
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import importlib.metadata
+import json
 import math
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .. import __version__
 from ..cohort import CohortResult
 from ..result import StudyResult
 from ..series import DynamicSeries
-from ..settings import Settings, all_parameters, to_dict
+from ..settings import Settings, to_dict
+
+FORMAT = 1
+"""Of `data/provenance.schema.json`; one more with each change that a reader of the old one would stumble over."""
 
 _PACKAGES = ("numpy", "scipy", "pydicom", "slicer-core", "vtk", "matplotlib", "SimpleITK")
 
@@ -33,11 +38,11 @@ def provenance(
     ----------
     series, settings, result : of the analysis.
     input_hashes : SHA-256 of the files that were read beside the series.
-    choices : what else the user chose, such as names of labels.
+    choices : what else the user chose, such as names of labels; by the names in `data/provenance.schema.json`.
     keep_identifiers : whether to name the patient and the study of the source.
     """
-    values = to_dict(settings)
     history: dict[str, Any] = {
+        "format": FORMAT,
         "software": software(),
         "created": _now(),
         "subject": result.subject,
@@ -56,16 +61,10 @@ def provenance(
             "arrival_s": result.arrival_s,
         },
         "choices": choices,
+        "random_seeds": {},  # nothing in the analysis of one study is drawn at random
         "settings": {
-            parameter.group: {
-                other.name: {
-                    "value": values[other.group][other.name],
-                    "origin": settings.origin(other.group, other.name),
-                }
-                for other in all_parameters()
-                if other.group == parameter.group
-            }
-            for parameter in all_parameters()
+            group: {name: {"value": value, "origin": settings.origin(group, name)} for name, value in of.items()}
+            for group, of in to_dict(settings).items()
         },
         "used": {name: {"value": entry.value, "source": entry.source} for name, entry in result.used.items()},
         "input_segment": result.rois.input_name,
@@ -110,9 +109,15 @@ def cohort_provenance(
     return {name: _finite(value) for name, value in history.items()}
 
 
+def as_text(history: Mapping[str, Any]) -> str:
+    """A history as the text of a JSON file."""
+    return json.dumps(history, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def software() -> dict[str, str]:
-    """Versions of what takes part in an analysis, by name."""
-    return {"DCEPerfusionBMD": __version__, "Python": platform.python_version(), **_versions()}
+    """Versions of what takes part in an analysis, by name, and the kind of system."""
+    system = f"{platform.system()} {platform.machine()}".strip()
+    return {"DCEPerfusionBMD": __version__, "Python": platform.python_version(), "System": system, **_versions()}
 
 
 def _now() -> str:
@@ -128,6 +133,7 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+@functools.cache
 def _versions() -> dict[str, str]:
     found = {}
     for name in _PACKAGES:

@@ -1,7 +1,16 @@
-"""Figures drawn with matplotlib, where it is installed: of one study, and of a cohort."""
+"""Figures: of one study and of a cohort, drawn with matplotlib where it is installed; maps over anatomy without it."""
 
 from .canvas import RESEARCH_USE
 from .cohort import cohort_figures
-from .study import study_figure
+from .maps import RegionPictures, color_bar, region_pictures
+from .study import curve_figures, study_figure
 
-__all__ = ["RESEARCH_USE", "cohort_figures", "study_figure"]
+__all__ = [
+    "RESEARCH_USE",
+    "RegionPictures",
+    "cohort_figures",
+    "color_bar",
+    "curve_figures",
+    "region_pictures",
+    "study_figure",
+]

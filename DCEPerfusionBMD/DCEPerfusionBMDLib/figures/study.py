@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,10 @@ import numpy as np
 from ..quantities import BY_NAME
 from ..result import StudyResult
 from ..series import DynamicSeries
-from .canvas import RESEARCH_USE, blank
+from ..tables import visible
+from .canvas import RESEARCH_USE, blank, print_style
+
+_LONGEST, _MOST_LABELS = 40, 15  # characters of a name; curves with a label
 
 
 def study_figure(series: DynamicSeries, result: StudyResult, path: Path) -> None:
@@ -47,7 +51,7 @@ def study_figure(series: DynamicSeries, result: StudyResult, path: Path) -> None
                 axes[0].contour(region.analyzed[k][window], [0.5], colors=color, linewidths=1.2)
             rows, columns = np.nonzero(region.drawn[k][window])
             axes[0].annotate(
-                region.name,
+                _short(region.name),
                 (columns.max() + 1, rows.mean()),
                 color=color,
                 va="center",
@@ -70,39 +74,96 @@ def study_figure(series: DynamicSeries, result: StudyResult, path: Path) -> None
 
     with_motion = result.motion is not None
     tissue, artery, *others = bottom.subplots(1, 3 if with_motion else 2, width_ratios=(2, 1, 1)[: 2 + with_motion])
+    _draw_tissue(tissue, result)
+    _draw_input(artery, result)
+    for axis in others:
+        _draw_motion(axis, result)
+    title = f"{_short(result.subject)}: DCE-MRI perfusion" if result.subject else "DCE-MRI perfusion"
+    figure.suptitle(title, fontsize=13, parse_math=False)
+    figure.supxlabel(RESEARCH_USE, fontsize=8, color="0.4")
+    _write(figure, path, 110)
+
+
+def curve_figures(result: StudyResult, folder: Path) -> list[Path]:
+    """PNG files for the report of a study: `curves`, `input`, and `motion` where motion was corrected.
+
+    Parameters
+    ----------
+    result : of an analysis.
+    folder : for the files; it is there.
+
+    Raises
+    ------
+    InputError
+        when matplotlib is not installed.
+    """
+    drawings = {"curves": _draw_tissue, "input": _draw_input, "motion": _draw_motion}
+    paths = []
+    for name, draw in drawings.items():
+        if name == "motion" and result.motion is None:
+            continue
+        paths.append(folder / f"{name}.png")
+        with print_style():
+            figure = blank(7.0, 3.2)
+            draw(figure.subplots(), result)
+            _write(figure, paths[-1], 200)
+    return paths
+
+
+def _write(figure: Any, path: Path, dpi: int) -> None:
+    """Write a PNG file; letters that no installed font has are boxes, which is seen and needs no warning."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(path, dpi=dpi, metadata={"Software": None})
+
+
+def _short(name: str) -> str:
+    """A name from outside, short enough for a figure."""
+    shown = visible(name)
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
+
+
+def _draw_tissue(axis: Any, result: StudyResult) -> None:
+    """The mean curve of each region and its fit."""
+    quantities = [BY_NAME[name] for name in result.parameters[:3]]
     for number, curve in enumerate(result.curves):
         color = f"C{number % 10}"
         if not np.isfinite(curve.concentration_mM).any():
             continue
         values = [
             f"{q.symbol} {float(result.vertebrae[q.column][number]):.3g}{q.unit if q.unit != 'fraction' else ''}"
-            for q in shown_quantities
+            for q in quantities
         ]
-        label = f"{curve.region}: {', '.join(values)}"
-        tissue.plot(result.times_s, curve.concentration_mM, ".", color=color, markersize=3)
-        tissue.plot(result.times_s, curve.fitted_mM, "-", color=color, linewidth=1.2, label=label)
-    tissue.set_title("Mean curve of each region (points) and its fit (line)", fontsize=10)
-    tissue.set_ylabel("Contrast agent in tissue (mmol/L)")
-    for text in tissue.legend(fontsize=8, frameon=False).get_texts():
-        text.set_parse_math(False)
+        label = f"{_short(curve.region)}: {', '.join(values)}" if number < _MOST_LABELS else None
+        axis.plot(result.times_s, curve.concentration_mM, ".", color=color, markersize=3)
+        axis.plot(result.times_s, curve.fitted_mM, "-", color=color, linewidth=1.2, label=label)
+    axis.set_title("Mean curve of each region (points) and its fit (line)", fontsize=10)
+    _label(axis, "Contrast agent in tissue (mmol/L)")
+    _legend(axis)
+
+
+def _draw_input(axis: Any, result: StudyResult) -> None:
+    """The arterial input, or the curve of the reference tissue."""
     for (_, values, title, _), color in zip(result.input_curves(), ("firebrick", "darkorange"), strict=False):
-        artery.plot(result.times_s, values, color=color, linewidth=1.2, label=title)
-    artery.axvspan(
+        axis.plot(result.times_s, values, color=color, linewidth=1.2, label=title)
+    axis.axvspan(
         result.times_s[0], result.times_s[result.baseline_frames - 1], color="0.9", label="frames before contrast"
     )
     kind = "Reference tissue" if result.by_reference else "Arterial input"
-    artery.set_title(f"{kind} ({result.rois.input_name})", fontsize=10, parse_math=False)
-    artery.set_ylabel("Contrast agent (mmol/L)")
-    artery.legend(fontsize=8, frameon=False)
-    for axis in others:
-        _draw_motion(axis, result)
-    for axis in (tissue, artery, *others):
-        axis.set_xlabel("Time (s)")
-        axis.spines[["top", "right"]].set_visible(False)
-    title = f"{result.subject}: DCE-MRI perfusion" if result.subject else "DCE-MRI perfusion"
-    figure.suptitle(title, fontsize=13, parse_math=False)
-    figure.supxlabel(RESEARCH_USE, fontsize=8, color="0.4")
-    figure.savefig(path, dpi=110, metadata={"Software": None})
+    axis.set_title(f"{kind} ({_short(result.rois.input_name)})", fontsize=10, parse_math=False)
+    _label(axis, "Contrast agent (mmol/L)")
+    _legend(axis)
+
+
+def _label(axis: Any, y_title: str) -> None:
+    axis.set_xlabel("Time (s)")
+    axis.set_ylabel(y_title)
+    axis.spines[["top", "right"]].set_visible(False)
+
+
+def _legend(axis: Any) -> None:
+    for text in axis.legend(fontsize=8, frameon=False).get_texts():
+        text.set_parse_math(False)
 
 
 def _draw_motion(axis: Any, result: StudyResult) -> None:
@@ -116,9 +177,11 @@ def _draw_motion(axis: Any, result: StudyResult) -> None:
                 result.motion[f"{curve.region}_displacement_mm"],
                 color=f"C{number % 10}",
                 linewidth=1.0,
+                label=_short(curve.region) if number < _MOST_LABELS else None,
             )
     axis.set_title("Displacement, corrected", fontsize=10)
-    axis.set_ylabel("Displacement of the center (mm)")
+    _label(axis, "Displacement of the center (mm)")
+    _legend(axis)
 
 
 def _window(result: StudyResult, k: int) -> tuple[slice, slice]:

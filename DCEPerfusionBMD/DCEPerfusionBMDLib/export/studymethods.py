@@ -1,0 +1,249 @@
+"""What was done to one study, in words: the paragraph on methods, in English and in Chinese."""
+
+# ruff: noqa: RUF001  (Chinese has its own commas and brackets)
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..kinetics import POPULATION_INPUTS
+from ..result import StudyResult
+from ..series import DynamicSeries
+from ..settings import EXCLUSION_RULES
+from ..tables import visible
+from .methods import joined, software_named
+
+_MODELS = {
+    "tofts": ("the Tofts model, by nonlinear least squares within bounds", "Tofts 模型（有界非线性最小二乘）"),
+    "extended-tofts": (
+        "the extended Tofts model, by nonlinear least squares within bounds",
+        "扩展 Tofts 模型（有界非线性最小二乘）",
+    ),
+    "patlak": ("the Patlak model, by linear least squares", "Patlak 模型（线性最小二乘）"),
+    "exchange": (
+        "the two-compartment exchange model, by nonlinear least squares within bounds",
+        "双室交换模型（有界非线性最小二乘）",
+    ),
+    "linear-tofts": ("the Tofts model, by Murase's linear method", "Tofts 模型（Murase 线性法）"),
+    "reference-region": ("the reference region model", "参考区域模型"),
+}
+_DELAYS = {
+    "none": ("No delay between artery and tissue was allowed for.", "未考虑动脉到组织的延迟。"),
+    "given": (
+        "A delay of {delay_s:g} s between artery and tissue was given.",
+        "动脉到组织的延迟设定为 {delay_s:g} s。",
+    ),
+    "region": ("A delay between artery and tissue was fitted per region.", "逐区域拟合动脉到组织的延迟。"),
+    "voxel": ("A delay between artery and tissue was fitted per voxel.", "逐体素拟合动脉到组织的延迟。"),
+}
+_MOTION = {
+    "none": ("Motion was not corrected.", "未作运动校正。"),
+    "series": (
+        "Motion was corrected by one rigid transform per frame for the spine.",
+        "运动校正：每帧对整个脊柱作一次刚体配准。",
+    ),
+    "vertebra": (
+        "Motion was corrected by one rigid transform per frame and vertebra.",
+        "运动校正：每帧对每个椎体作一次刚体配准。",
+    ),
+}
+_RULES = {
+    "arterial": ("arteries", "动脉"),
+    "plexus": ("venous plexus", "静脉丛"),
+    "bone-island": ("bone islands", "骨岛"),
+    "haemangioma": ("haemangioma or fat", "血管瘤或脂肪"),
+    "other-tissue": ("other tissue at the edge", "边缘其他组织"),
+    "poor-fit": ("poor fits", "拟合不良的体素"),
+}
+_SITES = {
+    "iscd": (
+        "by the lowest T-score of lumbar spine, total hip and femoral neck",
+        "以腰椎、全髋和股骨颈中最低的 T 值",
+    ),
+    "paper": ("by the lumbar T-score alone", "仅以腰椎 T 值"),
+    "site": ("by the score of {site}", "以 {site} 的分值"),
+}
+_ASSUMED = ("assumed", "文献值或假定值")
+_GIVEN = ("given by the user", "由用户给出")
+
+
+def study_methods(series: DynamicSeries, result: StudyResult, history: Mapping[str, Any]) -> str:
+    """What was done, as a paragraph for a paper; texts of the study's own stand in it as they are.
+
+    Parameters
+    ----------
+    series, result : of the analysis.
+    history : what `provenance` returned.
+    """
+    return _Said(series, result, history).english()
+
+
+def study_methods_chinese(series: DynamicSeries, result: StudyResult, history: Mapping[str, Any]) -> str:
+    """The same in Chinese (zh-Hans)."""
+    return _Said(series, result, history).chinese()
+
+
+class _Said:
+    """What both languages say of one study."""
+
+    def __init__(self, series: DynamicSeries, result: StudyResult, history: Mapping[str, Any]) -> None:
+        self.result, self.history = result, history
+        self.settings = {
+            group: {name: entry["value"] for name, entry in entries.items()}
+            for group, entries in history["settings"].items()
+        }
+        steps = np.diff(series.times_s)
+        self.frames = len(series.frames)
+        self.step = f"{np.median(steps):.4g}" if steps.size else "?"
+        self.duration = f"{series.times_s[-1] - series.times_s[0]:.4g}"
+        self.grid = " x ".join(str(size) for size in series.shape[::-1])
+        self.spacing = " x ".join(f"{size:.3g}" for size in series.spacing_mm[::-1])
+        model = self.settings["model"]
+        self.model, self.delay = _MODELS[model["model"]], _DELAYS[model["delay"]]
+        regions = self.settings["regions"]
+        rules = EXCLUSION_RULES if regions["exclude"] == "all" else regions["exclude"].split(",")
+        self.rules = [_RULES[rule.strip()] for rule in rules if regions["exclude"] != "none"]
+
+    def value(self, name: str, unit: str, language: int, sourced: bool = False) -> str:
+        """A constant with its unit, and whether it is assumed or given by the user."""
+        entry = self.result.used[name]
+        text = f"{entry.value:g} {unit}" if isinstance(entry.value, (int, float)) else visible(str(entry.value))
+        said = (_ASSUMED if entry.source.startswith("assumed") else _GIVEN if entry.source == "user" else ("", ""))[
+            language
+        ]
+        brackets = " ({})" if language == 0 else "（{}）"
+        return text + brackets.format(said) if sourced and said else text
+
+    def named(self, names: Mapping[str, tuple[str, str, str]], language: int, sourced: bool = False) -> list[str]:
+        """Those of the constants that took part, each with its title."""
+        return [
+            f"{titles[language]} {self.value(name, unit, language, sourced)}"
+            for name, (*titles, unit) in names.items()
+            if name in self.result.used
+        ]
+
+    def protocol(self, language: int) -> list[str]:
+        return self.named(
+            {
+                "repetition_time_ms": ("TR", "TR", "ms"),
+                "echo_time_ms": ("TE", "TE", "ms"),
+                "flip_angle_deg": ("flip angle", "翻转角", "°"),
+                "field_strength_T": ("field strength", "场强", "T"),
+                "agent": ("contrast agent", "对比剂", ""),
+            },
+            language,
+        )
+
+    def constants(self, language: int) -> list[str]:
+        return self.named(
+            {
+                "t10_tissue_ms": ("T1 of marrow before contrast", "骨髓增强前 T1", "ms"),
+                "t10_blood_ms": ("T1 of blood", "血液 T1", "ms"),
+                "t10_reference_ms": ("T1 of the reference tissue", "参考组织 T1", "ms"),
+                "relaxivity_per_s_mM": ("relaxivity r1", "弛豫率 r1", "/s/mM"),
+                "b1": ("actual over nominal flip angle", "实际与标称翻转角之比", ""),
+                "r2star_per_s_mM": ("r2*", "r2*", "/s/mM"),
+                "fat_fraction": ("fat fraction", "脂肪分数", ""),
+            },
+            language,
+            sourced=True,
+        )
+
+    def english(self) -> str:
+        settings, result = self.settings, self.result
+        said = [
+            f"{self.frames} frames of {self.grid} voxels ({self.spacing} mm) were acquired {self.step} s apart over "
+            f"{self.duration} s ({'; '.join(self.protocol(0))}), {result.baseline_frames} of them before the bolus."
+        ]
+        how = {
+            "exact": "by exact inversion of the spoiled gradient echo equation",
+            "linear": "by the linear legacy formula, which underestimates blood",
+        }[settings["conversion"]["conversion"]]
+        said.append(f"Signal was converted to concentration of contrast agent {how} ({'; '.join(self.constants(0))}).")
+        said.append(_MOTION[settings["motion"]["motion"]][0])
+        said.append(self.input_english())
+        said.append(
+            f"{self.model[0][0].upper()}{self.model[0][1:]}, was fitted to the mean curve of each region and to every "
+            f"analyzed voxel. {self.delay[0].format(**settings['model'])}"
+        )
+        regions = settings["regions"]
+        where = "in all directions" if regions["margin_plane"] == "3d" else "within the slices"
+        part = " of the vertebral bodies, without the arch," if regions["vertebra_part"] == "body" else ""
+        said.append(
+            f"Voxels{part} less than {regions['margin_mm']:g} mm from the edge of the outline ({where}) were left out."
+        )
+        if self.rules:
+            said.append(
+                f"Of the others {joined([rule[0] for rule in self.rules])} were left out by rules; a level with more "
+                f"than {regions['excluded_share_max']:.0%} of its voxels left out so is not evaluable."
+            )
+        if result.densitometry is not None:
+            bone = settings["densitometry"]
+            said.append(f"Bone mineral density was put into a category {_SITES[bone['mode']][0].format(**bone)}.")
+        said.append(f"Software: {software_named(self.history['software'])}.")
+        return " ".join(said)
+
+    def input_english(self) -> str:
+        chosen, name = self.settings["arterial_input"], visible(self.result.rois.input_name)
+        if self.result.by_reference:
+            return f"The input of the model was the mean curve of the reference tissue in the segment '{name}'."
+        plasma = f"a hematocrit of {self.value('hematocrit', '', 0).strip()}"
+        if chosen["aif"] == "measured":
+            picked = " voxels with an early, high and steep rise in" if chosen["aif_pick"] == "best" else ""
+            return (
+                f"The arterial input was the mean curve of{picked} the segment '{name}', taken to plasma with {plasma}."
+            )
+        scaled = "by the dose" if chosen["aif_scale"] == "dose" else "to the tail of the measured curve"
+        return (
+            f"The arterial input was a population curve ({POPULATION_INPUTS[chosen['aif']].citation}), placed at the "
+            f"arrival in the segment '{name}' and scaled {scaled}, with {plasma}."
+        )
+
+    def chinese(self) -> str:
+        settings, result = self.settings, self.result
+        said = [
+            f"共采集 {self.frames} 帧，每帧 {self.grid} 体素（{self.spacing} mm），间隔 {self.step} s，共 "
+            f"{self.duration} s（{'；'.join(self.protocol(1))}），其中 {result.baseline_frames} 帧为对比剂到达前。"
+        ]
+        how = {
+            "exact": "按扰相梯度回波公式精确反演",
+            "linear": "按线性公式（会低估血液浓度）",
+        }[settings["conversion"]["conversion"]]
+        said.append(f"信号{how}换算为对比剂浓度（{'；'.join(self.constants(1))}）。")
+        said.append(_MOTION[settings["motion"]["motion"]][1])
+        said.append(self.input_chinese())
+        said.append(
+            f"采用{self.model[1]}，对每个区域的平均曲线和每个纳入分析的体素进行拟合。"
+            f"{self.delay[1].format(**settings['model'])}"
+        )
+        regions = settings["regions"]
+        where = "各方向" if regions["margin_plane"] == "3d" else "层面内"
+        part = "仅分析椎体（不含椎弓）；" if regions["vertebra_part"] == "body" else ""
+        said.append(f"{part}距轮廓边缘不足 {regions['margin_mm']:g} mm（{where}）的体素不纳入分析。")
+        if self.rules:
+            said.append(
+                f"其余体素中按规则排除{'、'.join(rule[1] for rule in self.rules)}；排除比例超过 "
+                f"{regions['excluded_share_max']:.0%} 的椎体视为不可评价。"
+            )
+        if result.densitometry is not None:
+            bone = settings["densitometry"]
+            said.append(f"骨密度{_SITES[bone['mode']][1].format(**bone)}进行分类。")
+        said.append(f"所用软件：{software_named(self.history['software'])}。")
+        return "".join(said)
+
+    def input_chinese(self) -> str:
+        chosen, name = self.settings["arterial_input"], visible(self.result.rois.input_name)
+        if self.result.by_reference:
+            return f"模型输入为分割区“{name}”内参考组织的平均曲线。"
+        plasma = f"红细胞压积 {self.value('hematocrit', '', 1).strip()}"
+        if chosen["aif"] == "measured":
+            picked = "中上升早、高且陡的体素" if chosen["aif_pick"] == "best" else ""
+            return f"动脉输入函数取自分割区“{name}”{picked}的平均曲线，以{plasma}换算为血浆浓度。"
+        scaled = "按剂量" if chosen["aif_scale"] == "dose" else "按实测曲线尾部"
+        return (
+            f"动脉输入函数采用群体曲线（{POPULATION_INPUTS[chosen['aif']].citation}），置于分割区“{name}”的到达时刻，"
+            f"{scaled}缩放，{plasma}。"
+        )
