@@ -124,11 +124,10 @@ def _batch(options: argparse.Namespace, progress: Terminal) -> int:
         ready, outcomes = _what_is_done(plan, output, options.verify)
         program = _slicer(options.slicer) if options.slicer is not None else Job.program
         jobs = [Job(one, output, token, limits, program) for one in ready]
-        tally = Tally(len(plan.studies) + len(plan.failures), len(plan.studies) - len(ready) - len(outcomes))
-        tally.failures += [*plan.failures, *outcomes]
-        say(
-            f"{tally.total} studies: {tally.found} done before, {len(jobs)} to do, {len(tally.failures)} cannot be done."
-        )
+        refused = [*plan.failures, *outcomes]
+        total = len(plan.studies) + len(plan.failures)
+        tally = Tally(total, total - len(ready) - len(refused), len(refused), failures=refused)
+        say(f"{total} studies: {tally.found} done before, {len(jobs)} to do, {len(refused)} cannot be done.")
         if jobs:
             with pool as (executor, window, work):
                 line = _Line(output, tally, workers if options.scheduler is None else None)
