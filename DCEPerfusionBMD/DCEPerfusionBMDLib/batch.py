@@ -36,9 +36,11 @@ STAGES = ("input", "read", "analyze", "write", "crash", "time limit", "memory li
 """Where a study can fail: its row, its files, the analysis, its results; the last three end its process."""
 OUT_OF_MEMORY, STOPPED = 71, 75
 """Exit statuses of a child: it ran out of memory; its batch is no more."""
+SAID, STAGE = "said.txt", "stage"
+"""Files of a child: all that it says; what it is at, of `STAGES`."""
 
 _WORK, _LOCK, _TOKEN = ".unfinished-", ".batch.lock", ".batch.run"
-_SAID, _STAGE, _JOB, _RESULT = "said.txt", "stage", "job.json", "result"
+_JOB, _RESULT = "job.json", "result"
 _POLL_S, _LONGEST_REASON, _LAST_BYTES = 1.0, 500, 8192
 _ONE_THREAD = (
     "OMP_NUM_THREADS",
@@ -48,7 +50,9 @@ _ONE_THREAD = (
     "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
     "VTK_SMP_MAX_THREADS",
 )
-_NO_MEMORY = re.compile(r"MemoryError|bad_alloc|[Uu]nable to allocate|[Cc]annot allocate memory|out of memory")
+_NO_MEMORY = re.compile(
+    r"MemoryError|bad_alloc|more than the memory holds|[Uu]nable to allocate|[Cc]annot allocate memory|out of memory"
+)
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # on Windows
 
@@ -277,7 +281,7 @@ def run_study(job: Job) -> Outcome:
 
 def _in_child(job: Job, work: Path) -> Outcome:
     started = time.monotonic()
-    with (work / _SAID).open("ab") as said:
+    with (work / SAID).open("ab") as said:
         child = subprocess.Popen(
             [*job.program, str(work / _JOB)],
             stdin=subprocess.DEVNULL,
@@ -315,12 +319,12 @@ def _outcome(job: Job, work: Path, code: int, late: bool) -> Outcome:
     subject, limits = job.study.subject, job.limits
     if code == 0:
         return Outcome(subject)
-    stage = _text_of(work / _STAGE).strip() or "read"
-    said = _text_of(work / _SAID)
+    stage = _text_of(work / STAGE).strip() or "read"
+    said = _text_of(work / SAID)
     reason = visible(next((line for line in reversed(said.splitlines()) if line.strip()), ""))[:_LONGEST_REASON]
     if late:
         return Outcome(subject, "time limit", f"not done after {limits.time_s:g} s, in stage {stage}", code)
-    if code == OUT_OF_MEMORY or (limits.memory_MB is not None and code != 2 and _NO_MEMORY.search(said)):
+    if code == OUT_OF_MEMORY or (limits.memory_MB is not None and _NO_MEMORY.search(said)):
         most = f"more than {limits.memory_MB:g} MB" if limits.memory_MB is not None else "more memory than there is"
         return Outcome(subject, "memory limit", f"needs {most}, in stage {stage}: {reason}", code)
     if not runs(job.output, job.token):

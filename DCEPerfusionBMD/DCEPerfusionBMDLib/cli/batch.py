@@ -356,4 +356,6 @@ def _slicer(program: Path) -> tuple[str, ...]:
     if not program.is_file():
         raise InputError(f"there is no {program}; give the file that starts 3D Slicer")
     script = str(Path(__file__).with_name("child.py"))
-    return (str(program), "--no-splash", "--no-main-window", "--python-script", script)
+    quiet = ("--no-splash", "--no-main-window", "--disable-settings")
+    lean = ("--disable-cli-modules", "--disable-scripted-loadable-modules")
+    return (str(program), *quiet, *lean, "--python-script", script)

@@ -17,7 +17,7 @@ from typing import Any
 if not __package__:  # run as a script
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from DCEPerfusionBMDLib.batch import OUT_OF_MEMORY, STOPPED, finish, limit_memory, runs
+from DCEPerfusionBMDLib.batch import OUT_OF_MEMORY, SAID, STAGE, STOPPED, finish, limit_memory, runs
 from DCEPerfusionBMDLib.cli import main
 from DCEPerfusionBMDLib.cli.terminal import Terminal
 from DCEPerfusionBMDLib.errors import InputError
@@ -42,11 +42,13 @@ class _Stage(Terminal):
 def run(path: Path) -> int:
     """Do the study of a job file and return the exit status, which is that of `analyze` or one of `batch`."""
     work = path.parent
+    if not __package__:  # in 3D Slicer, whose own streams lack much of what a file has
+        sys.stdout = sys.stderr = (work / SAID).open("a", encoding="utf-8")
     job = json.loads(path.read_text(encoding="utf-8"))
     limit_memory(job["memory_MB"])
     threading.Thread(target=_watch, args=(job,), daemon=True).start()
     try:
-        status = main(job["arguments"], _Stage(work / "stage"))
+        status = main(job["arguments"], _Stage(work / STAGE))
         if status == 0:
             finish(job, work)
     except MemoryError as error:
