@@ -576,6 +576,10 @@ class ResultWriter(NodeWriter):
             voxels = region.analyzed & estimated
             if voxels.any():
                 _set_segment(node, region.name, voxels, series.ijk_to_ras, region.level)
+                drawn = self._segmentation.GetSegmentation()
+                if drawn_id := drawn.GetSegmentIdBySegmentName(region.name):  # without it a color is drawn at random
+                    color = drawn.GetSegment(drawn_id).GetColor()
+                    node.GetSegmentation().GetSegment(region.name).SetColor(*color)
 
     def _write_excluded(self, name: str, series: DynamicSeries, result: StudyResult) -> None:
         """A segmentation of the voxels that were drawn and are not analyzed, a segment for each reason."""

@@ -32,7 +32,7 @@ ANYTHING = frozenset("*")
 NOTHING: frozenset[str] = frozenset()
 NUMERICS = frozenset({"numpy", "scipy"})
 FILES = NUMERICS | {"pydicom"}
-OPTIONAL = frozenset({"highdicom", "SimpleITK", "matplotlib", "dask"})
+OPTIONAL = frozenset({"highdicom", "SimpleITK", "matplotlib", "distributed"})
 QT = {"qt", "ctk", "PythonQt", "PyQt5", "PyQt6", "PySide2", "PySide6"}
 
 LAYERS = (

@@ -1,4 +1,4 @@
-"""The command line: `dce-perfusion-bmd COMMAND`; `study`, `reproduce`, `dicom` and `cohort` hold them."""
+"""The command line: `dce-perfusion-bmd COMMAND`; `study`, `reproduce`, `dicom`, `cohort` and `batch` hold them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import NoReturn
 from .. import __version__
 from ..errors import Cancelled, InputError
 from ..figures import RESEARCH_USE
-from . import cohort, dicom, reproduce, study
+from . import batch, cohort, dicom, reproduce, study
 from .study import analyze_folder, write_phantom
 from .terminal import Terminal
 
@@ -21,14 +21,17 @@ __all__ = ["analyze_folder", "main", "write_phantom"]
 _BAD_INPUT, _INTERRUPTED = 2, 130
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit status: 0 done, 1 not reproduced, 2 bad input, 130 interrupted."""
+def main(arguments: Sequence[str] | None = None, progress: Terminal | None = None) -> int:
+    """Run the command line and return the exit status.
+
+    0 done, 1 done in part (studies of a batch failed, a result was not reproduced), 2 bad input, 130 interrupted.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a name must not end the work
     parser = _parser()
     options = parser.parse_args(arguments)
-    progress = Terminal()
+    progress = progress or Terminal()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pydicom's remarks on odd files; what matters is said by us
@@ -63,4 +66,5 @@ def _parser() -> argparse.ArgumentParser:
     reproduce.add_commands(commands)
     dicom.add_commands(commands)
     cohort.add_commands(commands)
+    batch.add_commands(commands)
     return parser
