@@ -17,6 +17,7 @@ from DCEPerfusionBMDLib.cohort.rows import Findings
 from DCEPerfusionBMDLib.errors import Cancelled, InputError
 from DCEPerfusionBMDLib.kinetics.aif import parker_blood_concentration
 from DCEPerfusionBMDLib.settings import CohortSettings
+from DCEPerfusionBMDLib.statistics.values import LeftOut
 from scipy import stats
 from support import reference_data
 
@@ -494,7 +495,8 @@ class TestReadings(unittest.TestCase):
         )
         subjects = np.repeat([f"S{i}" for i in range(6)], 4)
         readings = np.tile(["a", "b", "c", "d"], 6)
-        result = analyze_cohort(make({KTRANS: ratings.ravel()}, None, subjects, None, readings), QUICK)
+        cohort = make({KTRANS: ratings.ravel()}, None, subjects, None, readings)
+        result = analyze_cohort(cohort, dataclasses.replace(QUICK, reading="a"))
         for name, value in (("ICC(2,1)", 0.2898), ("ICC(3,1)", 0.7148)):
             row = one(result, quantity=KTRANS, estimate_name=name)
             self.assertAlmostEqual(row["estimate"], value, delta=6e-5)
@@ -509,7 +511,7 @@ class TestReadings(unittest.TestCase):
         figure = result.agreements[0]
         self.assertEqual((figure.first, figure.second), ("a", "b"))
         np.testing.assert_allclose(figure.differences, away)
-        self.assertTrue(any("use the first of each subject, 'a'" in text for text in result.warnings))
+        self.assertTrue(any("use the reading 'a', as it was asked for" in text for text in result.warnings))
         self.assertEqual(one(result, family="counts", quantity=KTRANS)["n"], 6)
 
     def test_missing_reading(self):
@@ -520,6 +522,77 @@ class TestReadings(unittest.TestCase):
         self.assertTrue(any("subjects: 2" in text for text in result.warnings))
         self.assertTrue(any("not in the agreement of readings: 1." in text for text in result.warnings))
         self.assertEqual(one(result, family="counts", quantity=KEP)["n"], 4)
+
+    def repeated(self, *names):
+        values = [10 * subject + place for subject in range(12) for place in range(len(names))]
+        subjects = np.repeat([f"S{n:02d}" for n in range(12)], len(names))
+        return make({KTRANS: values}, None, subjects, None, np.tile(names, 12))
+
+    def test_which_reading(self):
+        """Names without an order are not guessed at; numbers are read as numbers."""
+        for names in (("pre", "post"), ("baseline", "12 months"), ("A", "B", "C"), ("before 2", "after 1"), ("1", "x")):
+            with self.subTest(names), self.assertRaises(InputError) as raised:
+                analyze_cohort(self.repeated(*names), QUICK)
+            for text in (*names, "--reading", "made by hand"):
+                self.assertIn(text, str(raised.exception))
+        for names, first in ((("10", "9"), "9"), (("T2", "T10", "t1"), "t1"), (("reader 2", "reader 1"), "reader 1")):
+            with self.subTest(names):
+                cohort = dataclasses.replace(
+                    self.repeated(*names), labels={"age_group": np.full(12 * len(names), "50~")}
+                )
+                result = analyze_cohort(cohort, QUICK)
+                self.assertEqual(result.reading, first)
+                self.assertTrue(any(f"lowest number, {first!r}" in text for text in result.warnings))
+                expected = np.mean([10 * n + names.index(first) for n in range(12)])
+                self.assertAlmostEqual(result.tables[0].numeric.table[f"{KTRANS}_mean"][0], expected, places=12)
+
+    def test_the_reading_that_is_asked_for(self):
+        """It alone is in the tables; who lacks it is left out by name."""
+        cohort = self.repeated("pre", "post")
+        cohort = dataclasses.replace(cohort, labels={"age_group": np.full(24, "50~")})
+        keep = np.arange(24) != 1  # S00 has no post
+        some = dataclasses.replace(
+            cohort,
+            subjects=cohort.subjects[keep],
+            levels=cohort.levels[keep],
+            readings=cohort.readings[keep],
+            numbers={KTRANS: cohort.numbers[KTRANS][keep]},
+            labels={"age_group": cohort.labels["age_group"][keep]},
+            rows_read=23,
+        )
+        result = analyze_cohort(some, dataclasses.replace(QUICK, reading="post"))
+        self.assertEqual((result.reading, result.subjects, result.rows), ("post", 11, 23))
+        self.assertEqual([(i.row, i.reason) for i in result.subjects_left_out], [("S00", "has no reading 'post'")])
+        table = result.tables[0].numeric.table
+        self.assertEqual(table["n"], [11])
+        self.assertAlmostEqual(table[f"{KTRANS}_mean"][0], np.mean([10 * n + 1 for n in range(1, 12)]), places=12)
+        with self.assertRaisesRegex(InputError, "no reading 'Post'; the readings are post, pre"):
+            analyze_cohort(cohort, dataclasses.replace(QUICK, reading="Post"))
+
+    def test_a_scan_of_its_own_for_each_row(self):
+        """300 readings of 300 subjects are no repeats; 21 readings of each subject are too many."""
+        names = [f"SC{n}" for n in range(300)]
+        start = time.perf_counter()
+        result = analyze_cohort(make({KTRANS: np.arange(300.0)}, None, None, None, names), QUICK)
+        self.assertLess(time.perf_counter() - start, 5)
+        self.assertEqual(rows_of(result, family="agreement"), [])
+        self.assertIn("Agreement of readings: no subject has two readings.", result.not_made)
+        self.assertTrue(any("300 readings, but no subject has two" in text for text in result.warnings))
+        self.assertEqual((result.subjects, result.rows, result.reading), (300, 300, ""))
+        with self.assertRaisesRegex(InputError, "21 readings, and at most 20"):
+            analyze_cohort(self.repeated(*map(str, range(21))), QUICK)
+
+    def test_pairs_that_no_subject_has(self):
+        """Subjects read by 1 and 2, others by 3 and 4: two pairs are compared, four are named."""
+        subjects = np.repeat([f"S{n}" for n in range(8)], 2)
+        readings = ["1", "2"] * 4 + ["3", "4"] * 4
+        values = np.random.default_rng(0).normal(size=16)
+        result = analyze_cohort(make({KTRANS: values}, None, subjects, None, readings), QUICK)
+        pairs = {row["comparison"] for row in rows_of(result, test="Bland-Altman")}
+        self.assertEqual(pairs, {"1 - 2", "3 - 4"})
+        self.assertIn(
+            "Agreement in Ktrans: no subject has both of 1 - 3, 1 - 4, 2 - 3, 2 - 4.", "\n".join(result.not_made)
+        )
 
 
 class TestVertebrae(unittest.TestCase):
@@ -580,6 +653,37 @@ class TestVertebrae(unittest.TestCase):
         self.assertTrue(any(text.startswith("Without a mean over L1 to L4 (1): S00") for text in result.warnings))
         self.assertTrue(any("Vertebrae other than L1 to L4 are in no test: 3 rows" in text for text in result.warnings))
         self.assertEqual(one(result, estimate_name="ICC")["n"], 117)
+
+    def test_rows_and_subjects_are_analyzed_or_listed(self):
+        """Of 30 subjects 12 have one level of L1 to L4, 3 of them by L5 alone; each is listed."""
+        random = np.random.default_rng(5)
+        levels = np.tile(["L1", "L2", "L3", "L4"], 30).reshape(30, 4)
+        levels[:12, 1:] = ["L5", "T12", "S1"]
+        levels[:3, 0] = "T11"
+        cohort = dataclasses.replace(self.cohort, levels=levels.ravel())
+        keep = random.permutation(120)[:110]
+        cohort = dataclasses.replace(
+            cohort,
+            subjects=cohort.subjects[keep],
+            levels=cohort.levels[keep],
+            readings=cohort.readings[keep],
+            numbers={name: values[keep] for name, values in cohort.numbers.items()},
+            labels={name: values[keep] for name, values in cohort.labels.items()},
+            rows_read=112,
+            left_out=(LeftOut("row 3", "blank"), LeftOut("row 4", "blank")),
+        )
+        result = analyze_cohort(cohort, QUICK)
+        inside = np.isin(cohort.levels, ["L1", "L2", "L3", "L4"])
+        names, counts = np.unique(cohort.subjects[inside], return_counts=True)
+        whole = set(names[counts >= 2].tolist())
+        self.assertEqual(result.subjects, len(whole))
+        self.assertEqual({item.row for item in result.subjects_left_out}, set(cohort.subjects.tolist()) - whole)
+        self.assertEqual(sum(result.tables[-1].numeric.table["n"]), len(whole))
+        self.assertEqual(result.rows, np.count_nonzero(inside))
+        away = [f"{s} {level}" for s, level in zip(cohort.subjects[~inside], cohort.levels[~inside], strict=True)]
+        self.assertEqual(sorted(item.row for item in result.rows_left_out), sorted(away))
+        self.assertEqual(result.rows + len(result.rows_left_out) + 2, 112)
+        self.assertEqual(one(result, estimate_name="ICC")["n"], result.rows)
 
 
 class TestBadInput(unittest.TestCase):

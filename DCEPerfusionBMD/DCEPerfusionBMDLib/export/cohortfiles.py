@@ -65,7 +65,7 @@ def write_cohort(
             _write(stage / f"{item.name}.csv", item.numeric.table.to_csv())
         _write(stage / "tables.md", _markdown(result))
         _write(stage / "statistics.csv", result.statistics.to_csv())
-        _write(stage / "left_out.csv", _left_out(result.cohort).to_csv())
+        _write(stage / "left_out.csv", _left_out(result).to_csv())
         with (stage / "cohort.csv").open("w", encoding="utf-8", newline="") as file:
             for text in _blocks(result.cohort):
                 file.write(text)
@@ -114,10 +114,15 @@ def _blocks(cohort: Cohort) -> Iterator[str]:
         yield text if start == 0 else text.partition("\n")[2]
 
 
-def _left_out(cohort: Cohort) -> Table:
-    """Rows that were not analyzed, and subjects that one of the inputs lacks, with the reason."""
-    items = (*cohort.left_out, *cohort.unmatched)
-    kinds = ["left out"] * len(cohort.left_out) + ["unmatched"] * len(cohort.unmatched)
+def _left_out(result: CohortResult) -> Table:
+    """Rows and subjects that were not analyzed, and subjects that one of the inputs lacks, with the reason."""
+    parts = {
+        "left out": (*result.cohort.left_out, *result.rows_left_out),
+        "subject left out": result.subjects_left_out,
+        "unmatched": result.cohort.unmatched,
+    }
+    items = [item for part in parts.values() for item in part]
+    kinds = [kind for kind, part in parts.items() for _ in part]
     return Table(
         "left_out",
         "Left out",
