@@ -177,8 +177,77 @@ class TestPaperTables(unittest.TestCase):
         self.assertEqual(list(unequal[f"{VE}_marks"]), [""] * 5)
         rates = [list(paper_result(m).tables[0].numeric.table["lumbar_osteoporosis_marks"]) for m in ("lsd", "dunnett")]
         self.assertEqual(rates[0], ["", "", "", "*", "*"])
-        fisher = [row["p"] for row in rows_of(paper_result(), test="Fisher's exact test")]
+        fisher = [row["p"] for row in rows_of(paper_result(), family="rates", test="Fisher's exact test")]
         self.assertEqual(rates[1][1:], self.holm_marks(fisher))
+
+    def test_behind_the_marks(self):
+        """Each mark of the tables is that of its row: Welch and Fisher by scipy, Holm over the table by hand."""
+        cohort, result = paper_cohort(), paper_result()
+        for number, columns, grouping, reference, alpha, mark in (
+            (1, (BMD, "bmd_femoral_neck_g_cm2"), "age_group", "40~", 0.05, "*"),
+            (2, (KTRANS, KEP, VE), "age_group", "40~", 0.05, "*"),
+            (3, (AGE, KTRANS, KEP, VE), "bmd_class", "normal", 0.01, "*"),
+            (3, (AGE, KTRANS, KEP, VE), "bmd_class", "low bone mass", 0.01, "\u2020"),
+        ):
+            table, groups = result.tables[number - 1].numeric.table, cohort.labels[grouping]
+            order = [group for group in table[grouping] if group != reference]
+            if mark != "*":
+                order = ["osteoporosis"]
+            raw, marks = {}, {}
+            for column in columns:
+                for group in order:
+                    parts = (cohort.numbers[column][groups == name] for name in (group, reference))
+                    raw[column, group] = stats.ttest_ind(*parts, equal_var=False).pvalue
+                    marks[column, group] = table[f"{column}_marks"][list(table[grouping]).index(group)]
+            for site in ("lumbar", "femoral_neck") if number == 1 else ():
+                for kind in CLASSES[1:]:
+                    has = cohort.labels[f"{site}_class"] == kind
+                    key = f"{site}_{kind.replace(' ', '_')}"
+                    for group in order:
+                        counts = [
+                            [np.sum(has & (groups == g)), np.sum(~has & (groups == g))] for g in (group, reference)
+                        ]
+                        raw[f"{site}_class: {kind}", group] = stats.fisher_exact(counts).pvalue
+                        marks[f"{site}_class: {kind}", group] = table[f"{key}_marks"][
+                            list(table[grouping]).index(group)
+                        ]
+            places = sorted(raw, key=raw.get)
+            found, largest = {}, 0.0
+            for rank, place in enumerate(places):
+                largest = max(largest, min(1.0, raw[place] * (len(places) - rank)))
+                found[place] = largest
+            rows = [
+                row
+                for row in rows_of(result, family="marks", grouping=grouping)
+                if row["comparison"].startswith(f"Table {number}: ") and row["comparison"].endswith(f" - {reference}")
+            ]
+            self.assertEqual(len(rows), len(raw))
+            for row in rows:
+                place = (
+                    row["quantity"],
+                    row["comparison"].removeprefix(f"Table {number}: ").removesuffix(f" - {reference}"),
+                )
+                self.assertAlmostEqual(row["p"] / raw[place], 1, delta=1e-6)
+                self.assertAlmostEqual(row["p_adjusted"] / found[place], 1, delta=1e-6)
+                self.assertEqual(
+                    row["adjustment"], f"Holm over the {len(raw)} comparisons of Table {number} with {reference}"
+                )
+                self.assertEqual(mark in marks[place], found[place] < alpha, place)
+                self.assertEqual(row["note"], f"marked {mark}" if found[place] < alpha else "no mark")
+                self.assertTrue(math.isnan(row["p_fdr"]))
+
+    def test_marks_of_other_methods(self):
+        for method, corrected in (("games-howell", True), ("dunnett", True), ("lsd", False)):
+            rows = rows_of(paper_result(method), family="marks", quantity=KEP, grouping="age_group")
+            self.assertEqual(len(rows), 4)
+            for row in rows:
+                self.assertEqual(math.isnan(row["p"]), corrected)
+                self.assertEqual(math.isnan(row["p_adjusted"]), not corrected)
+                self.assertEqual(bool(row["adjustment"]), corrected)
+        rates = rows_of(paper_result("lsd"), family="marks", quantity="lumbar_class: osteoporosis")
+        self.assertEqual([row["note"].split(";")[0] for row in rates], ["no mark", "no mark", "marked *", "marked *"])
+        for row in rows_of(paper_result(), family="rates", test="Fisher's exact test"):
+            self.assertIn("rest on the family marks", row["note"])
 
     def holm_marks(self, fisher):
         """Marks of lumbar osteoporosis from Fisher's p-values of four conditions of four groups each, by Holm."""
