@@ -400,7 +400,7 @@ class TestGolden(unittest.TestCase):
             ("femoral_neck", (0.575, 0.161, 0.022, 0.0070), (21.2, 14.9, 20.7, 23.2)),
         ):
             where = {"quantity": f"{site}_class: osteoporosis"}
-            found = [row["p"] for row in rows_of(paper_result(), test="Fisher's exact test", **where)]
+            found = [row["p"] for row in rows_of(paper_result(), family="rates", test="Fisher's exact test", **where)]
             np.testing.assert_allclose(found, p_values, rtol=0.03)
             found = [100 * row["estimate"] for row in rows_of(paper_result(), test="increment (Newcombe)", **where)]
             np.testing.assert_allclose(found, increments, atol=0.06)
