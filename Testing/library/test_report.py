@@ -319,6 +319,19 @@ class Files(unittest.TestCase):
         self.addCleanup(temporary.cleanup)
         self.output = Path(temporary.name) / "out"
 
+    def test_pictures_of_others_stay(self):
+        """Only figures of ours that an earlier run left go."""
+        mine = self.output / "figures" / "my_photo.png"
+        mine.parent.mkdir(parents=True)
+        for path in (mine, mine.with_name("figure9.svg"), mine.with_name("bland_altman_mine.png")):
+            path.write_bytes(b"x")
+        stale = [mine.with_name(name) for name in ("roc.png", "bland_altman_vp.svg", "figure2.svg")]
+        for path in stale:
+            path.write_bytes(b"x")
+        write_cohort(sample_result(size=60), self.output, figures=False)
+        left = sorted(path.name for path in mine.parent.iterdir())
+        self.assertEqual(left, ["bland_altman_mine.png", "figure9.svg", "my_photo.png"])
+
     def test_everything_is_written(self):
         result = sample_result(size=120)
         self.assertEqual(write_cohort(result, self.output, input_hashes={"table": "ab" * 32}), ())

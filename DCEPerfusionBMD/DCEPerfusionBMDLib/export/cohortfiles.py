@@ -10,6 +10,7 @@ from typing import Any
 from ..cohort import Cohort, CohortResult
 from ..cohort.columns import NUMBERS
 from ..errors import Cancelled, InputError
+from ..figures import NAMES as FIGURES
 from ..figures import cohort_figures
 from ..series import Progress, part_of
 from ..tables import Column, Table, visible
@@ -21,7 +22,10 @@ from .provenance import cohort_provenance, software
 _TABLES = ("table1", "table2", "table3")
 _BLOCK = 20_000  # rows
 _LARGEST_SVG = 200_000  # bytes; above, the report shows the PNG
-_STALE = (*(f"{name}.csv" for name in _TABLES), "figures/*.png", "figures/*.svg")
+_STALE = (
+    *(f"{name}.csv" for name in _TABLES),
+    *(f"figures/{name}.{ending}" for name in FIGURES for ending in ("png", "svg")),
+)
 
 
 def write_cohort(

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..cohort import Cohort, CohortResult, PaperTable
 from ..cohort.columns import NUMBERS, heading
+from ..figures import band_said
 from ..settings import CohortSettings, parameters
 from ..statistics.values import p_text
 from ..tables import Table
@@ -184,7 +185,7 @@ def _caption(name: str, result: CohortResult) -> tuple[str, str]:
             for curve in result.curves
             if np.isfinite(curve.mean).any()
         )
-        said = f"Line: mean; band: its pointwise 95 % confidence interval. Curves {'; '.join(sources)}."
+        said = f"{band_said(result.curves)} Curves {'; '.join(sources)}."
         return f"{title} {said}", f"Curves over time. {found}"
     if name in ("boxes_by_class", "boxes_by_age"):
         boxes = [part for part in result.boxes if (part.grouping == "age_group") == (name == "boxes_by_age")]
@@ -194,13 +195,16 @@ def _caption(name: str, result: CohortResult) -> tuple[str, str]:
     if name == "roc":
         said = " ".join(f"{part.condition}: {'; '.join(part.captions).rstrip('.')}." for part in result.rocs)
         return f"{title} {said}", f"Curves of sensitivity over one less specificity. {said}"
-    for part in result.agreements:
-        if name == f"bland_altman_{part.column}":
-            return (
-                f"Agreement of {part.first} and {part.second}: {heading(part.column, ve_unit)}. {part.caption}",
-                f"Differences against means of {part.means.size} pairs. {part.caption}",
-            )
-    return name, name
+    pairs = [part for part in result.agreements if name == f"bland_altman_{part.column}"]
+    if not pairs:
+        return name, name
+    said = " ".join(f"{part.caption.rstrip('.')}." for part in pairs)
+    readings = "; ".join(f"{part.first} and {part.second}" for part in pairs)
+    sizes = ", ".join(str(part.means.size) for part in pairs)
+    return (
+        f"Agreement of {readings}: {heading(pairs[0].column, ve_unit)}. {said}",
+        f"Differences against means of {sizes} pairs. {said}",
+    )
 
 
 def _medians(values: Mapping[str, object]) -> str:
