@@ -834,6 +834,18 @@ class TestBadInput(unittest.TestCase):
         self.assertEqual(sum(rates["lumbar_osteoporosis_missing"]), np.count_nonzero(unknown))
         self.assertIn("(n = ", result.tables[1].printed[KTRANS][1])
 
+    def test_bootstraps(self):
+        """Of the parameters alone; the note says how many resamples there were, and progress is told between them."""
+        cohort = paper_cohort()
+        cohort = dataclasses.replace(cohort, numbers={**cohort.numbers, "emax_percent": 100 * cohort.numbers[KTRANS]})
+        seen = []
+        result = analyze_cohort(cohort, CohortSettings(resamples=200), lambda f, message: not seen.append(message))
+        rows = rows_of(result, test="ROC (bootstrap)")
+        self.assertEqual([row["quantity"] for row in rows], [KTRANS, KEP, VE] * 2)
+        self.assertTrue(all("200 resamples" in row["note"] for row in rows))
+        self.assertFalse(math.isnan(rows_of(result, test="ROC (DeLong)", quantity="emax_percent")[0]["low"]))
+        self.assertEqual(sum(message.startswith("Area under the curve of") for message in seen), 8)
+
     def test_progress(self):
         seen = []
         analyze_cohort(paper_cohort(), QUICK, lambda fraction, message: not seen.append((fraction, message)))

@@ -117,7 +117,9 @@ def analyze_cohort(cohort: Cohort, settings: CohortSettings, progress: Progress 
         if AGE in present:
             for quantity in perfusion:
                 adjust_for_age(findings, subjects, quantity, classes)
-        rocs = discriminate(findings, subjects, perfusion, classes, settings)
+        rocs = discriminate(
+            findings, subjects, perfusion, classes, settings, lambda part, about: step(0.7 + 0.1 * part, about)
+        )
     step(0.8, "Averaging curves")
     curves = mean_curves(findings, subjects, classes)
 
@@ -129,7 +131,7 @@ def analyze_cohort(cohort: Cohort, settings: CohortSettings, progress: Progress 
         findings.not_made.append("Agreement of readings: no subject has two readings.")
     if cohort.by_vertebra:
         step(0.9, "Vertebrae within subjects")
-        within_subjects(findings, single, perfusion, settings)
+        within_subjects(findings, single, perfusion, settings, lambda part, about: step(0.9 + 0.1 * part, about))
     else:
         findings.not_made.append("Vertebrae within subjects: each row is a subject.")
     table = findings.table()

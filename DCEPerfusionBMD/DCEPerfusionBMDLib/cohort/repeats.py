@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from .. import statistics as st
 from ..errors import InputError
 from ..settings import CohortSettings
 from ..statistics.values import interval_text
-from .columns import heading
+from .columns import KINETIC, heading
 from .model import CLASSES, AgreementFigure, Cohort, FloatArray
 from .relations import AGE, BMD
 from .rows import Findings, Row, title
@@ -125,8 +125,17 @@ def _scale(column: str, settings: CohortSettings) -> float:
     return 100.0 if column == "ve" and settings.ve_unit == "mL/100mL" else 1.0
 
 
-def within_subjects(findings: Findings, cohort: Cohort, quantities: list[str], settings: CohortSettings) -> None:
-    """Vertebrae of L1 to L4 with one random intercept per subject; the cohort must be of one reading."""
+def within_subjects(
+    findings: Findings,
+    cohort: Cohort,
+    quantities: list[str],
+    settings: CohortSettings,
+    step: Callable[[float, str], None] = lambda fraction, message: None,
+) -> None:
+    """Vertebrae of L1 to L4 with one random intercept per subject; the cohort must be of one reading.
+
+    `step` is told the share done before each quantity.
+    """
     inside = np.flatnonzero(np.isin(cohort.levels, LEVELS))
     away = cohort.levels.size - inside.size
     if away:
@@ -134,7 +143,8 @@ def within_subjects(findings: Findings, cohort: Cohort, quantities: list[str], s
     cohort = take(cohort, inside)
     owners = np.unique(cohort.subjects, return_inverse=True)[1].reshape(-1)
     classes = grouped(cohort, "bmd_class")
-    for quantity in quantities:
+    for place, quantity in enumerate(quantities):
+        step(place / len(quantities), f"Vertebrae within subjects: {title(quantity)}")
         values = cohort.numbers[quantity]
         row = Row("vertebrae", "random intercept per subject (REML)", quantity).but("n counts vertebrae")
         known = np.isfinite(values)
@@ -167,6 +177,8 @@ def _classes(
     else:
         findings.rows.append(row.but("one class cannot be compared"))
     normal, worst = CLASSES[0], CLASSES[2]
+    if row.quantity not in KINETIC:  # each bootstrap takes seconds; the model above has an interval
+        return
     two = known & (classes.is_in(normal) | classes.is_in(worst))
     row = replace(row, comparison=f"{worst} - {normal}", n=int(np.count_nonzero(two)))
     row = row.of("cluster bootstrap of subjects", "mean difference")
