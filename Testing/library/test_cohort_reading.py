@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import itertools
 import json
 import random
@@ -14,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from DCEPerfusionBMDLib import cli
 from DCEPerfusionBMDLib.cohort import CLASSES, Cohort, cohort_from_columns, read_dictionary, read_table, subject_means
 from DCEPerfusionBMDLib.cohort.columns import KEYS, LABELS, NUMBERS, label, read_headings
 from DCEPerfusionBMDLib.densitometry.tables import Perfusion, subject_perfusion
@@ -596,6 +599,40 @@ class TestSyntheticCohort(unittest.TestCase):
                 np.testing.assert_array_equal(values, first.numbers[column][back])
             for column, texts in other.labels.items():
                 np.testing.assert_array_equal(texts, first.labels[column][back])
+
+
+class TestCommand(Tables):
+    def run_cohort(self, text: str, *more: str) -> tuple[int, str, str]:
+        path = self.folder / "cohort.csv"
+        path.write_text(text, encoding="utf-8")
+        out, err = io.StringIO(), io.StringIO()
+        arguments = ["cohort", str(path), "--output", str(self.folder / "out"), "--no-figures", "--resamples", "0"]
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = cli.main([*arguments, *more])
+        return status, out.getvalue(), err.getvalue()
+
+    def test_counts_and_ignored_columns_are_told(self) -> None:
+        """Four subjects, one of them with L1 alone and one row of T12: 8 rows, 7 analyzed; 3 subjects compared."""
+        rows = [f"s{n},L{level},0.{3 + n}{level},x" for n in range(3) for level in (1, 2)]
+        text = "\n".join(["id,level,ktrans,remark", *rows, "s3,L1,0.5,x", "s3,T12,0.9,x", ""])
+        status, out, _ = self.run_cohort(text)
+        self.assertEqual(status, 0)
+        self.assertIn("8 rows read, 7 analyzed, 1 left out", out)
+        self.assertIn("3 subjects compared, 1 left out", out)
+        self.assertIn("Ignored columns: remark.", out)
+        listed = (self.folder / "out" / "left_out.csv").read_text(encoding="utf-8").splitlines()[1:]
+        self.assertEqual([line.split(",")[:2] for line in listed], [["s3 T12", "left out"], ["s3", "subject left out"]])
+
+    def test_reading(self) -> None:
+        visits = list(enumerate(("pre", "post")))
+        text = "id,visit,ktrans\n" + "".join(f"s{n},{v},0.{n}{k}\n" for n in range(4) for k, v in visits)
+        status, _, err = self.run_cohort(text)
+        self.assertNotEqual(status, 0)
+        self.assertIn("the readings are post, pre", err)
+        self.assertFalse((self.folder / "out").exists())
+        status, _, err = self.run_cohort(text, "--reading", "pre")
+        self.assertEqual(status, 0)
+        self.assertIn("use the reading 'pre', as it was asked for", err)
 
 
 class TestScale(Tables):
