@@ -703,7 +703,6 @@ class TestVertebrae(unittest.TestCase):
         findings = Findings()
         within_subjects(findings, dataclasses.replace(self.cohort, levels=levels), [KTRANS], QUICK)
         self.assertEqual(one(findings.table(), estimate_name="ICC")["n"], 117)
-        self.assertEqual(findings.warnings, ["Vertebrae other than L1 to L4 are in no test: 3 rows."])
 
     def test_no_bootstrap(self):
         findings = Findings()
@@ -752,6 +751,19 @@ class TestVertebrae(unittest.TestCase):
         away = [f"{s} {level}" for s, level in zip(cohort.subjects[~inside], cohort.levels[~inside], strict=True)]
         self.assertEqual(sorted(item.row for item in result.rows_left_out), sorted(away))
         self.assertEqual(result.rows + len(result.rows_left_out) + 2, 112)
+        self.assertIn(f"Vertebrae other than L1 to L4 are in no test: {len(away)} rows.", result.warnings)
+        both = dataclasses.replace(
+            cohort,
+            subjects=np.tile(cohort.subjects, 2),
+            levels=np.tile(cohort.levels, 2),
+            readings=np.repeat(["1", "2"], 110),
+            numbers={name: np.tile(values, 2) for name, values in cohort.numbers.items()},
+            labels={name: np.tile(values, 2) for name, values in cohort.labels.items()},
+            rows_read=222,
+        )
+        twice = analyze_cohort(both, QUICK)
+        self.assertEqual((twice.subjects, twice.rows), (result.subjects, 2 * result.rows))
+        self.assertIn(f"Vertebrae other than L1 to L4 are in no test: {2 * len(away)} rows.", twice.warnings)
         self.assertEqual(one(result, estimate_name="ICC")["n"], result.rows)
 
 

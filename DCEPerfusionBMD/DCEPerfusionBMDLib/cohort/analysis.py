@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..densitometry.sites import VERTEBRAE
 from ..errors import Cancelled, InputError
 from ..series import Progress
 from ..settings import CohortSettings
@@ -76,6 +77,9 @@ def analyze_cohort(cohort: Cohort, settings: CohortSettings, progress: Progress 
     if without:
         findings.warnings.append(f"Without a mean over L1 to L4 ({len(without)}): {named(without)}.")
     away = rows_in_no_test(rows, settings.reading)
+    others = np.count_nonzero(~np.isin(rows.levels, VERTEBRAE)) if rows.by_vertebra else 0
+    if others:
+        findings.warnings.append(f"Vertebrae other than L1 to L4 are in no test: {others} rows.")
     if not subjects.subjects.size:
         raise InputError(f"{cohort.name} has no subject with two levels of L1 to L4, so there is nothing to compare")
     present = [name for name in NUMBERS if name in subjects.numbers]

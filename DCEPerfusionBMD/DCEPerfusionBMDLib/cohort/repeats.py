@@ -38,7 +38,7 @@ def agree(
     ratings = {quantity: np.full((subjects.size, len(names)), math.nan) for quantity in quantities}
     for place, name in enumerate(names):
         one, without = one_per_subject(take(cohort, np.flatnonzero(cohort.readings == name)))
-        if without:
+        if without and name != used:
             findings.warnings.append(f"Reading {name}, no mean over L1 to L4 ({len(without)}): {named(without)}.")
         for quantity in quantities:
             ratings[quantity][find(subjects, one.subjects), place] = one.numbers[quantity]
@@ -136,11 +136,7 @@ def within_subjects(
 
     `step` is told the share done before each quantity.
     """
-    inside = np.flatnonzero(np.isin(cohort.levels, LEVELS))
-    away = cohort.levels.size - inside.size
-    if away:
-        findings.warnings.append(f"Vertebrae other than L1 to L4 are in no test: {away} rows.")
-    cohort = take(cohort, inside)
+    cohort = take(cohort, np.flatnonzero(np.isin(cohort.levels, LEVELS)))
     owners = np.unique(cohort.subjects, return_inverse=True)[1].reshape(-1)
     classes = grouped(cohort, "bmd_class")
     for place, quantity in enumerate(quantities):
