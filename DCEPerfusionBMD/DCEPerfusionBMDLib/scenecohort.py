@@ -350,7 +350,7 @@ class _Writer(NodeWriter):
                 _named(item.numeric.table, f"{item.name}_numbers"),
             )
             numbers.SetDescription(node.GetDescription())
-        for table in (self._result.statistics, left_out_table(self._result.cohort), _remarks(self._result)):
+        for table in (self._result.statistics, left_out_table(self._result), _remarks(self._result)):
             node = self._write_table(f"{self._name} {table.title.lower()}", _named(table, table.name))
             node.SetDescription(table.title)
         for chart in _charts(self._result):

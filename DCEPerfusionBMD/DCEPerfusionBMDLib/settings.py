@@ -411,6 +411,11 @@ class CohortSettings(_Checked):
         1000, "resamples of subjects per bootstrap interval, at least 200; 0 for no bootstrap", "", 0, 100_000
     )
     seed: int = _parameter(2019, "seed of the bootstrap", "", 0)
+    reading: str | None = _parameter(
+        None,
+        "reading, session or observer that enters tables and tests, by its name in the table; without it the lowest of "
+        "numbered readings",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

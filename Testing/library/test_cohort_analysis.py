@@ -17,6 +17,7 @@ from DCEPerfusionBMDLib.cohort.rows import Findings
 from DCEPerfusionBMDLib.errors import Cancelled, InputError
 from DCEPerfusionBMDLib.kinetics.aif import parker_blood_concentration
 from DCEPerfusionBMDLib.settings import CohortSettings
+from DCEPerfusionBMDLib.statistics.values import LeftOut
 from scipy import stats
 from support import reference_data
 
@@ -176,8 +177,77 @@ class TestPaperTables(unittest.TestCase):
         self.assertEqual(list(unequal[f"{VE}_marks"]), [""] * 5)
         rates = [list(paper_result(m).tables[0].numeric.table["lumbar_osteoporosis_marks"]) for m in ("lsd", "dunnett")]
         self.assertEqual(rates[0], ["", "", "", "*", "*"])
-        fisher = [row["p"] for row in rows_of(paper_result(), test="Fisher's exact test")]
+        fisher = [row["p"] for row in rows_of(paper_result(), family="rates", test="Fisher's exact test")]
         self.assertEqual(rates[1][1:], self.holm_marks(fisher))
+
+    def test_behind_the_marks(self):
+        """Each mark of the tables is that of its row: Welch and Fisher by scipy, Holm over the table by hand."""
+        cohort, result = paper_cohort(), paper_result()
+        for number, columns, grouping, reference, alpha, mark in (
+            (1, (BMD, "bmd_femoral_neck_g_cm2"), "age_group", "40~", 0.05, "*"),
+            (2, (KTRANS, KEP, VE), "age_group", "40~", 0.05, "*"),
+            (3, (AGE, KTRANS, KEP, VE), "bmd_class", "normal", 0.01, "*"),
+            (3, (AGE, KTRANS, KEP, VE), "bmd_class", "low bone mass", 0.01, "\u2020"),
+        ):
+            table, groups = result.tables[number - 1].numeric.table, cohort.labels[grouping]
+            order = [group for group in table[grouping] if group != reference]
+            if mark != "*":
+                order = ["osteoporosis"]
+            raw, marks = {}, {}
+            for column in columns:
+                for group in order:
+                    parts = (cohort.numbers[column][groups == name] for name in (group, reference))
+                    raw[column, group] = stats.ttest_ind(*parts, equal_var=False).pvalue
+                    marks[column, group] = table[f"{column}_marks"][list(table[grouping]).index(group)]
+            for site in ("lumbar", "femoral_neck") if number == 1 else ():
+                for kind in CLASSES[1:]:
+                    has = cohort.labels[f"{site}_class"] == kind
+                    key = f"{site}_{kind.replace(' ', '_')}"
+                    for group in order:
+                        counts = [
+                            [np.sum(has & (groups == g)), np.sum(~has & (groups == g))] for g in (group, reference)
+                        ]
+                        raw[f"{site}_class: {kind}", group] = stats.fisher_exact(counts).pvalue
+                        marks[f"{site}_class: {kind}", group] = table[f"{key}_marks"][
+                            list(table[grouping]).index(group)
+                        ]
+            places = sorted(raw, key=raw.get)
+            found, largest = {}, 0.0
+            for rank, place in enumerate(places):
+                largest = max(largest, min(1.0, raw[place] * (len(places) - rank)))
+                found[place] = largest
+            rows = [
+                row
+                for row in rows_of(result, family="marks", grouping=grouping)
+                if row["comparison"].startswith(f"Table {number}: ") and row["comparison"].endswith(f" - {reference}")
+            ]
+            self.assertEqual(len(rows), len(raw))
+            for row in rows:
+                place = (
+                    row["quantity"],
+                    row["comparison"].removeprefix(f"Table {number}: ").removesuffix(f" - {reference}"),
+                )
+                self.assertAlmostEqual(row["p"] / raw[place], 1, delta=1e-6)
+                self.assertAlmostEqual(row["p_adjusted"] / found[place], 1, delta=1e-6)
+                self.assertEqual(
+                    row["adjustment"], f"Holm over the {len(raw)} comparisons of Table {number} with {reference}"
+                )
+                self.assertEqual(mark in marks[place], found[place] < alpha, place)
+                self.assertEqual(row["note"], f"marked {mark}" if found[place] < alpha else "no mark")
+                self.assertTrue(math.isnan(row["p_fdr"]))
+
+    def test_marks_of_other_methods(self):
+        for method, corrected in (("games-howell", True), ("dunnett", True), ("lsd", False)):
+            rows = rows_of(paper_result(method), family="marks", quantity=KEP, grouping="age_group")
+            self.assertEqual(len(rows), 4)
+            for row in rows:
+                self.assertEqual(math.isnan(row["p"]), corrected)
+                self.assertEqual(math.isnan(row["p_adjusted"]), not corrected)
+                self.assertEqual(bool(row["adjustment"]), corrected)
+        rates = rows_of(paper_result("lsd"), family="marks", quantity="lumbar_class: osteoporosis")
+        self.assertEqual([row["note"].split(";")[0] for row in rates], ["no mark", "no mark", "marked *", "marked *"])
+        for row in rows_of(paper_result(), family="rates", test="Fisher's exact test"):
+            self.assertIn("rest on the family marks", row["note"])
 
     def holm_marks(self, fisher):
         """Marks of lumbar osteoporosis from Fisher's p-values of four conditions of four groups each, by Holm."""
@@ -330,7 +400,7 @@ class TestGolden(unittest.TestCase):
             ("femoral_neck", (0.575, 0.161, 0.022, 0.0070), (21.2, 14.9, 20.7, 23.2)),
         ):
             where = {"quantity": f"{site}_class: osteoporosis"}
-            found = [row["p"] for row in rows_of(paper_result(), test="Fisher's exact test", **where)]
+            found = [row["p"] for row in rows_of(paper_result(), family="rates", test="Fisher's exact test", **where)]
             np.testing.assert_allclose(found, p_values, rtol=0.03)
             found = [100 * row["estimate"] for row in rows_of(paper_result(), test="increment (Newcombe)", **where)]
             np.testing.assert_allclose(found, increments, atol=0.06)
@@ -494,7 +564,8 @@ class TestReadings(unittest.TestCase):
         )
         subjects = np.repeat([f"S{i}" for i in range(6)], 4)
         readings = np.tile(["a", "b", "c", "d"], 6)
-        result = analyze_cohort(make({KTRANS: ratings.ravel()}, None, subjects, None, readings), QUICK)
+        cohort = make({KTRANS: ratings.ravel()}, None, subjects, None, readings)
+        result = analyze_cohort(cohort, dataclasses.replace(QUICK, reading="a"))
         for name, value in (("ICC(2,1)", 0.2898), ("ICC(3,1)", 0.7148)):
             row = one(result, quantity=KTRANS, estimate_name=name)
             self.assertAlmostEqual(row["estimate"], value, delta=6e-5)
@@ -509,7 +580,7 @@ class TestReadings(unittest.TestCase):
         figure = result.agreements[0]
         self.assertEqual((figure.first, figure.second), ("a", "b"))
         np.testing.assert_allclose(figure.differences, away)
-        self.assertTrue(any("use the first of each subject, 'a'" in text for text in result.warnings))
+        self.assertTrue(any("use the reading 'a', as it was asked for" in text for text in result.warnings))
         self.assertEqual(one(result, family="counts", quantity=KTRANS)["n"], 6)
 
     def test_missing_reading(self):
@@ -520,6 +591,77 @@ class TestReadings(unittest.TestCase):
         self.assertTrue(any("subjects: 2" in text for text in result.warnings))
         self.assertTrue(any("not in the agreement of readings: 1." in text for text in result.warnings))
         self.assertEqual(one(result, family="counts", quantity=KEP)["n"], 4)
+
+    def repeated(self, *names):
+        values = [10 * subject + place for subject in range(12) for place in range(len(names))]
+        subjects = np.repeat([f"S{n:02d}" for n in range(12)], len(names))
+        return make({KTRANS: values}, None, subjects, None, np.tile(names, 12))
+
+    def test_which_reading(self):
+        """Names without an order are not guessed at; numbers are read as numbers."""
+        for names in (("pre", "post"), ("baseline", "12 months"), ("A", "B", "C"), ("before 2", "after 1"), ("1", "x")):
+            with self.subTest(names), self.assertRaises(InputError) as raised:
+                analyze_cohort(self.repeated(*names), QUICK)
+            for text in (*names, "--reading", "made by hand"):
+                self.assertIn(text, str(raised.exception))
+        for names, first in ((("10", "9"), "9"), (("T2", "T10", "t1"), "t1"), (("reader 2", "reader 1"), "reader 1")):
+            with self.subTest(names):
+                cohort = dataclasses.replace(
+                    self.repeated(*names), labels={"age_group": np.full(12 * len(names), "50~")}
+                )
+                result = analyze_cohort(cohort, QUICK)
+                self.assertEqual(result.reading, first)
+                self.assertTrue(any(f"lowest number, {first!r}" in text for text in result.warnings))
+                expected = np.mean([10 * n + names.index(first) for n in range(12)])
+                self.assertAlmostEqual(result.tables[0].numeric.table[f"{KTRANS}_mean"][0], expected, places=12)
+
+    def test_the_reading_that_is_asked_for(self):
+        """It alone is in the tables; who lacks it is left out by name."""
+        cohort = self.repeated("pre", "post")
+        cohort = dataclasses.replace(cohort, labels={"age_group": np.full(24, "50~")})
+        keep = np.arange(24) != 1  # S00 has no post
+        some = dataclasses.replace(
+            cohort,
+            subjects=cohort.subjects[keep],
+            levels=cohort.levels[keep],
+            readings=cohort.readings[keep],
+            numbers={KTRANS: cohort.numbers[KTRANS][keep]},
+            labels={"age_group": cohort.labels["age_group"][keep]},
+            rows_read=23,
+        )
+        result = analyze_cohort(some, dataclasses.replace(QUICK, reading="post"))
+        self.assertEqual((result.reading, result.subjects, result.rows), ("post", 11, 23))
+        self.assertEqual([(i.row, i.reason) for i in result.subjects_left_out], [("S00", "has no reading 'post'")])
+        table = result.tables[0].numeric.table
+        self.assertEqual(table["n"], [11])
+        self.assertAlmostEqual(table[f"{KTRANS}_mean"][0], np.mean([10 * n + 1 for n in range(1, 12)]), places=12)
+        with self.assertRaisesRegex(InputError, "no reading 'Post'; the readings are post, pre"):
+            analyze_cohort(cohort, dataclasses.replace(QUICK, reading="Post"))
+
+    def test_a_scan_of_its_own_for_each_row(self):
+        """300 readings of 300 subjects are no repeats; 21 readings of each subject are too many."""
+        names = [f"SC{n}" for n in range(300)]
+        start = time.perf_counter()
+        result = analyze_cohort(make({KTRANS: np.arange(300.0)}, None, None, None, names), QUICK)
+        self.assertLess(time.perf_counter() - start, 5)
+        self.assertEqual(rows_of(result, family="agreement"), [])
+        self.assertIn("Agreement of readings: no subject has two readings.", result.not_made)
+        self.assertTrue(any("300 readings, but no subject has two" in text for text in result.warnings))
+        self.assertEqual((result.subjects, result.rows, result.reading), (300, 300, ""))
+        with self.assertRaisesRegex(InputError, "21 readings, and at most 20"):
+            analyze_cohort(self.repeated(*map(str, range(21))), QUICK)
+
+    def test_pairs_that_no_subject_has(self):
+        """Subjects read by 1 and 2, others by 3 and 4: two pairs are compared, four are named."""
+        subjects = np.repeat([f"S{n}" for n in range(8)], 2)
+        readings = ["1", "2"] * 4 + ["3", "4"] * 4
+        values = np.random.default_rng(0).normal(size=16)
+        result = analyze_cohort(make({KTRANS: values}, None, subjects, None, readings), QUICK)
+        pairs = {row["comparison"] for row in rows_of(result, test="Bland-Altman")}
+        self.assertEqual(pairs, {"1 - 2", "3 - 4"})
+        self.assertIn(
+            "Agreement in Ktrans: no subject has both of 1 - 3, 1 - 4, 2 - 3, 2 - 4.", "\n".join(result.not_made)
+        )
 
 
 class TestVertebrae(unittest.TestCase):
@@ -561,7 +703,6 @@ class TestVertebrae(unittest.TestCase):
         findings = Findings()
         within_subjects(findings, dataclasses.replace(self.cohort, levels=levels), [KTRANS], QUICK)
         self.assertEqual(one(findings.table(), estimate_name="ICC")["n"], 117)
-        self.assertEqual(findings.warnings, ["Vertebrae other than L1 to L4 are in no test: 3 rows."])
 
     def test_no_bootstrap(self):
         findings = Findings()
@@ -580,6 +721,50 @@ class TestVertebrae(unittest.TestCase):
         self.assertTrue(any(text.startswith("Without a mean over L1 to L4 (1): S00") for text in result.warnings))
         self.assertTrue(any("Vertebrae other than L1 to L4 are in no test: 3 rows" in text for text in result.warnings))
         self.assertEqual(one(result, estimate_name="ICC")["n"], 117)
+
+    def test_rows_and_subjects_are_analyzed_or_listed(self):
+        """Of 30 subjects 12 have one level of L1 to L4, 3 of them by L5 alone; each is listed."""
+        random = np.random.default_rng(5)
+        levels = np.tile(["L1", "L2", "L3", "L4"], 30).reshape(30, 4)
+        levels[:12, 1:] = ["L5", "T12", "S1"]
+        levels[:3, 0] = "T11"
+        cohort = dataclasses.replace(self.cohort, levels=levels.ravel())
+        keep = random.permutation(120)[:110]
+        cohort = dataclasses.replace(
+            cohort,
+            subjects=cohort.subjects[keep],
+            levels=cohort.levels[keep],
+            readings=cohort.readings[keep],
+            numbers={name: values[keep] for name, values in cohort.numbers.items()},
+            labels={name: values[keep] for name, values in cohort.labels.items()},
+            rows_read=112,
+            left_out=(LeftOut("row 3", "blank"), LeftOut("row 4", "blank")),
+        )
+        result = analyze_cohort(cohort, QUICK)
+        inside = np.isin(cohort.levels, ["L1", "L2", "L3", "L4"])
+        names, counts = np.unique(cohort.subjects[inside], return_counts=True)
+        whole = set(names[counts >= 2].tolist())
+        self.assertEqual(result.subjects, len(whole))
+        self.assertEqual({item.row for item in result.subjects_left_out}, set(cohort.subjects.tolist()) - whole)
+        self.assertEqual(sum(result.tables[-1].numeric.table["n"]), len(whole))
+        self.assertEqual(result.rows, np.count_nonzero(inside))
+        away = [f"{s} {level}" for s, level in zip(cohort.subjects[~inside], cohort.levels[~inside], strict=True)]
+        self.assertEqual(sorted(item.row for item in result.rows_left_out), sorted(away))
+        self.assertEqual(result.rows + len(result.rows_left_out) + 2, 112)
+        self.assertIn(f"Vertebrae other than L1 to L4 are in no test: {len(away)} rows.", result.warnings)
+        both = dataclasses.replace(
+            cohort,
+            subjects=np.tile(cohort.subjects, 2),
+            levels=np.tile(cohort.levels, 2),
+            readings=np.repeat(["1", "2"], 110),
+            numbers={name: np.tile(values, 2) for name, values in cohort.numbers.items()},
+            labels={name: np.tile(values, 2) for name, values in cohort.labels.items()},
+            rows_read=222,
+        )
+        twice = analyze_cohort(both, QUICK)
+        self.assertEqual((twice.subjects, twice.rows), (result.subjects, 2 * result.rows))
+        self.assertIn(f"Vertebrae other than L1 to L4 are in no test: {2 * len(away)} rows.", twice.warnings)
+        self.assertEqual(one(result, estimate_name="ICC")["n"], result.rows)
 
 
 class TestBadInput(unittest.TestCase):
@@ -660,6 +845,18 @@ class TestBadInput(unittest.TestCase):
         unknown = (labels["lumbar_class"] == "") & (labels["age_group"] != "")
         self.assertEqual(sum(rates["lumbar_osteoporosis_missing"]), np.count_nonzero(unknown))
         self.assertIn("(n = ", result.tables[1].printed[KTRANS][1])
+
+    def test_bootstraps(self):
+        """Of the parameters alone; the note says how many resamples there were, and progress is told between them."""
+        cohort = paper_cohort()
+        cohort = dataclasses.replace(cohort, numbers={**cohort.numbers, "emax_percent": 100 * cohort.numbers[KTRANS]})
+        seen = []
+        result = analyze_cohort(cohort, CohortSettings(resamples=200), lambda f, message: not seen.append(message))
+        rows = rows_of(result, test="ROC (bootstrap)")
+        self.assertEqual([row["quantity"] for row in rows], [KTRANS, KEP, VE] * 2)
+        self.assertTrue(all("200 resamples" in row["note"] for row in rows))
+        self.assertFalse(math.isnan(rows_of(result, test="ROC (DeLong)", quantity="emax_percent")[0]["low"]))
+        self.assertEqual(sum(message.startswith("Area under the curve of") for message in seen), 8)
 
     def test_progress(self):
         seen = []

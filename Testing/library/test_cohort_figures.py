@@ -1,6 +1,7 @@
 """Figures of a cohort: what is drawn, in which size and colors, the same for the same numbers."""
 
 import dataclasses
+import itertools
 import re
 import struct
 import sys
@@ -13,6 +14,7 @@ from unittest import mock
 
 import numpy as np
 from DCEPerfusionBMDLib.errors import Cancelled, InputError
+from DCEPerfusionBMDLib.export import cohort_report
 from DCEPerfusionBMDLib.figures import cohort, cohort_figures
 from samplecohort import sample_result
 from scipy import stats
@@ -154,6 +156,58 @@ class Figures(unittest.TestCase):
             self.assertEqual([path.stem for path in paths], ["bland_altman_ktrans_per_min"] * 2)
             root = ElementTree.parse(paths[1]).getroot()
             self.assertEqual([part.tag for part in root.iter() if str(part.tag).endswith("}script")], [])
+
+    def test_every_pair_of_readings_has_a_panel(self):
+        """Of three readings the figure has three panels, and the caption of the report all of their numbers."""
+        first = self.result.agreements[0]
+        pairs = (("A", "B"), ("A", "C"), ("B", "C"))
+        agreements = tuple(
+            dataclasses.replace(first, first=a, second=b, caption=f"{a} less {b}: bias {n}.5")
+            for n, (a, b) in enumerate(pairs)
+        )
+        result = dataclasses.replace(self.result, agreements=agreements)
+        figure = self.drawn(result)["bland_altman_ktrans_per_min"]
+        self.assertEqual(len(figure.axes), 3)
+        for n, (axis, (a, b)) in enumerate(zip(figure.axes, pairs, strict=True)):
+            self.assertIn(f"bias {n}.5", axis.get_title(loc="left"))
+            self.assertTrue(axis.get_ylabel().startswith(f"{a} \u2212 {b}"))
+        page = cohort_report(result, {"bland_altman_ktrans_per_min": "data:image/png;base64,"}, {})
+        for n, (a, b) in enumerate(pairs):
+            self.assertIn(f"{a} less {b}: bias {n}.5.", page)
+
+    def test_few_panels_fill_the_page(self):
+        result = dataclasses.replace(self.result, curves=self.result.curves[:2], rocs=self.result.rocs[:1])
+        for name, count in (("figure2", 2), ("roc", 1)):
+            figure = self.drawn(result)[name]
+            self.assertEqual(len(figure.axes), count)
+            self.assertGreater(max(axis.get_position().x1 for axis in figure.axes), 0.9)
+
+    def test_one_subject_has_a_point_and_neither_box_nor_band(self):
+        part = dataclasses.replace(
+            self.result.boxes[0], values={"normal": np.array([0.5]), "osteoporosis": np.array([0.2, 0.3, 0.6])}
+        )
+        nothing = np.full(self.result.curves[0].mean.size, np.nan)
+        alone = dataclasses.replace(self.result.curves[0], count=1, low=nothing, high=nothing)
+        result = dataclasses.replace(self.result, boxes=(part,), curves=(alone,))
+        drawn = self.drawn(result)
+        axis = drawn["boxes_by_class"].axes[0]
+        self.assertEqual([len(points.get_offsets()) for points in axis.collections], [1, 3])
+        self.assertTrue(all(min(line.get_xdata()) > 0.5 for line in axis.lines))
+        self.assertIn("without a band", drawn["figure2"].get_supxlabel())
+        self.assertIn("without a band", cohort_report(result, {"figure2": "data:image/png;base64,"}, {}))
+        both = dataclasses.replace(result, curves=(alone, self.result.curves[1]))
+        self.assertIn("which one subject does not have", self.drawn(both)["figure2"].get_supxlabel())
+
+    def test_nine_age_groups_have_labels_apart(self):
+        random = np.random.default_rng(0)
+        part = dataclasses.replace(
+            self.result.boxes[-1], values={f"{10 * n}~": random.normal(size=25 + n) for n in range(9)}
+        )
+        figure = self.drawn(dataclasses.replace(self.result, boxes=(part,) * 3))["boxes_by_age"]
+        labels = figure.axes[0].get_xticklabels()
+        if labels[0].get_rotation() == 0:
+            boxes = [label.get_window_extent() for label in labels]
+            self.assertTrue(all(a.x1 < b.x0 for a, b in itertools.pairwise(boxes)))
 
     def test_no_data_no_figure_and_cancelling(self):
         empty = dataclasses.replace(self.result, scatters=(), curves=(), boxes=(), rocs=(), agreements=())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import itertools
 import json
 import random
@@ -14,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from DCEPerfusionBMDLib import cli
 from DCEPerfusionBMDLib.cohort import CLASSES, Cohort, cohort_from_columns, read_dictionary, read_table, subject_means
 from DCEPerfusionBMDLib.cohort.columns import KEYS, LABELS, NUMBERS, label, read_headings
 from DCEPerfusionBMDLib.densitometry.tables import Perfusion, subject_perfusion
@@ -73,6 +76,34 @@ HEADINGS = (
     ("Observer", "reading", 1),
     ("session", "reading", 1),
     *((column, column, 1) for column in (*NUMBERS, *LABELS, *KEYS)),
+    ("Age at MRI (years)", "age_years", 1),
+    ("LSBMD", "bmd_lumbar_g_cm2", 1),
+    ("FNBMD (mg/cm2)", "bmd_femoral_neck_g_cm2", 0.001),
+    ("Subj", "subject", 1),
+    ("Study ID", "subject", 1),
+    ("No.", "subject", 1),
+    ("Ktrans (mean)", "ktrans_per_min", 1),
+    ("Ktrans (mean, 1/s)", "ktrans_per_min", 60),
+    ("Ktrans (L1-L4)", "ktrans_per_min", 1),
+    ("ve (0-1)", "ve", 1),
+    ("Age (mean)", "age_years", 1),
+    ("BMD(腰椎)", "bmd_lumbar_g_cm2", 1),
+    ("编号", "subject", 1),
+    ("受试者编号", "subject", 1),
+    ("年龄", "age_years", 1),
+    ("年龄（岁）", "age_years", 1),  # noqa: RUF001
+    ("年龄组", "age_group", 1),
+    ("性别", "sex", 1),
+    ("绝经", "menopause", 1),
+    ("腰椎骨密度", "bmd_lumbar_g_cm2", 1),
+    ("腰椎骨密度（mg/cm2）", "bmd_lumbar_g_cm2", 0.001),  # noqa: RUF001
+    ("股骨颈骨密度(g/cm²)", "bmd_femoral_neck_g_cm2", 1),
+    ("T值", "t_lumbar", 1),
+    ("T 值", "t_lumbar", 1),
+    ("腰椎T值", "t_lumbar", 1),
+    ("股骨颈 T 值", "t_femoral_neck", 1),
+    ("分类", "bmd_class", 1),
+    ("骨密度分类", "bmd_class", 1),
 )
 OTHER_HEADINGS = (
     *(
@@ -85,7 +116,7 @@ OTHER_HEADINGS = (
         "T-score L3",
         "BMD L1",
     ),
-    *("t_sd", "remarks", "", "Ktrans \u6807\u51c6\u5dee", "bmd change", "QCT"),
+    *("t_sd", "remarks", "", "Ktrans \u6807\u51c6\u5dee", "bmd change", "QCT", "姓名", "患者姓名", "年龄标准差"),
 )
 
 
@@ -117,6 +148,14 @@ class TestHeadings(unittest.TestCase):
             with self.subTest(heading), self.assertRaisesRegex(InputError, f"unit '{unit}'") as raised:
                 read_headings([heading], "cohort.csv")
             self.assertIn(repr(heading), str(raised.exception))
+
+    def test_weak_names_of_subjects(self) -> None:
+        """A running number is the subject only where no other column is."""
+        both = read_headings(["No.", "Patient", "Ktrans"], "t")
+        self.assertEqual((both.found["subject"].heading, both.ignored), ("Patient", ("No.",)))
+        alone = read_headings(["No.", "Study ID", "Ktrans"], "t")
+        self.assertEqual((alone.found["subject"].heading, alone.ignored), ("Study ID", ("No.",)))
+        self.assertIn("'Study ID' is taken to name the subjects", alone.notes[0])
 
     def test_two_meanings(self) -> None:
         for headings, named in (
@@ -194,7 +233,10 @@ class TestLabels(unittest.TestCase):
             ("age_group", ("30-39",), "30~"),
             ("sex", ("f", "Female", "woman", "\u5973"), "female"),
             ("sex", ("M", "male"), "male"),
-            ("menopause", ("post", "Postmenopausal"), "post"),
+            ("menopause", ("post", "Postmenopausal", "绝经后", "是"), "post"),
+            ("menopause", ("绝经前", "否"), "pre"),
+            ("age_group", ("40~49岁", "40-49岁"), "40~"),
+            ("age_group", ("80岁以上", "≥80岁", "80岁及以上"), "80~"),
             ("level", ("L3", "l3", "LWK3", "3", "lumbar vertebra 3"), "L3"),
         ):
             for text in spellings:
@@ -261,6 +303,31 @@ class TestNumbers(Tables):
             with self.subTest(text):
                 values = self.read(f"subject,ktrans\nA,{text}\nB,1\n").numbers["ktrans_per_min"]
                 np.testing.assert_array_equal(values, [np.nan, 1.0])
+
+    def test_thousands(self) -> None:
+        """A comma may separate thousands where cells are separated by commas, or other numbers have points."""
+        self.refused('id,emax (%)\ns1,34\ns2,"1,234"\n', "row 3", "emax (%)", "'1,234'", "1234 or 1.234")
+        self.refused("id;emax (%)\ns1;34.5\ns2;1,234\n", "row 3", "'1,234'", "without a separator")
+        self.refused("id;emax (%)\ns2;1,234\ns1;34.5\n", "row 2", "'1,234'")
+        self.refused(
+            "id;emax (%)\ns0;2,345\n" + "".join(f"s{n};3,4\n" for n in range(1, 20_000)) + "x;.5\n", "row 2", "'2,345'"
+        )
+        cohort = self.read("id;emax (%);ktrans\ns1;1,234;.\ns2;34,5;0.3\n")
+        self.assertEqual(cohort.numbers["emax_percent"].tolist(), [1.234, 34.5])
+        self.assertEqual(self.read('id,ktrans\ns1,"0,345"\n').numbers["ktrans_per_min"].tolist(), [0.345])
+
+    def test_codes_of_missing_values(self) -> None:
+        self.refused("id,t_lumbar\ns1,-1\ns2,-9\n", "row 3", "t_lumbar", "-9", "from -8 to 6")
+        cohort = self.read("id,kep,bmi,emax,age (months)\na,3,25,50,600\nb,99,24,99,999\nc,2,99,150,720\nd,9,99,9,\n")
+        said = [note for note in cohort.notes if "code for a missing" in note]
+        self.assertEqual([note.partition(", which")[0] for note in said],
+                         ["kep is 9, 99 in rows 3, 5", "bmi is 99 in rows 4, 5", "emax is 9 in rows 5",
+                          "age (months) is 999 in rows 3"])  # fmt: skip
+        self.assertEqual(cohort.numbers["kep_per_min"].tolist(), [3, 99, 2, 9])
+
+    def test_the_delimiter_is_not_within_quotation_marks(self) -> None:
+        cohort = self.read('id;"Age, y";"Ktrans, 1/min"\na;50;0,3\n')
+        self.assertEqual(sorted(cohort.numbers), ["age_years", "ktrans_per_min"])
 
     def test_minus_and_apostrophe(self) -> None:
         cohort = self.read("subject,t_lumbar\n'-01,\N{MINUS SIGN}2.5\n'=x,'-2.4\n'tis,-0.9\n")
@@ -337,6 +404,23 @@ class TestRows(Tables):
         cohort = self.read("subject,ktrans,evaluable,age\nA,1,no,50\n")
         self.assertEqual((cohort.rows_read, cohort.subjects.size), (1, 0))
         self.assertEqual([(item.row, item.reason) for item in cohort.left_out], [("row 2 (A)", "not evaluable")])
+
+    def test_rows_that_a_spreadsheet_adds(self) -> None:
+        for name in ("Mean", "AVERAGE", "Total", "SD", "mean:", "平均值"):
+            with self.subTest(name):
+                self.refused(f"id,ktrans\na,1\nb,2\n{name},1.5\n", "row 4", repr(name), "remove it")
+        self.assertEqual(self.read("id,ktrans\nMax,1\nMin,2\nMeanwhile,3\n").subjects.size, 3)
+
+    def test_chinese_table(self) -> None:
+        cohort = self.read(
+            "编号,年龄,性别,绝经,腰椎骨密度,股骨颈骨密度,腰椎T值,骨密度分类,年龄组,Ktrans\n"
+            "s0,50,女,绝经后,0.70,0.65,-2.6,骨质疏松,50~,0.3\n"
+        )
+        self.assertEqual(cohort.ignored, ())
+        self.assertEqual(cohort.subjects.tolist(), ["s0"])
+        self.assertEqual(cohort.numbers["bmd_femoral_neck_g_cm2"].tolist(), [0.65])
+        self.assertEqual(cohort.labels["bmd_class"].tolist(), ["osteoporosis"])
+        self.assertEqual(cohort.labels["menopause"].tolist(), ["post"])
 
     def test_unknown_labels(self) -> None:
         self.refused("subject,class\nA,normal\nB,brittle\n", "row 3", "class", "brittle", *CLASSES)
@@ -515,6 +599,40 @@ class TestSyntheticCohort(unittest.TestCase):
                 np.testing.assert_array_equal(values, first.numbers[column][back])
             for column, texts in other.labels.items():
                 np.testing.assert_array_equal(texts, first.labels[column][back])
+
+
+class TestCommand(Tables):
+    def run_cohort(self, text: str, *more: str) -> tuple[int, str, str]:
+        path = self.folder / "cohort.csv"
+        path.write_text(text, encoding="utf-8")
+        out, err = io.StringIO(), io.StringIO()
+        arguments = ["cohort", str(path), "--output", str(self.folder / "out"), "--no-figures", "--resamples", "0"]
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = cli.main([*arguments, *more])
+        return status, out.getvalue(), err.getvalue()
+
+    def test_counts_and_ignored_columns_are_told(self) -> None:
+        """Four subjects, one of them with L1 alone and one row of T12: 8 rows, 7 analyzed; 3 subjects compared."""
+        rows = [f"s{n},L{level},0.{3 + n}{level},x" for n in range(3) for level in (1, 2)]
+        text = "\n".join(["id,level,ktrans,remark", *rows, "s3,L1,0.5,x", "s3,T12,0.9,x", ""])
+        status, out, _ = self.run_cohort(text)
+        self.assertEqual(status, 0)
+        self.assertIn("8 rows read, 7 analyzed, 1 left out", out)
+        self.assertIn("3 subjects compared, 1 left out", out)
+        self.assertIn("Ignored columns: remark.", out)
+        listed = (self.folder / "out" / "left_out.csv").read_text(encoding="utf-8").splitlines()[1:]
+        self.assertEqual([line.split(",")[:2] for line in listed], [["s3 T12", "left out"], ["s3", "subject left out"]])
+
+    def test_reading(self) -> None:
+        visits = list(enumerate(("pre", "post")))
+        text = "id,visit,ktrans\n" + "".join(f"s{n},{v},0.{n}{k}\n" for n in range(4) for k, v in visits)
+        status, _, err = self.run_cohort(text)
+        self.assertNotEqual(status, 0)
+        self.assertIn("the readings are post, pre", err)
+        self.assertFalse((self.folder / "out").exists())
+        status, _, err = self.run_cohort(text, "--reading", "pre")
+        self.assertEqual(status, 0)
+        self.assertIn("use the reading 'pre', as it was asked for", err)
 
 
 class TestScale(Tables):

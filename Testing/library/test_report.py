@@ -250,6 +250,40 @@ class Report(unittest.TestCase):
         page = Page(page_of(sample_result(subjects=subjects))).text
         self.assertIn("n = 197 rows of 99 subjects.", page)
 
+    def test_rows_and_subjects_are_counted_apart(self):
+        """200 rows are read: 2 blank, 3 of L5, 195 analyzed; of 60 subjects 50 are compared."""
+        result = dataclasses.replace(
+            sample_result(
+                198, subjects=np.array([f"S{n % 60}" for n in range(198)]), levels=np.full(198, "L1"), rows_read=200
+            ),
+            rows_left_out=tuple(LeftOut(f"S{n} L5", "not of L1 to L4") for n in range(3)),
+            subjects_left_out=tuple(LeftOut(f"S{n}", "1 level") for n in range(10)),
+            reading="visit 1",
+        )
+        page = Page(page_of(result))
+        for text in (
+            "200 rows were read; 195 vertebrae were analyzed, and 5 rows were left out. "
+            "Of 60 subjects, 50 were compared and 10 left out.",
+            "n = 195 vertebrae. Of 60 subjects, 50 were compared and 10 left out.",
+            "200 rows read, 195 analyzed, 5 left out. Of 60 subjects",
+            "Of 200 rows of the table, 195 vertebrae were analyzed and 5 were left out",
+            "tables and tests between subjects use 'visit 1'",
+            "纳入分析 195 个椎体，排除 5 行",
+            "共 60 例受试者，其中 50 例纳入组间比较，10 例未纳入",
+        ):
+            self.assertIn(text, page.text)
+        self.assertEqual(len(page.tables["Subjects left out, and why (10)"]), 11)
+        self.assertEqual(len(page.tables["Rows left out, and why (5)"]), 6)
+        with tempfile.TemporaryDirectory() as folder:
+            write_cohort(result, Path(folder), figures=False)
+            with (Path(folder) / "left_out.csv").open(encoding="utf-8") as file:
+                kinds = [row["kind"] for row in csv.DictReader(file)]
+            self.assertEqual(kinds, ["left out"] * 5 + ["subject left out"] * 10)
+            history = json.loads((Path(folder) / "provenance.json").read_text(encoding="utf-8"))
+        self.assertEqual(history["rows"], {"read": 200, "analyzed": 195, "left_out": 5, "unmatched": 0})
+        self.assertEqual(history["subjects"], {"analyzed": 50, "left_out": 10})
+        self.assertEqual(history["reading"], "visit 1")
+
     def test_names_of_columns_are_titles(self):
         row = {"quantity": "lumbar_class: osteoporosis", "test": "regression on ktrans_per_min, x_y", "n": "3"}
         columns = tuple(Column(name, [text], name) for name, text in row.items())
@@ -285,6 +319,19 @@ class Files(unittest.TestCase):
         temporary = tempfile.TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
         self.output = Path(temporary.name) / "out"
+
+    def test_pictures_of_others_stay(self):
+        """Only figures of ours that an earlier run left go."""
+        mine = self.output / "figures" / "my_photo.png"
+        mine.parent.mkdir(parents=True)
+        for path in (mine, mine.with_name("figure9.svg"), mine.with_name("bland_altman_mine.png")):
+            path.write_bytes(b"x")
+        stale = [mine.with_name(name) for name in ("roc.png", "bland_altman_vp.svg", "figure2.svg")]
+        for path in stale:
+            path.write_bytes(b"x")
+        write_cohort(sample_result(size=60), self.output, figures=False)
+        left = sorted(path.name for path in mine.parent.iterdir())
+        self.assertEqual(left, ["bland_altman_mine.png", "figure9.svg", "my_photo.png"])
 
     @unittest.skipUnless(importlib.util.find_spec("matplotlib"), "matplotlib is absent")
     def test_everything_is_written(self):

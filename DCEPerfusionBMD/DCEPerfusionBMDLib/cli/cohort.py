@@ -15,7 +15,7 @@ from ..figures import RESEARCH_USE
 from ..series import part_of
 from ..settings import CohortSettings, parameters
 from ..statistics import audit, audit_page, audit_tables, findings_text, source_paper, synthetic_cohort
-from ..tables import Table
+from ..tables import Table, visible
 from .options import add_option
 from .terminal import Terminal, say
 
@@ -114,9 +114,12 @@ def _cohort(options: argparse.Namespace, progress: Terminal) -> None:
     progress.close()
     for warning in (*cohort.notes, *result.warnings, *said):
         say(f"Warning: {warning}", sys.stderr)
-    rows = len(cohort.subjects)
-    counted = f"{cohort.rows_read} rows read, {rows} analyzed, {len(cohort.left_out)} left out"
+    counted = f"{cohort.rows_read} rows read, {result.rows} analyzed, {cohort.rows_read - result.rows} left out"
     say(f"{cohort.name}: {counted}, {len(cohort.unmatched)} subjects without a match.")
+    if result.subjects_left_out:
+        say(f"{result.subjects} subjects compared, {len(result.subjects_left_out)} left out; see left_out.csv.")
+    if cohort.ignored:
+        say(f"Ignored columns: {', '.join(map(visible, cohort.ignored))}.")
     for table in result.tables:
         say(f"\n{table.title}\n{_aligned(table.printed)}\n{table.numeric.footnote}")
     say(f"\nTables, figures and report.html are in {options.output}. {RESEARCH_USE}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..densitometry.sites import VERTEBRAE
 from ..errors import Cancelled, InputError
 from ..series import Progress
 from ..settings import CohortSettings
@@ -16,7 +17,17 @@ from .papertables import SITES, for_people, paper_tables
 from .relations import AGE, BMD, adjust_for_age, correlate, discriminate, regress_bmd
 from .repeats import agree, within_subjects
 from .rows import STATISTICS_COLUMNS, Findings, title
-from .subjects import Groups, first_reading, grouped, in_order, one_per_subject, reading_names, small_groups
+from .subjects import (
+    Groups,
+    grouped,
+    has_repeats,
+    in_order,
+    named,
+    one_per_subject,
+    one_reading,
+    rows_in_no_test,
+    small_groups,
+)
 
 __all__ = ["STATISTICS_COLUMNS", "analyze_cohort"]
 
@@ -29,7 +40,8 @@ _FIGURES = {"figure1": AGE, "figure3": BMD}
 def analyze_cohort(cohort: Cohort, settings: CohortSettings, progress: Progress | None = None) -> CohortResult:
     """Everything that the columns of a cohort allow: the source paper's tables and figures, and the tests beside them.
 
-    One value per subject is compared: of a cohort by vertebra the means over L1 to L4, of repeated readings the first.
+    One value per subject is compared: of a cohort by vertebra the means over L1 to L4, of repeated readings the one of
+    the settings, or the lowest where they are numbered.
     Readings are compared with each other, and vertebrae are tested with one random intercept per subject. A test that
     cannot be done is a row with its reason; what defines a group is not tested between its groups.
 
@@ -42,8 +54,8 @@ def analyze_cohort(cohort: Cohort, settings: CohortSettings, progress: Progress 
     Raises
     ------
     InputError
-        when there are no rows or no numbers, a T-score category is unknown, or a subject has several rows that no
-        level or reading tells apart.
+        when there are no rows or no numbers, a T-score category is unknown, a subject has several rows that no level or
+        reading tells apart, or nothing says which of several readings enters the tables.
     Cancelled
         when `progress` returns False.
     """
@@ -59,10 +71,15 @@ def analyze_cohort(cohort: Cohort, settings: CohortSettings, progress: Progress 
     findings = Findings()
     step(0.0, "Preparing the rows")
     rows = in_order(cohort)
-    single, said = first_reading(rows)
+    single, reading, lacking, said = one_reading(rows, settings.reading)
     findings.warnings += said
-    subjects, said = one_per_subject(single)
-    findings.warnings += said
+    subjects, without = one_per_subject(single)
+    if without:
+        findings.warnings.append(f"Without a mean over L1 to L4 ({len(without)}): {named(without)}.")
+    away = rows_in_no_test(rows, settings.reading)
+    others = np.count_nonzero(~np.isin(rows.levels, VERTEBRAE)) if rows.by_vertebra else 0
+    if others:
+        findings.warnings.append(f"Vertebrae other than L1 to L4 are in no test: {others} rows.")
     if not subjects.subjects.size:
         raise InputError(f"{cohort.name} has no subject with two levels of L1 to L4, so there is nothing to compare")
     present = [name for name in NUMBERS if name in subjects.numbers]
@@ -104,19 +121,21 @@ def analyze_cohort(cohort: Cohort, settings: CohortSettings, progress: Progress 
         if AGE in present:
             for quantity in perfusion:
                 adjust_for_age(findings, subjects, quantity, classes)
-        rocs = discriminate(findings, subjects, perfusion, classes, settings)
+        rocs = discriminate(
+            findings, subjects, perfusion, classes, settings, lambda part, about: step(0.7 + 0.1 * part, about)
+        )
     step(0.8, "Averaging curves")
     curves = mean_curves(findings, subjects, classes)
 
     agreements: list[AgreementFigure] = []
-    if len(reading_names(rows)) > 1:
+    if has_repeats(rows):
         step(0.85, "Comparing readings")
-        agreements = agree(findings, rows, perfusion, settings)
+        agreements = agree(findings, rows, perfusion, settings, reading)
     else:
-        findings.not_made.append("Agreement of readings: there is one reading of each subject.")
+        findings.not_made.append("Agreement of readings: no subject has two readings.")
     if cohort.by_vertebra:
         step(0.9, "Vertebrae within subjects")
-        within_subjects(findings, single, perfusion, settings)
+        within_subjects(findings, single, perfusion, settings, lambda part, about: step(0.9 + 0.1 * part, about))
     else:
         findings.not_made.append("Vertebrae within subjects: each row is a subject.")
     table = findings.table()
@@ -133,6 +152,9 @@ def analyze_cohort(cohort: Cohort, settings: CohortSettings, progress: Progress 
         tuple(agreements),
         tuple(dict.fromkeys(findings.not_made)),
         tuple(dict.fromkeys(findings.warnings)),
+        tuple(away),
+        (*lacking, *without),
+        reading,
     )
 
 

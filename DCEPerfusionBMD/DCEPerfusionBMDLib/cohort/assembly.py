@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..densitometry import Densitometry, assess, read_dxa_subjects
-from ..densitometry.dxa import table_rows
+from ..densitometry.dxa import comma_separated, table_rows
 from ..densitometry.sites import FEMORAL_NECK, TOTAL_HIP, VERTEBRAE, region_of, vertebrae_of
 from ..densitometry.tables import LEAST_LEVELS, too_few_levels, unusable
 from ..errors import Cancelled, InputError
@@ -405,7 +405,7 @@ def _unmatched(everyone: Sequence[str], others: Iterable[str], path: Path | None
 
 def _subjects_table(path: Path, dictionary: Mapping[str, str] | None) -> RawTable:
     rows = table_rows(path, "the table of subjects")
-    table = raw_table(path.name, next(rows, []), rows, dictionary)
+    table = raw_table(path.name, next(rows, []), rows, dictionary, comma_separated(path))
     if (table.levels != "").any() or (table.readings != "").any():
         raise InputError(f"{path.name} has levels or readings; the table of subjects has one row per subject")
     return table

@@ -39,9 +39,9 @@ NUMBERS: dict[str, NumberColumn] = {
     "bmd_lumbar_g_cm2": NumberColumn("Lumbar BMD", "g/cm2", 0.1, 5.0),
     "bmd_femoral_neck_g_cm2": NumberColumn("Femoral neck BMD", "g/cm2", 0.1, 5.0),
     "bmd_total_hip_g_cm2": NumberColumn("Total hip BMD", "g/cm2", 0.1, 5.0),
-    "t_lumbar": NumberColumn("Lumbar T-score", "", -10.0, 10.0),
-    "t_femoral_neck": NumberColumn("Femoral neck T-score", "", -10.0, 10.0),
-    "t_total_hip": NumberColumn("Total hip T-score", "", -10.0, 10.0),
+    "t_lumbar": NumberColumn("Lumbar T-score", "", -8.0, 6.0),
+    "t_femoral_neck": NumberColumn("Femoral neck T-score", "", -8.0, 6.0),
+    "t_total_hip": NumberColumn("Total hip T-score", "", -8.0, 6.0),
     "ktrans_per_min": NumberColumn("Ktrans", "1/min", 0.0, 20.0),
     "kep_per_min": NumberColumn("kep", "1/min", 0.0, 100.0),
     "ve": NumberColumn("ve", "fraction", 0.0, 1.0),
@@ -117,7 +117,7 @@ _RATE = _factors(
     }
 )
 _DENSITY = _factors({1: "gpercm2 gcm2", Fraction(1, 1000): "mgpercm2 mgcm2"})
-_SHARE = _factors({1: "1 fraction mlperml mlml", Fraction(1, 100): "percent mlper100ml ml100ml mlper100cm3"})
+_SHARE = _factors({1: "1 01 fraction mlperml mlml", Fraction(1, 100): "percent mlper100ml ml100ml mlper100cm3"})
 _SLOPE = _factors({1: "percentpers percents1 percents percentpersec", Fraction(1, 60): "percentpermin percentmin1"})
 _YEARS = _factors({1: "years year yr yrs y a", Fraction(1, 12): "months month mo"})
 _SECONDS = _factors({1: "s sec seconds", 60: "min minutes"})
@@ -148,9 +148,14 @@ _IN_BRACKETS = frozenset(("min", "1", "sd", "a"))
 """Units in brackets only: elsewhere they are a minimum, a number, a spread."""
 
 _FILLERS = frozenset(("of", "the", "at", "in"))
+_MEANS = frozenset(("mean", "average", "avg"))
+"""In brackets, these say how a number was made, not its unit."""
 
 _NAMES: dict[str, tuple[str, ...]] = {
-    "age_years": ("age", "patientage"),
+    "age_years": ("age", "patientage", *(f"age{at}" for at in ("mri", "mr", "scan", "imaging", "dxa", "examination"))),
+    "bmd_lumbar_g_cm2": ("lsbmd", "bmdls"),
+    "bmd_femoral_neck_g_cm2": ("fnbmd", "bmdfn"),
+    "bmd_total_hip_g_cm2": ("thbmd", "bmdth"),
     "bmi_kg_m2": ("bmi", "bodymassindex"),
     "ktrans_per_min": ("ktrans",),
     "kep_per_min": ("kep",),
@@ -170,7 +175,18 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "sex": ("sex", "gender", "sexgender", "sexpergender", "genderpersex"),
     "menopause": ("menopause", "menopausalstatus"),
     SUBJECT: (
-        *("subject", "subjectid", "subjectname", "subjectno", "id", "patient", "patientid", "patientno", "case"),
+        *(
+            "subject",
+            "subj",
+            "subjectid",
+            "subjectname",
+            "subjectno",
+            "id",
+            "patient",
+            "patientid",
+            "patientno",
+            "case",
+        ),
         *("caseid", "caseno", "pseudonym", "participant", "participantid"),
     ),
     LEVEL: ("level", "vertebra", "vertebrallevel", "vertebralbody", "lumbarlevel"),
@@ -180,6 +196,26 @@ _NAMES: dict[str, tuple[str, ...]] = {
     ),
     EVALUABLE: ("evaluable",),
 }
+_ALSO_SUBJECT = ("studyid", "no", "nr", "number")
+"""Names of subjects where no other column has one."""
+
+_CHINESE = {
+    **dict.fromkeys(("受试者编号", "患者编号", "病例编号", "病例号", "编号", "受试者", "患者"), "subject"),
+    **{
+        "年龄组": "age group",
+        "年龄": "age",
+        "性别": "sex",
+        "体重指数": "bmi",
+        "绝经状态": "menopause",
+        "绝经": "menopause",
+    },
+    **{"骨密度分类": "bmd class", "骨量分类": "bmd class", "分类": "class", "骨密度": "bmd", "骨矿密度": "bmd"},
+    **{"t值": "t", "t评分": "t", "腰椎": "lumbar", "股骨颈": "femoral neck", "全髋": "total hip"},
+    **{"椎体节段": "level", "椎体": "level", "节段": "level", "均值": "mean", "平均值": "mean", "岁": "years"},
+}
+"""Words of Chinese headings, which stand without blanks; longer ones go first."""
+
+_CHINESE_WORDS = re.compile("|".join(sorted(_CHINESE, key=len, reverse=True)))
 _BY_NAME: dict[str, tuple[str, ...]] = {}
 for _column, _spellings in _NAMES.items():
     for _spelling in _spellings:
@@ -271,6 +307,14 @@ def read_headings(headings: Sequence[str], source: str, dictionary: Mapping[str,
             read.append((index, columns, factor, about))
         else:
             ignored.append(name)
+    notes = []
+    if not any(SUBJECT in columns for _, columns, *_ in read):
+        also = [n for n, name in enumerate(names) if name not in wanted and _plain(name) in _ALSO_SUBJECT]
+        if also:
+            index = min(also, key=lambda n: _ALSO_SUBJECT.index(_plain(names[n])))
+            read.append((index, (SUBJECT,), Fraction(1), ""))
+            ignored.remove(names[index])
+            notes.append(f"The column {names[index]!r} is taken to name the subjects of {source}, since no other does.")
     found: dict[str, Found] = {}
     for index, columns, factor, about in read:
         column = columns[0]
@@ -288,8 +332,13 @@ def read_headings(headings: Sequence[str], source: str, dictionary: Mapping[str,
             )
         found[column] = Found(index, names[index], factor, about)
     absent = [name for name in wanted if name not in names]
-    notes = (f"The dictionary names headings that {source} does not have: {', '.join(absent)}.",) if absent else ()
-    return Headings(found, tuple(ignored), notes)
+    if absent:
+        notes.append(f"The dictionary names headings that {source} does not have: {', '.join(absent)}.")
+    return Headings(found, tuple(ignored), tuple(notes))
+
+
+def _plain(name: str) -> str:
+    return "".join(word for word, _ in _tokens(name))
 
 
 def _with_unit(meaning: str) -> str:
@@ -300,7 +349,7 @@ def _with_unit(meaning: str) -> str:
 
 def _meaning(text: str, where: str) -> tuple[tuple[str, ...], Fraction, str]:
     """The columns that a heading may be, what its numbers are multiplied with, and that in words; () for none."""
-    tokens = _tokens(text)
+    tokens = [(word, inside) for word, inside in _tokens(text) if not (inside and word in _MEANS)]
     words = [word for word, _ in tokens]
     columns = _named(words)
     if columns:
@@ -323,6 +372,9 @@ def _meaning(text: str, where: str) -> tuple[tuple[str, ...], Fraction, str]:
             if unit in units and (in_brackets or unit not in _IN_BRACKETS):
                 kept = NUMBERS[columns[0]].unit
                 return columns, units[unit], f"{printed}, times {units[unit]}" if units[unit] != 1 else kept
+            if in_brackets and columns[0] in PER_VERTEBRA and _site(run) == 0:
+                kept = NUMBERS[columns[0]].unit
+                return columns, Fraction(1), f"no unit in the heading: taken as {kept}; {' '.join(run)}"
             of_units = unit not in _IN_BRACKETS and not unit.isdigit() and _UNIT_WORDS.issuperset(_letters(run))
             if in_brackets or of_units:
                 unread = unread or (
@@ -337,6 +389,8 @@ def _meaning(text: str, where: str) -> tuple[tuple[str, ...], Fraction, str]:
 def _tokens(text: str) -> list[tuple[str, bool]]:
     """The words of a heading, and whether each is in brackets; superscripts are plain, a slash is `per`."""
     plain = unicodedata.normalize("NFKC", text).casefold().replace("%", " percent ").replace("/", " per ")
+    plain = re.sub(r"\bt\s+(?=值|评分)", "t", plain)
+    plain = _CHINESE_WORDS.sub(lambda match: f" {_CHINESE[match[0]]} ", plain)
     tokens, depth = [], 0
     for part in re.findall(r"[(\[{]|[)\]}]|[^\W_]+", plain):
         if part in "([{":
@@ -400,9 +454,17 @@ _CLASSES = {
 }
 _SEXES = {"female": ("female", "f", "woman", "w", "女"), "male": ("male", "m", "man", "男")}
 _MENOPAUSE = {
-    "pre": ("pre", "premenopausal", "premenopause"),
-    "transition": ("transition", "in transition", "peri", "perimenopausal", "perimenopause", "menopausal transition"),
-    "post": ("post", "postmenopausal", "postmenopause"),
+    "pre": ("pre", "premenopausal", "premenopause", "绝经前", "未绝经", "否"),
+    "transition": (
+        "transition",
+        "in transition",
+        "peri",
+        "perimenopausal",
+        "perimenopause",
+        "menopausal transition",
+        "围绝经期",
+    ),
+    "post": ("post", "postmenopausal", "postmenopause", "绝经后", "已绝经", "绝经", "是"),
 }
 _EVALUABLE = {"yes": ("yes", "y", "true", "1"), "no": ("no", "n", "false", "0")}
 _SPELLED: dict[str, Mapping[str, tuple[str, ...]]] = {
@@ -413,7 +475,7 @@ _SPELLED: dict[str, Mapping[str, tuple[str, ...]]] = {
 }
 OLDEST_DECADE = 80
 _AGES = re.compile(r"[\[(]?(\d{2,3})(?:~|s|(?:-|~|to|,|;|\.\.)(\d{2,3}))?[\])]?")
-_OLDEST = re.compile(r"(?:>=|≥)80|80(?:\+|-|andabove|andover|andolder|(?:-|to)\d+)|[\[(]80[,;].*[\])]")
+_OLDEST = re.compile(r"(?:>=|≥)80|80(?:\+|-|andabove|andover|andolder|及?以上|(?:-|to)\d+)|[\[(]80[,;].*[\])]")
 
 
 def label(column: str, text: str) -> str:
@@ -450,7 +512,7 @@ def decade(years: float) -> str:
 
 
 def _age_group(text: str, plain: str) -> str:
-    squeezed = re.sub(r"\s|years?|yrs?", "", plain.replace("\N{EN DASH}", "-").replace("\N{MINUS SIGN}", "-"))
+    squeezed = re.sub(r"\s|years?|yrs?|岁", "", plain.replace("\N{EN DASH}", "-").replace("\N{MINUS SIGN}", "-"))
     if not squeezed:
         return ""
     if _OLDEST.fullmatch(squeezed):

@@ -206,6 +206,7 @@ def _rate_tests(findings: Findings, base: Row, counts: dict[str, int], totals: d
         sizes = {name: totals[name] for name in (group, order[0])}
         row = replace(base, comparison=f"{group} - {order[0]}", n=sum(sizes.values())).but(small_groups(sizes))
         row = row.of("Fisher's exact test", "odds ratio", test.odds_ratio).tested(math.nan, test.p)
+        row = row.but("marks of Table 1 rest on the family marks")
         if not 0 < test.odds_ratio < math.inf:
             row = row.but("a group has none or all, so the odds ratio is 0, infinite or none")
         about = f"Holm over {len(tests)} age groups"

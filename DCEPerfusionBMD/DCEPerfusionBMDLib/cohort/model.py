@@ -239,6 +239,9 @@ class CohortResult:
     scatters, curves, boxes, rocs, agreements : figures as values.
     not_made : what the columns do not allow, or what is not asked because it is circular: a sentence each.
     warnings : sentences for the user.
+    rows_left_out : rows of the cohort that are in no mean and no test, and why; beside those of `cohort.left_out`.
+    subjects_left_out : subjects of the cohort without a value to compare, and why; their rows may be in other tests.
+    reading : that tables and tests between subjects use; empty where no subject has two.
     """
 
     cohort: Cohort
@@ -252,3 +255,16 @@ class CohortResult:
     agreements: tuple[AgreementFigure, ...]
     not_made: tuple[str, ...]
     warnings: tuple[str, ...]
+    rows_left_out: tuple[LeftOut, ...] = ()
+    subjects_left_out: tuple[LeftOut, ...] = ()
+    reading: str = ""
+
+    @property
+    def rows(self) -> int:
+        """Rows analyzed; those that were read, less those left out."""
+        return self.cohort.rows_read - len(self.cohort.left_out) - len(self.rows_left_out)
+
+    @property
+    def subjects(self) -> int:
+        """Subjects compared; those of the cohort, less those left out."""
+        return len(set(self.cohort.subjects.tolist())) - len(self.subjects_left_out)

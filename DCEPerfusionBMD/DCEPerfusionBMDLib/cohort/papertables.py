@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,11 +11,11 @@ from functools import partial
 import numpy as np
 
 from ..settings import CohortSettings
-from ..statistics import GroupTable, group_table
+from ..statistics import GroupTable, MarkTest, group_table
 from ..tables import Column, Table
 from .columns import KINETIC, NUMBERS, heading, quantity_of
 from .model import CLASSES, Cohort, FloatArray, PaperTable
-from .rows import Findings, title
+from .rows import Findings, Row, title
 from .subjects import Groups, grouped
 
 AGE_LEVEL, CLASS_LEVEL = 0.05, 0.01
@@ -22,6 +23,15 @@ AGE_LEVEL, CLASS_LEVEL = 0.05, 0.01
 
 SITES = {"lumbar": "lumbar_class", "femoral_neck": "femoral_neck_class"}
 BY_CLASS = ("age_years", "t_lumbar", "bmd_lumbar_g_cm2", *KINETIC)
+
+_TESTS = {
+    "welch-holm": ("Welch's t-test", ""),
+    "games-howell": ("Games-Howell", "Games-Howell over the pairs of groups"),
+    "dunnett": ("Dunnett", "Dunnett over the groups"),
+    "lsd": ("LSD", ""),
+    "fisher": ("Fisher's exact test", ""),
+}
+"""Name of the test behind marks, and how it corrects by itself."""
 
 _BONES = ("bmd_lumbar_g_cm2", "bmd_femoral_neck_g_cm2")
 _MARKS = {CLASSES[0]: "*", CLASSES[1]: "†"}
@@ -67,8 +77,25 @@ def paper_tables(
         lacking = [title(quantity) for quantity in quantities if quantity not in present]
         if lacking:
             findings.not_made.append(f"{', '.join(lacking)} in {number}: the cohort has no such column.")
-        tables.append(_table(name, about, cohort, groups, present, rates, settings))
+        made, tests = _table(name, about, cohort, groups, present, rates, settings)
+        tables.append(made)
+        findings.rows += [_behind(test, number, column) for test in tests]
     return tables
+
+
+def _behind(item: MarkTest, table: str, grouping: str) -> Row:
+    """The row of the test behind a cell's marks."""
+    quantity, (test, by) = item.key, _TESTS[item.test]
+    for site, column in SITES.items():
+        if quantity not in NUMBERS and quantity.startswith(f"{site}_"):
+            quantity = f"{column}: {quantity.removeprefix(f'{site}_').replace('_', ' ')}"
+    how = f"{by} in {table}" if by else ""
+    if item.together:
+        how = f"Holm over the {item.together} comparisons of {table} with {item.reference}"
+    pair = f"{table}: {item.group} - {item.reference}"
+    row = Row("marks", test, quantity, grouping, pair, item.n, p=item.p, adjustment=how)
+    row = replace(row, p_adjusted=item.p_adjusted if how else math.nan)
+    return row.but(f"marked {item.mark}" if item.mark else "no mark", "" if how else "not corrected")
 
 
 def _table(
@@ -79,7 +106,7 @@ def _table(
     quantities: Sequence[str],
     conditions: dict[str, FloatArray],
     settings: CohortSettings,
-) -> PaperTable:
+) -> tuple[PaperTable, tuple[MarkTest, ...]]:
     known = groups.codes >= 0
     by_age = groups.column == "age_group"
     if by_age:
@@ -111,7 +138,7 @@ def _table(
         notes.append(f"Subjects in no group of this table: {unknown} of {known.size}.")
     footnote = " ".join(notes)
     printed = _printed(name, about, groups.column, made.table, quantities, list(conditions), settings)
-    return PaperTable(name, about, GroupTable(numeric, footnote), printed)
+    return PaperTable(name, about, GroupTable(numeric, footnote, made.tests), printed), made.tests
 
 
 def _empty(groups: Groups) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..densitometry import t_score_category
-from ..densitometry.dxa import MISSING, number_text, table_cells, table_rows
+from ..densitometry.dxa import MISSING, comma_separated, number_text, table_cells, table_rows
 from ..densitometry.sites import VERTEBRAE
 from ..densitometry.tables import LEAST_LEVELS, too_few_levels
 from ..errors import InputError
@@ -41,6 +42,18 @@ _BLOCK_ROWS = 16_384
 _LONGEST_NAME = 100
 _VE_DIFFERENCE = 0.02
 _MEN_FROM_YEARS = 50.0
+_CODES = (9.0, 99.0, 999.0)
+_NAMED_ROWS, _LAST_ROWS = 10, 10
+_OF_SHEETS = frozenset(
+    (
+        *("mean", "average", "avg", "median", "total", "sum", "sd", "std", "stdev", "std dev", "standard deviation"),
+        *("mean±sd", "mean ± sd", "平均", "平均值", "均值", "合计", "总计", "标准差"),
+    )
+)
+"""Names that spreadsheets give to rows below those of subjects."""
+
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
+_POINT = re.compile(r"\d\.|\.\d")
 _MISSING = frozenset(text for name in MISSING for text in (name, name.upper(), name.title())) | {"NaN"}
 _SITES = {"lumbar": "lumbar_class", "femoral_neck": "femoral_neck_class", "total_hip": ""}
 
@@ -63,7 +76,7 @@ def read_table(path: Path, settings: CohortSettings, dictionary: Mapping[str, st
         naming file, row and column of what cannot be read.
     """
     rows = table_rows(path, "the cohort table")
-    return cohort_of(raw_table(path.name, next(rows, []), rows, dictionary), settings)
+    return cohort_of(raw_table(path.name, next(rows, []), rows, dictionary, comma_separated(path)), settings)
 
 
 def cohort_from_columns(
@@ -276,8 +289,10 @@ class _Coded(dict[str, int]):
 class _Reader:
     """Blocks of rows into arrays; a table of many rows is never held as texts."""
 
-    def __init__(self, source: str, heading: Sequence[str], dictionary: Mapping[str, str] | None) -> None:
-        self.source, self.width = source, len(heading)
+    def __init__(self, source: str, heading: Sequence[str], dictionary: Mapping[str, str] | None, commas: bool) -> None:
+        self.source, self.width, self.commas = source, len(heading), commas
+        self.points: set[str] = set()
+        self.grouped: dict[str, tuple[int, str]] = {}  # the first number of a column that may hold thousands
         self.headings = read_headings([plain_cell(name) for name in heading], source, dictionary)
         self.found = self.headings.found
         if not any(column in NUMBERS or column in LABELS for column in self.found):
@@ -341,6 +356,7 @@ class _Reader:
 
     def _numbers(self, column: str, texts: Sequence[str], rows: IntArray) -> FloatArray:
         found, known = self.found[column], NUMBERS[column]
+        self._check_thousands(column, texts, rows)
         given = _as_numbers(texts)
         if given is None:
             given = np.empty(len(texts))
@@ -366,12 +382,49 @@ class _Reader:
             )
         return values
 
+    def _check_thousands(self, column: str, texts: Sequence[str], rows: IntArray) -> None:
+        """A comma is a decimal one only where it cannot separate thousands."""
+        joined = "\n".join(texts)
+        if column not in self.points and _POINT.search(joined):
+            self.points.add(column)
+        if column not in self.grouped and "," in joined:
+            for text, row in zip(texts, rows, strict=True):
+                if _GROUPED.fullmatch(plain_cell(text.strip())):
+                    self.grouped[column] = int(row), text.strip()
+                    break
+        if column in self.grouped and (self.commas or column in self.points):
+            row, text = self.grouped[column]
+            raise InputError(
+                f"{self.source} row {row}: {self.found[column].heading} {text!r} may be {text.replace(',', '')} or "
+                f"{text.replace(',', '.', 1)}; write it with a decimal point and without a separator of thousands"
+            )
+
+    def _codes(self, column: str, values: FloatArray, rows: IntArray) -> list[str]:
+        """Sentences on what may be codes for missing values: they lie outside of all other numbers of a column."""
+        factor = self.found[column].factor
+        wanted = np.array([sign * code for code in _CODES for sign in (1, -1)])
+        suspects = np.isin(values, wanted * factor.numerator / factor.denominator)
+        others = values[~suspects & np.isfinite(values)]
+        if others.size:
+            suspects &= (values > others.max()) | (values < others.min())
+        if not suspects.any():
+            return []
+        more = np.count_nonzero(suspects) - _NAMED_ROWS
+        told = ", ".join(map(str, rows[suspects][:_NAMED_ROWS])) + (f" and {more} more" if more > 0 else "")
+        codes = ", ".join(f"{value / float(factor):g}" for value in np.unique(values[suspects]))
+        return [
+            f"{self.found[column].heading} is {codes} in rows {told}, which may be a code for a missing "
+            "value; it was taken as a number: leave the cell blank where it is none."
+        ]
+
     def _table(self, rows_read: int) -> RawTable:
         rows = np.concatenate(self.rows)
         codes = {column: np.concatenate(parts) for column, parts in self.codes.items()}
         names = {column: coded.names() for column, coded in self.texts.items()}
         numbers = {column: np.concatenate(parts) for column, parts in self.numbers.items()}
         notes = list(self.headings.notes)
+        for column, values in numbers.items():
+            notes += self._codes(column, values, rows)
         self._check_keys(rows, codes, names)
         _refuse_changing(self.source, rows, codes, names, numbers)
         empty = np.zeros(rows.size, dtype="<U1")
@@ -408,6 +461,13 @@ class _Reader:
                 )
         if SUBJECT not in codes:
             return
+        for row, code in zip(rows[-_LAST_ROWS:], codes[SUBJECT][-_LAST_ROWS:], strict=True):
+            name = str(names[SUBJECT][code])
+            if name.casefold().strip(" :.") in _OF_SHEETS:
+                raise InputError(
+                    f"{self.source} row {row}: {name!r} is no subject, but seems to be a row of a spreadsheet over "
+                    "the others; remove it, or name the subject otherwise"
+                )
         key = _joined(codes)
         order = np.argsort(key, kind="stable")
         twice = np.flatnonzero(key[order][1:] == key[order][:-1])
@@ -422,7 +482,11 @@ class _Reader:
 
 
 def raw_table(
-    name: str, heading: Sequence[str], rows: Iterable[Sequence[str]], dictionary: Mapping[str, str] | None = None
+    name: str,
+    heading: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    dictionary: Mapping[str, str] | None = None,
+    commas: bool = False,
 ) -> RawTable:
     """The rows of a table, checked, in canonical units; see `read_table`.
 
@@ -432,13 +496,14 @@ def raw_table(
     heading : names of the columns.
     rows : cells below the heading; the first is row 2.
     dictionary : as for `read_table`.
+    commas : whether commas separate the cells, so that one within a number may be of thousands.
 
     Raises
     ------
     InputError
         naming source, row and column of what cannot be read.
     """
-    return _Reader(name, heading, dictionary).read(rows)
+    return _Reader(name, heading, dictionary, commas).read(rows)
 
 
 def cohort_of(table: RawTable, settings: CohortSettings) -> Cohort:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .. import statistics as st
 from ..errors import InputError
 from ..settings import CohortSettings
-from ..statistics.values import check_regressors
+from ..statistics.values import check_regressors, resamples_drawn
 from .columns import DESCRIPTIVE, KINETIC, heading
 from .model import CLASSES, Cohort, FloatArray, RocFigure
 from .rows import Findings, Row, title
@@ -125,20 +125,28 @@ def _ancova(
 
 
 def discriminate(
-    findings: Findings, cohort: Cohort, quantities: list[str], classes: Groups, settings: CohortSettings
+    findings: Findings,
+    cohort: Cohort,
+    quantities: list[str],
+    classes: Groups,
+    settings: CohortSettings,
+    step: Callable[[float, str], None],
 ) -> list[RocFigure]:
-    """Osteoporosis against the others, and normal against the others."""
+    """Osteoporosis against the others, and normal against the others; `step` is told the share done before each."""
     figures = []
-    for target in (CLASSES[2], CLASSES[0]):
+    for number, target in enumerate((CLASSES[2], CLASSES[0])):
         condition = f"{target} against the others"
         known = classes.codes >= 0
         has = classes.is_in(target)
-        for quantity in quantities:
+        for place, quantity in enumerate(quantities):
+            step((number + place / len(quantities)) / 2, f"Area under the curve of {title(quantity)}")
             values = cohort.numbers[quantity]
             inside = known & np.isfinite(values)
             row = Row("roc", "ROC (DeLong)", quantity, classes.column, condition, int(np.count_nonzero(inside)))
             higher = _higher(quantity, target)
             findings.attempt(row, _roc, values[inside], has[inside], higher)
+            if quantity not in KINETIC:  # the others have DeLong's interval; each bootstrap takes seconds
+                continue
             row = row.of("ROC (bootstrap)")
             if settings.resamples:
                 findings.attempt(row, _bootstrap, values[inside], has[inside], higher, settings)
@@ -168,7 +176,8 @@ def _roc(row: Row, values: FloatArray, has: BoolArray, higher: bool) -> Iterator
 
 def _bootstrap(row: Row, values: FloatArray, has: BoolArray, higher: bool, settings: CohortSettings) -> Iterator[Row]:
     interval = st.auc_bootstrap(values, has, higher, settings.seed, settings.resamples)
-    yield row.of(row.test, "area under the curve", st.roc(values, has, higher).auc, interval)
+    about = f"{resamples_drawn(settings.resamples, values.size)} resamples"
+    yield row.of(row.test, "area under the curve", st.roc(values, has, higher).auc, interval).but(about)
 
 
 def _compare_areas(findings: Findings, cohort: Cohort, classes: Groups, target: str, condition: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -14,18 +14,22 @@ from .. import statistics as st
 from ..errors import InputError
 from ..settings import CohortSettings
 from ..statistics.values import interval_text
-from .columns import heading
+from .columns import KINETIC, heading
 from .model import CLASSES, AgreementFigure, Cohort, FloatArray
 from .relations import AGE, BMD
 from .rows import Findings, Row, title
-from .subjects import Groups, find, grouped, one_per_subject, reading_names, small_groups, take
+from .subjects import Groups, find, grouped, named, one_per_subject, reading_names, small_groups, take
 
 LEVELS = ("L1", "L2", "L3", "L4")
 """Vertebrae of which subject means are made; L5 is reported only."""
 
+_MOST_DRAWN = 4  # readings of which every pair has a panel
 
-def agree(findings: Findings, cohort: Cohort, quantities: list[str], settings: CohortSettings) -> list[AgreementFigure]:
-    """Readings of the same subjects compared; the cohort must be in order."""
+
+def agree(
+    findings: Findings, cohort: Cohort, quantities: list[str], settings: CohortSettings, used: str
+) -> list[AgreementFigure]:
+    """Readings of the same subjects compared; the cohort must be in order, `used` is the reading of the tables."""
     names = reading_names(cohort)
     unnamed = int(np.count_nonzero(cohort.readings == ""))
     if unnamed:
@@ -33,12 +37,14 @@ def agree(findings: Findings, cohort: Cohort, quantities: list[str], settings: C
     subjects = np.unique(cohort.subjects)
     ratings = {quantity: np.full((subjects.size, len(names)), math.nan) for quantity in quantities}
     for place, name in enumerate(names):
-        one, said = one_per_subject(take(cohort, np.flatnonzero(cohort.readings == name)))
-        findings.warnings += [f"Reading {name}: {text}" for text in said]
+        one, without = one_per_subject(take(cohort, np.flatnonzero(cohort.readings == name)))
+        if without and name != used:
+            findings.warnings.append(f"Reading {name}, no mean over L1 to L4 ({len(without)}): {named(without)}.")
         for quantity in quantities:
             ratings[quantity][find(subjects, one.subjects), place] = one.numbers[quantity]
     figures = []
     for quantity, matrix in ratings.items():
+        apart: list[str] = []
         complete = matrix[np.isfinite(matrix).all(axis=1)]
         lacking = int(np.count_nonzero(np.isfinite(matrix).any(axis=1))) - len(complete)
         row = Row("agreement", "", quantity, "readings", ", ".join(names), len(complete))
@@ -50,14 +56,26 @@ def agree(findings: Findings, cohort: Cohort, quantities: list[str], settings: C
         for first, second in itertools.combinations(range(len(names)), 2):
             pair = matrix[:, [first, second]]
             pair = pair[np.isfinite(pair).all(axis=1)]
+            if not len(pair):
+                apart.append(f"{names[first]} - {names[second]}")
+                continue
             two = replace(row, comparison=f"{names[first]} - {names[second]}", n=len(pair))
             two = replace(two, note=small_groups({"all": len(pair)}))
             findings.attempt(two.of("concordance (Lin)"), _concordance, pair)
             findings.attempt(two.of("Bland-Altman"), _bland_altman, pair)
+            if len(names) > _MOST_DRAWN and used not in (names[first], names[second]):
+                continue
             try:
                 figures.append(_figure(quantity, names[first], names[second], pair, settings))
             except InputError as reason:
                 findings.not_made.append(f"Bland-Altman figure of {title(quantity)}, {two.comparison}: {reason}.")
+        if apart:
+            findings.not_made.append(f"Agreement in {title(quantity)}: no subject has both of {', '.join(apart)}.")
+    if len(names) > _MOST_DRAWN:
+        findings.not_made.append(
+            f"Bland-Altman figures of pairs without the reading {used}: with more than {_MOST_DRAWN} readings their "
+            "numbers are in the statistics only."
+        )
     return figures
 
 
@@ -107,16 +125,22 @@ def _scale(column: str, settings: CohortSettings) -> float:
     return 100.0 if column == "ve" and settings.ve_unit == "mL/100mL" else 1.0
 
 
-def within_subjects(findings: Findings, cohort: Cohort, quantities: list[str], settings: CohortSettings) -> None:
-    """Vertebrae of L1 to L4 with one random intercept per subject; the cohort must be of one reading."""
-    inside = np.flatnonzero(np.isin(cohort.levels, LEVELS))
-    away = cohort.levels.size - inside.size
-    if away:
-        findings.warnings.append(f"Vertebrae other than L1 to L4 are in no test: {away} rows.")
-    cohort = take(cohort, inside)
+def within_subjects(
+    findings: Findings,
+    cohort: Cohort,
+    quantities: list[str],
+    settings: CohortSettings,
+    step: Callable[[float, str], None] = lambda fraction, message: None,
+) -> None:
+    """Vertebrae of L1 to L4 with one random intercept per subject; the cohort must be of one reading.
+
+    `step` is told the share done before each quantity.
+    """
+    cohort = take(cohort, np.flatnonzero(np.isin(cohort.levels, LEVELS)))
     owners = np.unique(cohort.subjects, return_inverse=True)[1].reshape(-1)
     classes = grouped(cohort, "bmd_class")
-    for quantity in quantities:
+    for place, quantity in enumerate(quantities):
+        step(place / len(quantities), f"Vertebrae within subjects: {title(quantity)}")
         values = cohort.numbers[quantity]
         row = Row("vertebrae", "random intercept per subject (REML)", quantity).but("n counts vertebrae")
         known = np.isfinite(values)
@@ -149,6 +173,8 @@ def _classes(
     else:
         findings.rows.append(row.but("one class cannot be compared"))
     normal, worst = CLASSES[0], CLASSES[2]
+    if row.quantity not in KINETIC:  # each bootstrap takes seconds; the model above has an interval
+        return
     two = known & (classes.is_in(normal) | classes.is_in(worst))
     row = replace(row, comparison=f"{worst} - {normal}", n=int(np.count_nonzero(two)))
     row = row.of("cluster bootstrap of subjects", "mean difference")

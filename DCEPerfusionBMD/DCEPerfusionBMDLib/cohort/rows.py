@@ -11,8 +11,8 @@ from ..statistics import benjamini_hochberg, holm
 from ..tables import Column, Table
 from .columns import KINETIC, NUMBERS
 
-NOT_ADJUSTED = frozenset({"assumptions", "post-hoc"})
-"""Families whose p-values are not corrected over the parameters: no decisions, or corrected over pairs of groups."""
+NOT_ADJUSTED = frozenset({"assumptions", "post-hoc", "marks"})
+"""Families whose p-values are not corrected over the parameters: no decisions, or corrected otherwise."""
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from ..densitometry.sites import VERTEBRAE
 from ..errors import InputError
-from ..statistics.values import SMALL_GROUP
+from ..statistics.values import SMALL_GROUP, LeftOut
 from .model import CLASSES, Cohort, FloatArray, TextArray
 
 _NAMED = 10  # subjects named in a warning
+_MOST_READINGS = 20
+_NUMBERED = re.compile(r"(\D*)(\d+)")
 
 
 @dataclass(frozen=True)
@@ -93,47 +98,124 @@ def in_order(cohort: Cohort) -> Cohort:
 
 
 def reading_names(cohort: Cohort) -> list[str]:
-    """Names of the readings in order, blank ones left out."""
-    return [str(name) for name in np.unique(cohort.readings) if name]
+    """Names of the readings in order, blank ones left out; numbered ones by their numbers."""
+    names = [str(name) for name in np.unique(cohort.readings) if name]
+    return sorted(names, key=_number) if _numbered(names) else names
 
 
-def first_reading(cohort: Cohort) -> tuple[Cohort, list[str]]:
-    """Rows of the first reading of each subject, and what to say of it; the cohort must be `in_order`."""
+def has_repeats(cohort: Cohort) -> bool:
+    """Whether a subject has two readings, so that they can be compared."""
+    if not (cohort.readings != "").any():
+        return False
+    pairs = {(s, r) for s, r in zip(cohort.subjects.tolist(), cohort.readings.tolist(), strict=True) if r}
+    return len(pairs) > len({subject for subject, _ in pairs})
+
+
+def one_reading(cohort: Cohort, wanted: str | None) -> tuple[Cohort, str, list[LeftOut], list[str]]:
+    """Rows of one reading of each subject, its name, subjects that lack it, and what to say; `cohort` is `in_order`.
+
+    Parameters
+    ----------
+    wanted : name of the reading; None for the lowest number of each subject, where readings are numbered alike.
+
+    Raises
+    ------
+    InputError
+        when there is no such reading, none is wanted and their names have no order, or there are too many of them.
+    """
     names = reading_names(cohort)
+    known = f"the readings are {', '.join(names[:_MOST_READINGS])}{' ...' if len(names) > _MOST_READINGS else ''}"
+    repeats = has_repeats(cohort)
+    if repeats and len(names) > _MOST_READINGS:
+        raise InputError(
+            f"{cohort.name} has {len(names)} readings, and at most {_MOST_READINGS} are compared; number those of each "
+            "subject alike, 1, 2 and so on"
+        )
+    rest = "The other rows ({}) enter the agreement of readings only." if repeats else "No subject has two readings."
+    if wanted is not None:
+        if wanted not in names:
+            raise InputError(f"{cohort.name} has no reading {wanted!r}; {known if names else 'it names no readings'}")
+        kept = np.flatnonzero(cohort.readings == wanted)
+        lacking = sorted(set(cohort.subjects.tolist()) - set(cohort.subjects[kept].tolist()))
+        left_out = [LeftOut(subject, f"has no reading {wanted!r}") for subject in lacking]
+        text = f"Tables and tests use the reading {wanted!r}, as it was asked for"
+        text += f"; subjects that lack it, in no table: {len(lacking)}" if lacking else ""
+        return take(cohort, kept), wanted, left_out, [f"{text}. {rest.format(cohort.subjects.size - kept.size)}"]
     if len(names) < 2:
-        return cohort, []
-    codes = np.searchsorted(names, cohort.readings)
-    codes[cohort.readings == ""] = len(names)
-    _, owner = np.unique(cohort.subjects, return_inverse=True)
-    owner = owner.reshape(-1)
+        return cohort, "", [], []
+    if not repeats:
+        return cohort, "", [], [f"There are {len(names)} readings, but no subject has two; {known}."]
+    if not _numbered(names):
+        raise InputError(
+            f"{cohort.name}: {known}, and their names do not tell which comes first; say which enters the tables, with "
+            f"the setting reading (--reading {names[0]!r}, for example)"
+        )
+    codes = np.full(cohort.readings.size, len(names))
+    for code, name in enumerate(names):
+        codes[cohort.readings == name] = code
+    owner = np.unique(cohort.subjects, return_inverse=True)[1].reshape(-1)
     first = np.full(int(owner.max()) + 1, len(names))
     np.minimum.at(first, owner, codes)
     kept = np.flatnonzero(codes == first[owner])
     others = int(np.count_nonzero(first > 0))
-    text = f"There are {len(names)} readings; tables and tests use the first of each subject, {names[0]!r}"
+    text = f"There are {len(names)} readings; tables and tests use the one of the lowest number, {names[0]!r}"
     text += f" (where it is lacking the next one; subjects: {others})" if others else ""
-    text += f". The other rows ({owner.size - kept.size}) enter the agreement of readings only."
-    return take(cohort, kept.astype(np.intp)), [text]
+    return take(cohort, kept), names[0], [], [f"{text}. {rest.format(cohort.subjects.size - kept.size)}"]
 
 
-def one_per_subject(cohort: Cohort) -> tuple[Cohort, list[str]]:
-    """One row per subject, and what to say of it; the cohort must be `in_order` and of one reading.
+def _number(name: str) -> tuple[int, str]:
+    match = _NUMBERED.fullmatch(name)
+    return (int(match[2]) if match else -1, name)
+
+
+def _numbered(names: list[str]) -> bool:
+    """Whether all names are one text, or none, with a number behind it."""
+    found = [_NUMBERED.fullmatch(name) for name in names]
+    return len({match[1].casefold() if match else str(n) for n, match in enumerate(found)}) == 1 and all(found)
+
+
+def named(items: Sequence[LeftOut]) -> str:
+    """What was left out and why, the first of many."""
+    texts = [f"{item.row}: {item.reason}" for item in items[:_NAMED]]
+    return ", ".join(texts) + (f", and {len(items) - _NAMED} more" if len(items) > _NAMED else "")
+
+
+def rows_in_no_test(cohort: Cohort, wanted: str | None) -> list[LeftOut]:
+    """Rows that are in no mean and no test: of other levels than L1 to L4, and of readings that nothing is compared to.
+
+    Parameters
+    ----------
+    wanted : as of `one_reading`.
+    """
+    found = []
+    for away, reason in (
+        (cohort.by_vertebra & ~np.isin(cohort.levels, VERTEBRAE), "not of L1 to L4, so in cohort.csv only"),
+        (
+            np.full(cohort.readings.size, wanted is not None and not has_repeats(cohort)) & (cohort.readings != wanted),
+            "of another reading, which no subject has two of",
+        ),
+    ):
+        rows = np.flatnonzero(away)
+        parts = (column[rows].tolist() for column in (cohort.subjects, cohort.levels, cohort.readings))
+        found += [(row, LeftOut(" ".join(filter(None, of)), reason)) for row, *of in zip(rows, *parts, strict=True)]
+    return list({row: item for row, item in reversed(found)}.values())[::-1]
+
+
+def one_per_subject(cohort: Cohort) -> tuple[Cohort, list[LeftOut]]:
+    """One row per subject, and the subjects without one; the cohort must be `in_order` and of one reading.
 
     Raises
     ------
     InputError
         when a subject has several rows that no level tells apart.
     """
-    warnings = []
+    without: list[LeftOut] = []
     if cohort.by_vertebra:
         from .reading import subject_means  # type: ignore[import-not-found, unused-ignore]
 
-        means = subject_means(cohort)
-        without = means.left_out[len(cohort.left_out) :]
-        if without:
-            named = ", ".join(f"{item.row}: {item.reason}" for item in without[:_NAMED])
-            more = f", and {len(without) - _NAMED} more" if len(without) > _NAMED else ""
-            warnings.append(f"Without a mean over L1 to L4 ({len(without)}): {named}{more}.")
+        # one reading of each subject is there, so its name is no part of the subject's
+        means = subject_means(replace(cohort, readings=np.full(cohort.readings.size, "")))
+        without = list(means.left_out[len(cohort.left_out) :])
         cohort = in_order(means)
     names, counts = np.unique(cohort.subjects, return_counts=True)
     if counts.size and counts.max() > 1:
@@ -141,7 +223,7 @@ def one_per_subject(cohort: Cohort) -> tuple[Cohort, list[str]]:
             f"subject {str(names[int(np.argmax(counts))])!r} has {counts.max()} rows without a level or a reading that "
             "tells them apart; give them one"
         )
-    return cohort, warnings
+    return cohort, without
 
 
 def find(names: TextArray, wanted: TextArray) -> npt.NDArray[np.intp]:

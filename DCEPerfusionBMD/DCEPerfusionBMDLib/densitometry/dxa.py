@@ -122,14 +122,27 @@ def table_cells(path: Path, what: str) -> list[list[str]]:
 def table_rows(path: Path, what: str) -> Iterator[list[str]]:
     """The same row by row and cells as they stand, for tables of any length; UTF-8, or UTF-16 with byte order mark."""
     try:
-        with path.open("rb") as start:
-            encoding = "utf-16" if start.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+        encoding, delimiter = _dialect(path)
         with path.open(encoding=encoding, newline="") as file:
-            delimiter = max(",;\t", key=file.readline().count)
-            file.seek(0)
             yield from csv.reader(file, delimiter=delimiter)
     except (OSError, UnicodeError, csv.Error) as error:
         raise InputError(f"cannot read {what} {path.name}: {error}") from error
+
+
+def comma_separated(path: Path) -> bool:
+    """Whether commas separate the cells of a table; False where it cannot be read."""
+    try:
+        return _dialect(path)[1] == ","
+    except (OSError, UnicodeError):
+        return False
+
+
+def _dialect(path: Path) -> tuple[str, str]:
+    """Encoding and delimiter; what is between quotation marks in the first line separates nothing."""
+    with path.open("rb") as start:
+        encoding = "utf-16" if start.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+    with path.open(encoding=encoding, newline="") as file:
+        return encoding, max(",;\t", key=re.sub(r'"[^"]*("|$)', "", file.readline()).count)
 
 
 def measurements_from_rows(

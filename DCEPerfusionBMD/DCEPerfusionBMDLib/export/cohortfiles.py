@@ -10,6 +10,7 @@ from typing import Any
 from ..cohort import Cohort, CohortResult
 from ..cohort.columns import NUMBERS
 from ..errors import Cancelled, InputError
+from ..figures import NAMES as FIGURES
 from ..figures import cohort_figures
 from ..series import Progress, part_of
 from ..tables import Column, Table, visible
@@ -21,7 +22,10 @@ from .provenance import cohort_provenance, software
 _TABLES = ("table1", "table2", "table3")
 _BLOCK = 20_000  # rows
 _LARGEST_SVG = 200_000  # bytes; above, the report shows the PNG
-_STALE = (*(f"{name}.csv" for name in _TABLES), "figures/*.png", "figures/*.svg")
+_STALE = (
+    *(f"{name}.csv" for name in _TABLES),
+    *(f"figures/{name}.{ending}" for name in FIGURES for ending in ("png", "svg")),
+)
 
 
 def write_cohort(
@@ -65,7 +69,7 @@ def write_cohort(
             _write(stage / f"{item.name}.csv", item.numeric.table.to_csv())
         _write(stage / "tables.md", _markdown(result))
         _write(stage / "statistics.csv", result.statistics.to_csv())
-        _write(stage / "left_out.csv", left_out_table(result.cohort).to_csv())
+        _write(stage / "left_out.csv", left_out_table(result).to_csv())
         with (stage / "cohort.csv").open("w", encoding="utf-8", newline="") as file:
             for text in _blocks(result.cohort):
                 file.write(text)
@@ -114,10 +118,15 @@ def _blocks(cohort: Cohort) -> Iterator[str]:
         yield text if start == 0 else text.partition("\n")[2]
 
 
-def left_out_table(cohort: Cohort) -> Table:
-    """Rows that were not analyzed, and subjects that one of the inputs lacks, with the reason."""
-    items = (*cohort.left_out, *cohort.unmatched)
-    kinds = ["left out"] * len(cohort.left_out) + ["unmatched"] * len(cohort.unmatched)
+def left_out_table(result: CohortResult) -> Table:
+    """Rows and subjects that were not analyzed, and subjects that one of the inputs lacks, with the reason."""
+    parts = {
+        "left out": (*result.cohort.left_out, *result.rows_left_out),
+        "subject left out": result.subjects_left_out,
+        "unmatched": result.cohort.unmatched,
+    }
+    items = [item for part in parts.values() for item in part]
+    kinds = [kind for kind, part in parts.items() for _ in part]
     return Table(
         "left_out",
         "Left out",

@@ -10,11 +10,22 @@ import numpy as np
 
 from ..cohort import Cohort, CohortResult, PaperTable
 from ..cohort.columns import NUMBERS, heading
+from ..figures import band_said
 from ..settings import CohortSettings, parameters
 from ..statistics.values import p_text
 from ..tables import Table
 from .html import WORDING, Section, figure, page, paragraph, points, shown_number, table
-from .methods import analyzed, column_title, joined, kind_of, methods, methods_chinese, statistic_rows, tests_done
+from .methods import (
+    analyzed,
+    column_title,
+    compared,
+    joined,
+    kind_of,
+    methods,
+    methods_chinese,
+    statistic_rows,
+    tests_done,
+)
 
 _FIGURES = {
     "figure1": "Figure 1. Parameters against age.",
@@ -68,7 +79,7 @@ def cohort_report(
     """
     cohort = result.cohort
     sections = [
-        Section("analyzed", "What was analyzed", "".join(_analyzed(cohort))),
+        Section("analyzed", "What was analyzed", "".join(_analyzed(result))),
         Section("columns", "Columns", "".join(_columns(cohort))),
         Section("warnings", "Warnings, and what was not made", "".join(_warnings(result, no_figures))),
         Section(
@@ -86,13 +97,15 @@ def cohort_report(
     return page(f"Perfusion and bone density of a cohort: {cohort.name}", sections, [paragraph(WORDING, "note")])
 
 
-def _analyzed(cohort: Cohort) -> Iterable[str]:
+def _analyzed(result: CohortResult) -> Iterable[str]:
+    cohort = result.cohort
     yield paragraph(
-        f"{cohort.rows_read:,} rows were read; {analyzed(cohort)} were analyzed, and {len(cohort.left_out):,} rows "
-        "were left out."
+        f"{cohort.rows_read:,} rows were read; {analyzed(result)} were analyzed, and "
+        f"{cohort.rows_read - result.rows:,} rows were left out.{compared(result)}"
     )
     for title, items in (
-        ("Rows left out, and why", cohort.left_out),
+        ("Rows left out, and why", (*cohort.left_out, *result.rows_left_out)),
+        ("Subjects left out, and why", result.subjects_left_out),
         ("Subjects that one of the inputs lacks", cohort.unmatched),
     ):
         if items:
@@ -166,7 +179,7 @@ def _caption(name: str, result: CohortResult) -> tuple[str, str]:
             for curve in result.curves
             if np.isfinite(curve.mean).any()
         )
-        said = f"Line: mean; band: its pointwise 95 % confidence interval. Curves {'; '.join(sources)}."
+        said = f"{band_said(result.curves)} Curves {'; '.join(sources)}."
         return f"{title} {said}", f"Curves over time. {found}"
     if name in ("boxes_by_class", "boxes_by_age"):
         boxes = [part for part in result.boxes if (part.grouping == "age_group") == (name == "boxes_by_age")]
@@ -176,13 +189,16 @@ def _caption(name: str, result: CohortResult) -> tuple[str, str]:
     if name == "roc":
         said = " ".join(f"{part.condition}: {'; '.join(part.captions).rstrip('.')}." for part in result.rocs)
         return f"{title} {said}", f"Curves of sensitivity over one less specificity. {said}"
-    for part in result.agreements:
-        if name == f"bland_altman_{part.column}":
-            return (
-                f"Agreement of {part.first} and {part.second}: {heading(part.column, ve_unit)}. {part.caption}",
-                f"Differences against means of {part.means.size} pairs. {part.caption}",
-            )
-    return name, name
+    pairs = [part for part in result.agreements if name == f"bland_altman_{part.column}"]
+    if not pairs:
+        return name, name
+    said = " ".join(f"{part.caption.rstrip('.')}." for part in pairs)
+    readings = "; ".join(f"{part.first} and {part.second}" for part in pairs)
+    sizes = ", ".join(str(part.means.size) for part in pairs)
+    return (
+        f"Agreement of {readings}: {heading(pairs[0].column, ve_unit)}. {said}",
+        f"Differences against means of {sizes} pairs. {said}",
+    )
 
 
 def _medians(values: Mapping[str, object]) -> str:
@@ -289,13 +305,14 @@ def _strobe(result: CohortResult) -> Iterable[str]:
     tests = joined(tests_done(result.statistics, False))
     missing = sum(int(np.isnan(values).sum()) for values in cohort.numbers.values())
     filled = {
-        6: f"Rows read {cohort.rows_read:,}, left out {len(cohort.left_out):,}, each with its reason.",
+        6: f"Rows read {cohort.rows_read:,}, left out {cohort.rows_read - result.rows:,}, each with its reason.",
         7: f"Quantities: {joined([column_title(name, result.settings.ve_unit) for name in cohort.numbers])}.",
         8: "Where each column comes from: section Columns.",
-        10: f"n = {analyzed(cohort)}.",
+        10: f"n = {analyzed(result)}.{compared(result)}",
         11: f"Groups: {joined([column_title(name) for name in cohort.labels])}." if cohort.labels else "",
         12: "Section Methods; corrections in section Multiplicity; missing values are counted, not replaced.",
-        13: f"{cohort.rows_read:,} rows read, {cohort.subjects.size:,} analyzed, {len(cohort.left_out):,} left out.",
+        13: f"{cohort.rows_read:,} rows read, {result.rows:,} analyzed, {cohort.rows_read - result.rows:,} left out."
+        f"{compared(result)}",
         14: f"{tables}; {missing:,} missing numbers, by column in section Columns." if tables else "",
         15: f"{tables}." if tables else "",
         16: "Tables, figures and key statistics with 95 % intervals.",

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..cohort import Cohort, CohortResult
+from ..cohort import CohortResult
 from ..cohort.columns import LABELS, NUMBERS, heading
 from ..tables import Table
 
@@ -156,9 +156,11 @@ def methods(result: CohortResult, versions: Mapping[str, str]) -> str:
     """What was done, as a paragraph for a paper."""
     cohort, settings, tests = result.cohort, result.settings, tests_done(result.statistics, False)
     said = [
-        f"Of {cohort.rows_read:,} rows of the table, {analyzed(cohort)} were analyzed and "
-        f"{len(cohort.left_out):,} were left out with a stated reason."
+        f"Of {cohort.rows_read:,} rows of the table, {analyzed(result)} were analyzed and "
+        f"{cohort.rows_read - result.rows:,} were left out with a stated reason.{compared(result)}"
     ]
+    if result.reading:
+        said.append(f"Of repeated readings, tables and tests between subjects use {result.reading!r}.")
     if cohort.numbers:
         said.append(f"The quantities were {joined([column_title(n, settings.ve_unit) for n in cohort.numbers])}.")
     if "ktrans_per_min" in cohort.numbers:
@@ -207,12 +209,14 @@ def methods(result: CohortResult, versions: Mapping[str, str]) -> str:
 def methods_chinese(result: CohortResult, versions: Mapping[str, str]) -> str:
     """The same in Chinese (zh-Hans)."""
     cohort, settings, tests = result.cohort, result.settings, tests_done(result.statistics, True)
-    rows, subjects = cohort.subjects.size, len(set(cohort.subjects.tolist()))
-    units = f"{rows} {'个椎体' if cohort.by_vertebra else '行'}（{subjects} 例受试者）"
-    said = [
-        f"数据表共读入 {cohort.rows_read} 行，纳入分析 {f'{rows} 例受试者' if rows == subjects else units}，"
-        f"排除 {len(cohort.left_out)} 行并逐一注明原因。"
-    ]
+    rows, subjects, without = result.rows, result.subjects, len(result.subjects_left_out)
+    units = f"{rows} {'个椎体' if cohort.by_vertebra else '行'}{'' if without else f'（{subjects} 例受试者）'}"
+    units = f"{rows} 例受试者" if rows == subjects and not without else units
+    said = [f"数据表共读入 {cohort.rows_read} 行，纳入分析 {units}，排除 {cohort.rows_read - rows} 行并逐一注明原因。"]
+    if without:
+        said.append(f"共 {subjects + without} 例受试者，其中 {subjects} 例纳入组间比较，{without} 例未纳入。")
+    if result.reading:
+        said.append(f"存在重复测量时，受试者间的表格和检验采用标记为“{result.reading}”的测量。")
     if cohort.numbers:
         said.append(f"分析指标包括{'、'.join(_CHINESE.get(name, name) for name in cohort.numbers)}。")
     if "ve" in cohort.numbers:
@@ -280,12 +284,20 @@ def kind_of(name: str) -> Kind | None:
     return next((kind for kind in _KINDS if re.search(kind.pattern, name.lower())), None)
 
 
-def analyzed(cohort: Cohort) -> str:
-    """What the rows of a cohort are, counted: subjects, or rows or vertebrae of subjects."""
-    rows, subjects = cohort.subjects.size, len(set(cohort.subjects.tolist()))
-    if rows == subjects:
+def analyzed(result: CohortResult) -> str:
+    """What the rows that were analyzed are, counted: subjects, or rows or vertebrae of subjects."""
+    rows, subjects, without = result.rows, result.subjects, result.subjects_left_out
+    if rows == subjects and not without:
         return f"{subjects:,} subjects"
-    return f"{rows:,} {'vertebrae' if cohort.by_vertebra else 'rows'} of {subjects:,} subjects"
+    units = f"{rows:,} {'vertebrae' if result.cohort.by_vertebra else 'rows'}"
+    return units if without else f"{units} of {subjects:,} subjects"
+
+
+def compared(result: CohortResult) -> str:
+    """A sentence on subjects without a value to compare, a blank before it; empty where there are none."""
+    without = len(result.subjects_left_out)
+    total = result.subjects + without
+    return f" Of {total:,} subjects, {result.subjects:,} were compared and {without:,} left out." if without else ""
 
 
 def column_title(text: str, ve_unit: str = "fraction") -> str:

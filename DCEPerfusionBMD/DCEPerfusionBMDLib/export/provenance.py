@@ -93,10 +93,15 @@ def cohort_provenance(
         "inputs": {name: {"sha256": digest} for name, digest in input_hashes.items()},
         "rows": {
             "read": cohort.rows_read,
-            "analyzed": int(cohort.subjects.size),
-            "left_out": len(cohort.left_out),
+            "analyzed": result.rows,
+            "left_out": cohort.rows_read - result.rows,
             "unmatched": len(cohort.unmatched),
         },
+        "subjects": {
+            "analyzed": result.subjects,
+            "left_out": len(result.subjects_left_out),
+        },
+        "reading": result.reading,
         "columns": {
             name: {"heading": source.heading, "about": source.about} for name, source in cohort.sources.items()
         },

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..cohort import CLASSES, AgreementFigure, Boxes, CohortResult, MeanCurve, RocFigure, Scatter
-from ..cohort.columns import heading
+from ..cohort.columns import NUMBERS, heading
 from ..cohort.drawing import (
     CLASS_COLORS,
     LINE_COLORS,
@@ -30,6 +30,12 @@ from .canvas import blank, print_style, save
 
 _MARKERS = dict(zip(CLASSES, ("o", "s", "^"), strict=True))
 _DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1, 1, 1)))
+NAMES = (
+    *("figure1", "figure2", "figure3", "boxes_by_class", "boxes_by_age", "roc"),
+    *(f"bland_altman_{column}" for column in NUMBERS),
+)
+"""Every name that a figure can have."""
+
 _PAGE = 180 / 25.4  # inches
 _LINE = 0.13  # inches
 _WRAP = 33  # characters of 7 pt in a third of a page
@@ -39,7 +45,8 @@ def cohort_figures(result: CohortResult, folder: Path, progress: Progress | None
     """Every figure that the result holds, as PNG (150 dpi) and SVG, 180 mm wide.
 
     `figure1`, `figure2` and `figure3` are those of the source paper; `boxes_by_class`, `boxes_by_age`, `roc` and one
-    `bland_altman_COLUMN` per quantity come beside them. A figure without data is not made.
+    `bland_altman_COLUMN` per quantity, with a panel per pair of readings, come beside them. A figure without data is
+    not made.
 
     Parameters
     ----------
@@ -72,22 +79,22 @@ def cohort_figures(result: CohortResult, folder: Path, progress: Progress | None
 
 def _wanted(result: CohortResult) -> Iterator[tuple[str, Sequence[Any]]]:
     """Name of each figure, and what its panels show."""
-    parts: dict[str, Sequence[Any]] = {
+    parts: dict[str, list[Any]] = {
         "figure1": [scatter for scatter in result.scatters if scatter.figure == "figure1"],
-        "figure2": result.curves,
+        "figure2": list(result.curves),
         "figure3": [scatter for scatter in result.scatters if scatter.figure == "figure3"],
         "boxes_by_class": [boxes for boxes in result.boxes if boxes.grouping != "age_group"],
         "boxes_by_age": [boxes for boxes in result.boxes if boxes.grouping == "age_group"],
-        "roc": result.rocs,
+        "roc": list(result.rocs),
     }
     for agreement in result.agreements:
-        parts[f"bland_altman_{agreement.column}"] = [agreement]
+        parts.setdefault(f"bland_altman_{agreement.column}", []).append(agreement)
     return ((name, found) for name, found in parts.items() if found)
 
 
 def _draw(parts: Sequence[Any], ve_unit: str) -> Any:
     """One figure of panels of one kind."""
-    columns = {AgreementFigure: 1, RocFigure: 2}.get(type(parts[0]), 3)
+    columns = min({AgreementFigure: 2, RocFigure: 2}.get(type(parts[0]), 3), len(parts))
     rows = math.ceil(len(parts) / columns)
     tall = 2.6 if isinstance(parts[0], Scatter | MeanCurve) else 3.1
     if isinstance(parts[0], RocFigure):
@@ -110,15 +117,11 @@ def _draw(parts: Sequence[Any], ve_unit: str) -> Any:
         elif isinstance(part, RocFigure):
             _roc(axis, part, ve_unit, letter)
         else:
-            _agreement(axis, part, ve_unit)
+            _agreement(axis, part, ve_unit, letter)
     if isinstance(parts[0], Scatter):
         _class_legend(figure, parts)
     elif isinstance(parts[0], MeanCurve):
-        source = visible(parts[0].source)
-        figure.supxlabel(
-            textwrap.fill(f"Line: mean; band: its pointwise 95 % confidence interval. Curves {source}.", 3 * _WRAP),
-            fontsize=7,
-        )
+        figure.supxlabel(textwrap.fill(f"{band_said(parts)} Curves {visible(parts[0].source)}.", 3 * _WRAP), fontsize=7)
     return figure
 
 
@@ -148,6 +151,15 @@ def _scatter(axis: Any, part: Scatter, ve_unit: str, letter: str) -> None:
     _caption(axis, letter, "\n".join([*lines, *how_many_drawn(shown.size, part.x.size)]))
 
 
+def band_said(curves: Sequence[MeanCurve]) -> str:
+    """What line and band of mean curves are; one subject has no band."""
+    alone = [curve for curve in curves if not np.isfinite(curve.low).any()]
+    if len(alone) == len(curves):
+        return "Line: mean, without a band since each is of one subject."
+    text = "Line: mean; band: its pointwise 95 % confidence interval"
+    return f"{text}{', which one subject does not have' if alone else ''}."
+
+
 def _mean_curve(axis: Any, part: MeanCurve, others: Sequence[MeanCurve], letter: str, first: bool) -> None:
     for other in others:
         if other is not part:
@@ -175,13 +187,13 @@ def _boxes(axis: Any, part: Boxes, ve_unit: str, letter: str) -> None:
         axis.scatter(
             number + aside[own],
             everything[shown[own]],
-            s=4 if shown.size < 500 else 2,
+            s=9 if sizes[number] == 1 else 4 if shown.size < 500 else 2,
             color=CLASS_COLORS.get(group, NO_CLASS_COLOR),
             alpha=0.55 if shown.size < 500 else 0.25,
             linewidths=0,
             rasterized=everything.size > MOST_POINTS,
         )
-        if values[number].size:
+        if values[number].size > 1:  # the box of one subject would hide its point
             drawn = axis.boxplot(
                 [values[number]],
                 positions=[number],
@@ -196,7 +208,7 @@ def _boxes(axis: Any, part: Boxes, ve_unit: str, letter: str) -> None:
             for line in [artist for artists in drawn.values() for artist in artists]:
                 line.set(color="black", zorder=3)
     names = [textwrap.fill(visible(group).replace("osteoporosis", "osteo- porosis"), 10) for group in groups]
-    crowded = len(groups) > 3 and max(sizes) >= 1_000
+    crowded = len(groups) > 6 or (len(groups) > 3 and max(sizes) >= 1_000)
     axis.set_xticks(
         range(len(groups)),
         [f"{name}{' n = ' if crowded else chr(10)}{size:,}" for name, size in zip(names, sizes, strict=True)],
@@ -222,7 +234,7 @@ def _roc(axis: Any, part: RocFigure, ve_unit: str, letter: str) -> None:
     _caption(axis, letter, _wrapped(part.condition, 2))
 
 
-def _agreement(axis: Any, part: AgreementFigure, ve_unit: str) -> None:
+def _agreement(axis: Any, part: AgreementFigure, ve_unit: str, letter: str) -> None:
     scale = printed_scale(part.column, ve_unit)
     shown = sample(part.means.size)
     axis.scatter(
@@ -244,11 +256,12 @@ def _agreement(axis: Any, part: AgreementFigure, ve_unit: str) -> None:
             va="center",
             annotation_clip=False,
         )
-    first, second = visible(part.first)[:30], visible(part.second)[:30]
+    length = 15 if letter else 30
+    first, second = visible(part.first)[:length], visible(part.second)[:length]
     title = _heading(part.column, ve_unit)
     _label(axis, f"Mean of both readings: {title}", f"{first} \N{MINUS SIGN} {second}: {title}")
-    drawn = how_many_drawn(shown.size, part.means.size)
-    _caption(axis, "", "\n".join([textwrap.fill(visible(part.caption), 80), *drawn]))
+    wrapped = textwrap.fill(visible(part.caption), 45 if letter else 80)
+    _caption(axis, letter, "\n".join([wrapped, *how_many_drawn(shown.size, part.means.size)]))
 
 
 def _class_legend(figure: Any, parts: Sequence[Scatter]) -> None:

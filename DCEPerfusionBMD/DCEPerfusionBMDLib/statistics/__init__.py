@@ -21,7 +21,7 @@ from .groups import (
     welch_anova,
     welch_t,
 )
-from .grouptables import GroupTable, group_table
+from .grouptables import GroupTable, MarkTest, group_table
 from .posthoc import (
     Pair,
     PostHoc,
@@ -54,6 +54,7 @@ __all__ = [
     "Finding",
     "GroupSummary",
     "GroupTable",
+    "MarkTest",
     "Pair",
     "PostHoc",
     "ancova",

@@ -26,6 +26,32 @@ METHODS = {
 
 
 @dataclass(frozen=True)
+class MarkTest:
+    """The test behind the marks of a quantity or condition in one group.
+
+    Attributes
+    ----------
+    key : name of the quantity or condition.
+    group, reference : which are compared.
+    test : `welch-holm` and so on for a quantity, `fisher` for a condition.
+    n : subjects of both groups that have a value.
+    p : not corrected, NaN where the test corrects by itself; p_adjusted : what the marks rest on.
+    together : comparisons that are corrected together, 0 where p is not corrected.
+    mark : that was set, if any.
+    """
+
+    key: str
+    group: str
+    reference: str
+    test: str
+    n: int
+    p: float
+    p_adjusted: float
+    together: int
+    mark: str
+
+
+@dataclass(frozen=True)
 class GroupTable:
     """A table by group and the footnote that belongs to it.
 
@@ -34,10 +60,12 @@ class GroupTable:
     table : one row per group; of a quantity the mean, the standard deviation and the marks, of a condition the count,
         the percentage and the marks; where values are missing also how many are.
     footnote : what is printed, which tests the marks come from, how they are corrected, what is not tested and why.
+    tests : one per comparison that was made, whether or not it has a mark.
     """
 
     table: Table
     footnote: str
+    tests: tuple[MarkTest, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.table.to_csv()}{self.footnote}"
@@ -108,7 +136,7 @@ def group_table(
     for key, parts in has.items():
         if any(np.any((part != 0) & (part != 1)) for part in parts.values()):
             raise InputError(f"{key} must hold true and false, or 1 and 0, only")
-    marked, notes = _marks(grouping, order, values, has, marks, method)
+    marked, notes, tests = _marks(grouping, order, values, has, marks, method)
     sizes = {group: member.size for group, member in members.items()}
     columns = [Column(grouping, list(order), "Group"), Column("n", list(sizes.values()), "n")]
     for key, parts in values.items():
@@ -131,7 +159,8 @@ def group_table(
     if small:
         notes.append(f"fewer than {SMALL_GROUP} subjects, so its marks are to be read with care: {', '.join(small)}")
     what = [*(["mean ± SD (standard deviation)"] if values else []), *(["count (percentage)"] if has else [])]
-    return GroupTable(Table(name, title, tuple(columns)), "; ".join([f"Values are {' or '.join(what)}", *notes]) + ".")
+    footnote = "; ".join([f"Values are {' or '.join(what)}", *notes]) + "."
+    return GroupTable(Table(name, title, tuple(columns)), footnote, tuple(tests))
 
 
 def _mean(x: FloatArray) -> float:
@@ -171,7 +200,8 @@ def _marks(
     has: Mapping[str, dict[str, FloatArray]],
     marks: Mapping[str, tuple[str, float]],
     method: str,
-) -> tuple[dict[str, list[str]], list[str]]:
+) -> tuple[dict[str, list[str]], list[str], list[MarkTest]]:
+    tests: list[MarkTest] = []
     marked = {key: [""] * len(order) for key in (*values, *has)}
     tested = []
     circular: dict[str, list[str]] = {}
@@ -212,8 +242,14 @@ def _marks(
             corrected = means | dict(zip(rates, holm(list(rates.values())) if rates else [], strict=True))
         for (key, group), p in corrected.items():
             reached = [mark for mark, alpha in levels.items() if p < alpha]
-            if reached:
-                marked[key][order.index(group)] += min(reached, key=levels.__getitem__)
+            mark = min(reached, key=levels.__getitem__) if reached else ""
+            marked[key][order.index(group)] += mark
+            parts = values[key] if key in values else has[key]
+            alone = key in values and method in ("games-howell", "dunnett")
+            size = 0 if method == "lsd" or alone else len(rates) + (len(means) if method == "welch-holm" else 0)
+            raw = math.nan if alone else (means | rates)[key, group]
+            test, n = method if key in values else "fisher", parts[group].size + parts[reference].size
+            tests.append(MarkTest(key, group, reference, test, n, raw, p, size, mark))
         against = " and ".join(f"{mark} p < {alpha:g}" for mark, alpha in levels.items()) + f" against {reference}"
         if corrected:
             notes.append(f"{against} by {_tests(method, len(means), len(rates))}")
@@ -224,7 +260,7 @@ def _marks(
         elif not corrected and not earlier:
             notes.append(f"nothing was compared with {reference}")
         earlier[reference] = " and ".join(levels)
-    return marked, notes
+    return marked, notes, tests
 
 
 def _why_not(key: str, parts: Mapping[str, FloatArray], group: str, reference: str, method: str) -> str:

@@ -152,15 +152,16 @@ def auc_bootstrap(
     """
     score, has = _scores(values, positive, higher_is_positive)
     levels, place = np.unique(score, return_inverse=True)
-    cases = np.bincount(place[has], minlength=levels.size).astype(np.float64)
-    controls = np.bincount(place[~has], minlength=levels.size).astype(np.float64)
+    cases, controls = place[has], place[~has]
     random, drawn = resampling(seed, resamples, score.size)
     found = np.empty(drawn)
     for i in range(drawn):
-        a = random.multinomial(int(cases.sum()), cases / cases.sum())
-        b = random.multinomial(int(controls.sum()), controls / controls.sum())
+        a, b = (
+            np.bincount(part[random.integers(0, part.size, part.size)], minlength=levels.size)
+            for part in (cases, controls)
+        )
         below = np.cumsum(b) - b / 2
-        found[i] = a @ below / (cases.sum() * controls.sum())
+        found[i] = a @ below / (cases.size * controls.size)
     if not varies(found):  # perfect separation, or all values equal: no resample can tell how sure that is
         return math.nan, math.nan
     low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

@@ -279,7 +279,12 @@ def resampling(seed: int, resamples: int, size: int) -> tuple[np.random.Generato
         raise InputError(f"a seed of {seed} is not possible; it must be 0 or more")
     if resamples < _FEWEST_DRAWN:
         raise InputError(f"{resamples} resamples do not suffice for an interval; at least {_FEWEST_DRAWN} are needed")
-    return np.random.default_rng(seed), max(_FEWEST_DRAWN, min(resamples, _MOST_DRAWN // size))
+    return np.random.default_rng(seed), resamples_drawn(resamples, size)
+
+
+def resamples_drawn(resamples: int, size: int) -> int:
+    """How many resamples of so many values are drawn, where so many are asked for."""
+    return max(_FEWEST_DRAWN, min(resamples, _MOST_DRAWN // size))
 
 
 def _words(name: str) -> set[str]:
