@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from ..settings import CohortSettings
-from ..statistics import GroupTable, group_table
+from ..statistics import group_table
 from ..tables import Column, Table
 from .columns import KINETIC, heading
 from .model import CLASSES, Cohort, FloatArray, PaperTable
@@ -111,7 +111,7 @@ def _table(
         notes.append(f"Subjects in no group of this table: {unknown} of {known.size}.")
     footnote = " ".join(notes)
     printed = _printed(name, about, groups.column, made.table, quantities, list(conditions), settings)
-    return PaperTable(name, about, GroupTable(numeric, footnote), printed)
+    return PaperTable(name, about, replace(made, table=numeric, footnote=footnote), printed)
 
 
 def _empty(groups: Groups) -> list[str]:
