@@ -130,6 +130,8 @@ class TestPaperTables(unittest.TestCase):
         self.assertEqual(list(made.table["ill_n"]), [1, 2])
         self.assertEqual(made.table["ill_percent"][0], 50.0)
         self.assertIn("x is missing for 4 of 6 subjects", made.footnote)
+        alone = st.group_table("t", "t", "arm", ["a"], "a", {"x": [nan]}, {}, {})
+        self.assertIn("x is missing for 1 of 1 subject;", alone.footnote)
 
     def test_levels(self):
         """Of two marks against one group the strictest stands; what another mark says already is pointed to."""

@@ -9,12 +9,25 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from ..cohort import Cohort, CohortResult, PaperTable
-from ..cohort.columns import NUMBERS, heading
+from ..cohort.columns import LABELS, NUMBERS, heading
 from ..settings import CohortSettings, parameters
 from ..statistics.values import p_text
 from ..tables import Table
 from .html import Section, figure, page, paragraph, points, table
-from .methods import analyzed, column_title, joined, kind_of, methods, methods_chinese, statistic_rows, tests_done
+from .methods import (
+    analyzed,
+    column_title,
+    counted,
+    joined,
+    kind_of,
+    methods,
+    methods_chinese,
+    not_replaced,
+    rows_read,
+    statistic_rows,
+    tests_done,
+    were,
+)
 
 _WORDING = (
     "Not FDA-cleared, not CE-marked. T-score categories repeat the numeric rule of WHO and ISCD on values that the "
@@ -86,16 +99,17 @@ def cohort_report(
         Section("multiplicity", "Multiplicity", "".join(_multiplicity(result.statistics))),
         Section("methods", "Methods", paragraph(methods(result, versions))),
         Section("methods-zh", "方法", paragraph(methods_chinese(result, versions)), "zh-Hans"),
-        Section("strobe", "STROBE checklist for cross-sectional studies", "".join(_strobe(result))),
+        Section("strobe", "STROBE checklist for cross-sectional studies", "".join(_strobe(result, bool(figures)))),
         Section("settings", "Settings and versions", "".join(_settings(result.settings, versions))),
     ]
     return page(f"Perfusion and bone density of a cohort: {cohort.name}", sections, [paragraph(_WORDING, "note")])
 
 
 def _analyzed(cohort: Cohort) -> Iterable[str]:
+    out = len(cohort.left_out)
     yield paragraph(
-        f"{cohort.rows_read:,} rows were read; {analyzed(cohort)} were analyzed, and {len(cohort.left_out):,} rows "
-        "were left out."
+        f"{rows_read(cohort)} {were(cohort.rows_read)} read; {analyzed(cohort)} {were(cohort.subjects.size)} analyzed, "
+        f"and {counted(out, 'row')} {were(out)} left out."
     )
     for title, items in (
         ("Rows left out, and why", cohort.left_out),
@@ -162,9 +176,10 @@ def _caption(name: str, result: CohortResult) -> tuple[str, str]:
     ve_unit = result.settings.ve_unit
     if name in ("figure1", "figure3"):
         parts = [scatter for scatter in result.scatters if scatter.figure == name]
-        said = "Points: subjects by T-score category; line of least squares with its 95 % confidence band."
+        by_class = " by T-score category" if any((part.groups != "").any() for part in parts) else ""
+        said = f"Points: subjects{by_class}; line of least squares with its 95 % confidence band."
         found = "; ".join(f"{heading(part.y_column, ve_unit)}: {part.correlation}" for part in parts)
-        return f"{title} {said}", f"Scatter plots of {len(parts)} parameters. {found}"
+        return f"{title} {said}", f"Scatter plots of {counted(len(parts), 'parameter')}. {found}"
     if name == "figure2":
         sources = sorted({curve.source for curve in result.curves})
         found = "; ".join(
@@ -186,7 +201,7 @@ def _caption(name: str, result: CohortResult) -> tuple[str, str]:
         if name == f"bland_altman_{part.column}":
             return (
                 f"Agreement of {part.first} and {part.second}: {heading(part.column, ve_unit)}. {part.caption}",
-                f"Differences against means of {part.means.size} pairs. {part.caption}",
+                f"Differences against means of {counted(part.means.size, 'pair')}. {part.caption}",
             )
     return name, name
 
@@ -289,22 +304,26 @@ def _role(row: Mapping[str, object]) -> str:
     return kind.role if kind else ""
 
 
-def _strobe(result: CohortResult) -> Iterable[str]:
+def _strobe(result: CohortResult, with_figures: bool) -> Iterable[str]:
     cohort = result.cohort
     tables = joined([item.title for item in result.tables])
     tests = joined(tests_done(result.statistics, False))
+    compared = joined([column_title(name) for name in _compared(result)])
+    shown = (
+        ["tables"] * bool(tables) + ["figures"] * with_figures + ["key statistics with 95 % intervals"] * bool(tests)
+    )
     missing = sum(int(np.isnan(values).sum()) for values in cohort.numbers.values())
     filled = {
-        6: f"Rows read {cohort.rows_read:,}, left out {len(cohort.left_out):,}, each with its reason.",
+        6: f"Read: {rows_read(cohort)}; left out: {len(cohort.left_out):,}, each with its reason.",
         7: f"Quantities: {joined([column_title(name, result.settings.ve_unit) for name in cohort.numbers])}.",
         8: "Where each column comes from: section Columns.",
         10: f"n = {analyzed(cohort)}.",
-        11: f"Groups: {joined([column_title(name) for name in cohort.labels])}." if cohort.labels else "",
-        12: "Section Methods; corrections in section Multiplicity; missing values are counted, not replaced.",
-        13: f"{cohort.rows_read:,} rows read, {cohort.subjects.size:,} analyzed, {len(cohort.left_out):,} left out.",
+        11: f"Groups compared: {compared}." if compared else "",
+        12: f"Section Methods; corrections in section Multiplicity; {not_replaced(cohort)}.",
+        13: f"{rows_read(cohort)} read, {cohort.subjects.size:,} analyzed, {len(cohort.left_out):,} left out.",
         14: f"{tables}; {missing:,} missing numbers, by column in section Columns." if tables else "",
         15: f"{tables}." if tables else "",
-        16: "Tables, figures and key statistics with 95 % intervals.",
+        16: f"In this report: {joined(shown)}." if shown else "",
         17: f"Tests in statistics.csv: {tests}." if tests else "",
     }
     rows = [
@@ -313,6 +332,16 @@ def _strobe(result: CohortResult) -> Iterable[str]:
     yield paragraph("What the software knows is filled in; what it cannot know is marked for the author.")
     yield table("Checklist", ("Item", "From the data", "For the author"), rows, marked=2)
     yield paragraph("Items after STROBE (von Elm E et al., Lancet 2007;370:1453-1457), in our words.", "note")
+
+
+def _compared(result: CohortResult) -> list[str]:
+    """Labels between whose groups something was tested."""
+    tested = [item.numeric.table.columns[0].name for item in result.tables if item.numeric.marks]
+    for row in statistic_rows(result.statistics):
+        p = row.get("p")
+        if isinstance(p, float) and math.isfinite(p):
+            tested.append(str(row.get("grouping", "")))
+    return [name for name in dict.fromkeys(tested) if name in LABELS]
 
 
 def _settings(settings: CohortSettings, versions: Mapping[str, str]) -> Iterable[str]:

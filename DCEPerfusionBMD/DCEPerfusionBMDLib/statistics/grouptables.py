@@ -181,7 +181,8 @@ def _missing(key: str, parts: Mapping[str, FloatArray], sizes: Mapping[str, int]
     lacks = [sizes[group] - part.size for group, part in parts.items()]
     if not any(lacks):
         return []
-    notes.append(f"{key} is missing for {sum(lacks)} of {sum(sizes.values())} subjects")
+    total = sum(sizes.values())
+    notes.append(f"{key} is missing for {sum(lacks)} of {total} subject{'s' * (total != 1)}")
     return [Column(f"{key}_missing", lacks, "Missing")]
 
 
