@@ -290,12 +290,16 @@ class Report(unittest.TestCase):
             self.assertIn(chinese, found[1])
             self.assertEqual("T >= -1.0" in found[0], "T ≥ −1.0" in found[1])
             self.assertEqual("T >= -1.0" in found[0], "t_lumbar" in table)
+        given = sample_result(sources={"bmd_class": SourceColumn("class", "of t_lumbar.csv")})
+        self.assertIn("T-score categories were those of the table.", methods(given, VERSIONS))
 
     def test_methods_name_what_was_done_alone(self):
         """A test of which the table has the reason alone was not made; neither was a bootstrap without resamples."""
         one = self.said("id,age,t_lumbar,ktrans,kep s1,55,-1.2,.5,2", resamples=200)
         self.assertIn("The analysis used Wilson's interval of a rate; intervals have a level of 95 %.", one[0])
         self.assertIn("统计分析采用率的 Wilson 置信区间。区间估计", one[1])
+        self.assertNotIn("The p to report", page_of(one[2]))
+        self.assertIn("The p to report", self.html)
         self.assertIn("nothing could be compared, so there are no marks", one[0])
         self.assertIn("Of 1 row of the table, 1 subject was analyzed and 0 were left out", one[0])
         text = "id,class,ktrans " + " ".join(

@@ -15,6 +15,7 @@ from ..statistics.values import p_text
 from ..tables import Table
 from .html import Section, figure, page, paragraph, points, table
 from .methods import (
+    WELCH,
     analyzed,
     column_title,
     counted,
@@ -220,9 +221,10 @@ def _statistics(statistics: Table) -> Iterable[str]:
     if not rows:
         yield paragraph("None was made.")
         return
+    welch = "The p to report between groups is Welch's, which holds whether or not variances are equal. "
     yield paragraph(
-        f"{len(key):,} of the {len(rows):,} rows of statistics.csv. The p to report between groups is Welch's, which "
-        "holds whether or not variances are equal. Intervals are 95 % confidence intervals."
+        f"{len(key):,} of the {counted(len(rows), 'row')} of statistics.csv. "
+        f"{welch if WELCH in tests_done(statistics, False) else ''}Intervals are 95 % confidence intervals."
     )
     for family in dict.fromkeys(str(row.get("family", "")) for row in key):
         of_family = [row for row in key if str(row.get("family", "")) == family]

@@ -37,6 +37,9 @@ class Kind:
     role: str = ""
 
 
+WELCH = "Welch's analysis of variance"
+"""The main test between groups, by its name in `tests_done`."""
+
 # The first that fits a name counts, so narrower patterns come first.
 _KINDS = (
     Kind("^(mean|median|standard deviation|missing|not tested)$", "", ""),
@@ -50,7 +53,7 @@ _KINDS = (
     Kind("shapiro", "the Shapiro-Wilk test of the residuals", "残差的 Shapiro-Wilk 正态性检验", "assumption"),
     Kind("bootstrap", "bootstrap intervals", "自助法（bootstrap）置信区间", "key"),
     Kind("ancova|covariance", "analysis of covariance", "协方差分析", "key"),
-    Kind("welch.*(anova|variance)|^welch$", "Welch's analysis of variance", "韦尔奇方差分析（Welch 检验）", "key"),
+    Kind("welch.*(anova|variance)|^welch$", WELCH, "韦尔奇方差分析（Welch 检验）", "key"),
     Kind("welch", "Welch's t-test", "韦尔奇 t 检验（Welch 检验）"),
     Kind("kruskal", "the Kruskal-Wallis test", "Kruskal-Wallis 秩和检验"),
     Kind("games", "the Games-Howell test", "Games-Howell 检验"),
@@ -426,7 +429,7 @@ def _tests(result: CohortResult) -> Iterator[Sentence]:
             "Beside that, false discovery rates were controlled by the method of Benjamini and Hochberg.",
             "同时给出 Benjamini-Hochberg 法控制错误发现率后的 P 值。",
         )
-    if settings.resamples and any("bootstrap" in test for test in tests):
+    if any("bootstrap" in test for test in tests):
         yield (
             f"The bootstrap drew {settings.resamples:,} resamples of subjects (seed {settings.seed}).",
             f"自助法以受试者为单位重抽样 {settings.resamples} 次（随机种子 {settings.seed}）。",
