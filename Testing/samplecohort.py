@@ -35,7 +35,9 @@ STATISTICS_TEXTS = ("family", "quantity", "grouping", "comparison", "test", "est
 STATISTICS_NUMBERS = ("estimate", "low", "high", "statistic", "df1", "df2", "p", "p_adjusted", "p_fdr")
 
 
-def sample_result(size: int = 197, seed: int = 7, ve_unit: str = "fraction", **changes: object) -> CohortResult:
+def sample_result(
+    size: int = 197, seed: int = 7, ve_unit: str = "fraction", marks: str = "welch-holm", **changes: object
+) -> CohortResult:
     """A result with all tables and figures; `changes` replace fields of its cohort."""
     random = np.random.default_rng(seed)
     t = random.uniform(-4, 1.5, size)
@@ -91,8 +93,8 @@ def sample_result(size: int = 197, seed: int = 7, ve_unit: str = "fraction", **c
     limits = bland_altman(ktrans, second)
     return CohortResult(
         cohort,
-        CohortSettings(ve_unit=ve_unit),
-        tuple(_tables(numbers, labels, whole)),
+        CohortSettings(ve_unit=ve_unit, marks=marks),
+        tuple(_tables(numbers, labels, whole, marks)),
         _statistics(numbers, classes, whole),
         tuple(scatters),
         tuple(
@@ -152,7 +154,9 @@ def _curve(group: str, count: int, peak: float) -> MeanCurve:
     return MeanCurve(group, count, times, mean, mean - band, mean + band, "Contrast agent in tissue", "mmol/L", source)
 
 
-def _tables(numbers: dict[str, np.ndarray], labels: dict[str, np.ndarray], whole: np.ndarray) -> list[PaperTable]:
+def _tables(
+    numbers: dict[str, np.ndarray], labels: dict[str, np.ndarray], whole: np.ndarray, method: str
+) -> list[PaperTable]:
     made = []
     for name, grouping, order, columns, marks in (
         ("table1", "age_group", DECADES, ("bmd_lumbar_g_cm2",), {"*": ("40~", 0.05)}),
@@ -176,6 +180,7 @@ def _tables(numbers: dict[str, np.ndarray], labels: dict[str, np.ndarray], whole
             {column: numbers[column][whole] for column in columns},
             {},
             marks,
+            method,
         )
         table = numeric.table
         rows = range(len(table))

@@ -78,6 +78,8 @@ class Folders(unittest.TestCase):
     def assemble(self, **more: Any) -> Cohort:
         cohort = assemble(self.results, more.pop("settings", CohortSettings()), **more)
         self.assertEqual(cohort.rows_read, cohort.subjects.size + len(cohort.left_out))
+        names = [path.name for path in self.results.iterdir() if path.is_dir() and not path.name.startswith(".")]
+        self.assertEqual(cohort.folders, len(names))
         self.assertEqual(set(cohort.sources), {*cohort.numbers, *cohort.labels})
         return cohort
 

@@ -17,7 +17,15 @@ from pathlib import Path
 
 import numpy as np
 from DCEPerfusionBMDLib import cli
-from DCEPerfusionBMDLib.cohort import CLASSES, Cohort, cohort_from_columns, read_dictionary, read_table, subject_means
+from DCEPerfusionBMDLib.cohort import (
+    CLASSES,
+    Cohort,
+    cohort_from_columns,
+    read_dictionary,
+    read_table,
+    subject_means,
+    without_t_score,
+)
 from DCEPerfusionBMDLib.cohort.columns import KEYS, LABELS, NUMBERS, label, read_headings
 from DCEPerfusionBMDLib.densitometry.tables import Perfusion, subject_perfusion
 from DCEPerfusionBMDLib.errors import InputError
@@ -494,6 +502,18 @@ class TestDerived(Tables):
             "subject,sex,age,t_lumbar,menopause\nA,m,49,-3,\nB,m,50,-3,\nC,f,45,-3,pre\nD,f,45,-3,post\n"
         )
         self.assertTrue(any(note.startswith("2 rows") and "Z-score" in note for note in cohort.notes))
+        self.assertFalse(any("unknown menopausal status" in note for note in cohort.notes))
+        for table, count in (
+            ("subject,sex,age,t_lumbar\nA,f,49,-3\nB,f,50,-3\nC,m,49,-1\nD,f,30,\nE,,30,-3\n", (1, 1)),
+            ("subject,sex,age,menopause,class\nA,f,49,,normal\nB,f,30,pre,normal\nC,f,55,pre,\n", (1, 1)),
+            ("subject,sex,age,menopause,fn_class\nA,f,49,post,normal\nB,f,49,peri,osteopenia\n", (0, 0)),
+            ("subject,ktrans\nA,0.5\n", (0, 0)),
+        ):
+            cohort = self.read(table)
+            self.assertEqual(without_t_score(cohort.numbers, cohort.labels), count, table)
+            texts = ("men below 50 years, for whom ISCD takes the Z-score", "of unknown menopausal status")
+            for text, n in zip(texts, count, strict=True):
+                self.assertEqual([note.partition(" row ")[0] for note in cohort.notes if text in note], ["1"] * n)
 
     def test_ve(self) -> None:
         computed = self.read("subject,ktrans,kep\nA,0.9,3\nB,,3\nC,0,0\nD,4,2\n")

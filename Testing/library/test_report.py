@@ -15,9 +15,10 @@ from pathlib import Path
 from unittest import mock
 
 import numpy as np
-from DCEPerfusionBMDLib.cohort import SourceColumn
+from DCEPerfusionBMDLib.cohort import SourceColumn, analyze_cohort, cohort_from_columns
 from DCEPerfusionBMDLib.errors import Cancelled, InputError
 from DCEPerfusionBMDLib.export import cohort_report, cohortfiles, write_cohort
+from DCEPerfusionBMDLib.export.methods import methods, methods_chinese
 from DCEPerfusionBMDLib.settings import CohortSettings
 from DCEPerfusionBMDLib.statistics.values import LeftOut, p_text
 from DCEPerfusionBMDLib.tables import Column, Table
@@ -209,15 +210,19 @@ class Report(unittest.TestCase):
 
     def test_methods_say_what_was_done_in_two_languages(self):
         cases = {
-            "welch-holm": ("two-sided Welch t-tests corrected by Holm", "双侧韦尔奇 t 检验"),
-            "games-howell": ("the Games-Howell test", "Games-Howell 检验"),
-            "dunnett": ("Dunnett's test", "Dunnett 检验"),
-            "lsd": ("not corrected", "最小显著差异法"),
+            "welch-holm": ("Welch t-tests of means, two-sided, corrected by Holm", "双侧韦尔奇 t 检验"),
+            "games-howell": (
+                "the Games-Howell test of means, two-sided, means",
+                "双侧 Games-Howell 检验（均数），均数",
+            ),
+            "dunnett": ("Dunnett's test of means, two-sided, means corrected", "双侧 Dunnett 检验（均数），均数"),
+            "lsd": ("pooled variance, two-sided, not corrected", "双侧合并方差的最小显著差异法（LSD，均数），未作"),
         }
         for marks, (english, chinese) in cases.items():
-            page = Page(page_of(dataclasses.replace(self.result, settings=CohortSettings(marks=marks)))).text
-            self.assertIn(english, page.partition("marks in the tables come from ")[2][:80])
-            self.assertIn(chinese, page.partition("显著性标记采用")[2][:40])
+            page = Page(page_of(sample_result(marks=marks))).text
+            self.assertIn(english, page.partition("marks in the tables come from ")[2][:120])
+            self.assertEqual(page.partition("显著性标记采用")[2][: len(chinese)], chinese)
+        self.assertNotIn("计数资料", self.page.text)
         said = self.page.text
         for wanted in (
             "Of 199 rows of the table, 197 subjects were analyzed and 2 were left out",
@@ -238,9 +243,185 @@ class Report(unittest.TestCase):
         ):
             self.assertIn(wanted, said)
         self.assertNotIn("bootstrap", said.partition("Methods Of")[2].partition("STROBE")[0])
-        computed = sample_result(sources={"bmd_class": SourceColumn("", "lowest T-score")})
-        self.assertIn("from the lowest T-score of lumbar spine, total hip and femoral neck", page_of(computed))
-        self.assertIn("腰椎、全髋和股骨颈中最低的 T 值", page_of(computed))
+
+    def said(self, text, **settings):
+        """Methods in English and in Chinese, and the result, of a table in texts."""
+        settings = CohortSettings(**{"resamples": 0, **settings})
+        heading, *rows = (line.split(",") for line in text.split())
+        result = analyze_cohort(
+            cohort_from_columns("t.csv", heading, list(zip(*rows, strict=True)), settings), settings
+        )
+        return methods(result, VERSIONS), methods_chinese(result, VERSIONS), result
+
+    def test_methods_say_which_sites_classified(self):
+        """Sites that there are, what they lack, and no rule where the table gave the categories."""
+        for table, classification, english, chinese in (
+            (
+                "id,t_lumbar,FN_T-score,ktrans a,-1,-3,1 b,-2,,2",
+                "iscd",
+                "from the lowest T-score of lumbar spine and femoral neck, without rounding; 1 row lacked that of "
+                "femoral neck; there was none of total hip.",
+                "依据腰椎、股骨颈中最低的 T 值进行分类（T 值不作舍入）："
+                "T ≥ −1.0 为正常，−2.5 < T < −1.0 为低骨量（骨量减少），"
+                "T ≤ −2.5 为骨质疏松；1 行缺少股骨颈的数据；无全髋的数据。",
+            ),
+            (
+                "id,t_lumbar,FN_T-score,ktrans a,-1,-3,1 b,-2,,2",
+                "paper",
+                "osteoporosis, T <= -2.5) came from the T-score of lumbar spine, without rounding.",
+                "依据腰椎 T 值进行分类（T 值不作舍入）：T ≥ −1.0 为正常，−2.5 < T < −1.0 为低骨量（骨量减少），"
+                "T ≤ −2.5 为骨质疏松。",
+            ),
+            (
+                "id,lumbar_class,ktrans a,normal,1 b,,2",
+                "paper",
+                "categories came from the category of lumbar spine in the table; 1 row lacked that of lumbar spine.",
+                "依据数据表中的腰椎分类进行分类；1 行缺少腰椎的数据。",
+            ),
+            (
+                "id,t_lumbar,fn_class,ktrans a,-1,normal,1 b,-2,normal,2",
+                "iscd",
+                "from the lowest of the T-score of lumbar spine and the category of femoral neck in the table, without",
+                "依据腰椎 T 值和数据表中的股骨颈分类（取骨量最低者）进行分类（T 值不作舍入）：",
+            ),
+            ("id,class,ktrans a,normal,1 b,normal,2", "iscd", "categories were those of the table.", "给出的分类。"),
+        ):
+            found = self.said(table, classification=classification)
+            self.assertIn(english, found[0])
+            self.assertIn(chinese, found[1])
+            self.assertEqual("T >= -1.0" in found[0], "T ≥ −1.0" in found[1])
+            self.assertEqual("T >= -1.0" in found[0], "t_lumbar" in table)
+        given = sample_result(sources={"bmd_class": SourceColumn("class", "of t_lumbar.csv")})
+        self.assertIn("T-score categories were those of the table.", methods(given, VERSIONS))
+
+    def test_methods_name_what_was_done_alone(self):
+        """A test of which the table has the reason alone was not made; neither was a bootstrap without resamples."""
+        one = self.said("id,age,t_lumbar,ktrans,kep s1,55,-1.2,.5,2", resamples=200)
+        self.assertIn("The analysis used Wilson's interval of a rate; intervals have a level of 95 %.", one[0])
+        self.assertIn("统计分析采用率的 Wilson 置信区间。区间估计", one[1])
+        self.assertNotIn("The p to report", page_of(one[2]))
+        self.assertIn("The p to report", self.html)
+        self.assertIn("nothing could be compared, so there are no marks", one[0])
+        self.assertIn("Of 1 row of the table, 1 subject was analyzed and 0 were left out", one[0])
+        text = "id,class,ktrans " + " ".join(
+            f"s{n},{('normal', 'osteoporosis')[n % 2]},{n % 7 + n % 2}" for n in range(40)
+        )
+        for resamples in (0, 200):
+            english, chinese, result = self.said(text, resamples=resamples)
+            self.assertEqual("bootstrap" in english, resamples == 200)
+            self.assertEqual("自助法" in chinese, resamples == 200)
+            self.assertIn("Welch's analysis of variance", english)
+            self.assertNotIn("analysis of covariance", english)  # there is no age
+            self.assertNotIn("correlation", english)
+            self.assertNotIn("相关分析", chinese)
+        rows = {row[0]: row[1] for row in Page(page_of(result)).tables["Checklist"][1:]}
+        self.assertEqual(rows["11 Quantitative variables"], "Groups compared: T-score category.")
+        self.assertEqual(
+            rows["16 Main results"], "In this report: tables and key statistics with 95 % intervals."
+        )  # no figures
+        self.assertNotIn("covariance", rows["17 Other analyses"])
+        shown = Page(page_of(result, figures={"roc": "data:image/png;base64,AAAA"})).tables["Checklist"]
+        self.assertIn("tables, figures and key", shown[16][1])
+
+    def test_methods_name_the_marks_of_rates(self):
+        rows = " ".join(f"s{n},{50 + n % 20},{-3 + n % 5},{n % 6 + 1}" for n in range(40))
+        english, chinese, _ = self.said(f"id,age,t_lumbar,ktrans {rows}", marks="games-howell")
+        self.assertIn(
+            "rates as count (percentage); marks in the tables come from the Games-Howell test of means and Fisher's "
+            "exact tests of rates, two-sided, means corrected over the groups of each quantity, rates "
+            "corrected by Holm over the comparisons of a table (level of significance, "
+            "Table 1: 0.05; Table 2: 0.05; Table 3: 0.01).",
+            english,
+        )
+        self.assertIn(
+            "，计数资料以例数（百分比）表示；表中的显著性标记采用双侧 Games-Howell 检验（均数）和 "
+            "Fisher 确切概率法（率），均数在每一指标的各组间校正，率以 Holm 法对同一表内的比较校正"
+            "（检验水准 表 1：0.05；表 2：0.05；表 3：0.01）。",
+            chinese,
+        )
+
+    def test_methods_say_what_a_value_of_a_subject_is(self):
+        rows = " ".join(
+            f"s{n},{level},{reader},{n % 7 + at / 5 + (reader == '2') / 9}"
+            for n in range(12)
+            for at, level in enumerate(("L1", "L2", "L3"))
+            for reader in "12"
+        )
+        english, chinese, result = self.said(f"id,level,observer,ktrans {rows}")
+        for text in (
+            "72 vertebrae of 12 subjects were analyzed",
+            "The value of a subject is the mean over its vertebrae L1 to L4, of at least 2 levels; single "
+            "vertebrae entered only a linear model with a random intercept per subject.",
+            "There were 2 readings (1, 2); tables and tests between subjects used 1, or the next one of a subject without it; the "
+            "others entered their agreement only.",
+        ):
+            self.assertIn(text, english)
+        for text in (
+            "每例受试者的数值为其 L1～L4 椎体的均值（至少 2 个椎体）；单个椎体的数据仅用于受试者随机截距线性混合模型。",
+            "共有 2 次读数（1、2），表格与检验采用 1，缺少时采用该受试者的下一次读数；"
+            "其余读数仅用于读数间的一致性分析。",
+        ):
+            self.assertIn(text, chinese)
+        cohort = dataclasses.replace(
+            result.cohort, levels=np.full(72, ""), readings=np.full(72, ""), folders=70, rows_read=72
+        )
+        folders = dataclasses.replace(result, cohort=cohort)
+        self.assertIn("Of 70 folders of results and 2 rows of the table of subjects, ", methods(folders, VERSIONS))
+        self.assertIn("mean over its evaluable vertebrae L1 to L4", methods(folders, VERSIONS))
+        self.assertIn("共读入 70 个结果文件夹及受试者表中的 2 行，", methods_chinese(folders, VERSIONS))
+        self.assertIn("其 L1～L4 可评估椎体的均值", methods_chinese(folders, VERSIONS))
+        self.assertIn(
+            "70 folders of results and 2 rows of the table of subjects were read", Page(page_of(folders)).text
+        )
+
+    def test_methods_say_what_curves_are(self):
+        english, chinese, _ = self.said("id,class,ktrans,kep a,normal,.3,2 b,normal,.4,2")
+        self.assertIn(
+            "curves of Figure 2 were computed from each subject's Ktrans and kep with Parker's input (hematocrit "
+            "0.42), not measured.",
+            english,
+        )
+        self.assertIn(
+            "图 2 的曲线由各受试者的 Ktrans 和 kep 按 Parker 群体动脉输入函数（血细胞比容 0.42）计算", chinese
+        )
+
+    def test_methods_say_what_was_computed_and_for_whom_the_z_score_is(self):
+        english, chinese, result = self.said(
+            "id,sex,age,age_group,class,ktrans,kep,ve "
+            "a,f,45,,normal,.3,2,.15 b,m,45,40~,normal,.3,2,.9 c,f,60,,normal,.3,2,"
+        )
+        for text in (
+            "ve as given differs from Ktrans/kep by more than 2 % in 1 row and was used as given.",
+            "Apart from the age group of 2 rows (taken from the age) and ve of 1 row (computed as Ktrans/kep), missing",
+            "1 row with a T-score or category was of premenopausal women or men below 50 years, for whom ISCD takes",
+            "1 row with a T-score or category was of women below 50 years of unknown menopausal status",
+        ):
+            self.assertIn(text, english)
+        for text in (
+            "有 1 行所给的 ve 与 Ktrans/kep 相差超过 2%，仍按所给数值分析。",
+            "除 2 行的年龄组（由年龄得出）和 1 行的 ve（以 Ktrans/kep 计算）外，缺失值未作填补",
+            "1 行属于绝经前女性或不足 50 岁的男性，按 ISCD 应采用 Z 值",
+            "1 行属于绝经状态不明且不足 50 岁的女性",
+        ):
+            self.assertIn(text, chinese)
+        self.assertNotIn("ve was computed", english)
+        self.assertIn("not replaced apart from the age group of 2 rows", Page(page_of(result)).text)
+        english, chinese, _ = self.said("id,ktrans,kep a,.3,2 b,.4,2")
+        self.assertIn("ve was computed as Ktrans/kep. ", english)
+        self.assertIn(" Missing values were not replaced", english)
+        self.assertIn("ve 由 Ktrans/kep 计算得出。", chinese)
+        english, chinese, _ = self.said("id,ktrans a,.3 b,.4")
+        self.assertIn("Ktrans is the volume transfer constant. ", english)
+        self.assertNotIn("ve", english.partition("Ktrans is")[2].replace("have", "").partition(".")[0])
+        self.assertNotIn("Ktrans/kep", english + chinese)
+
+    def test_points_are_called_by_category_where_there_is_one(self):
+        result = sample_result()
+        bare = [dataclasses.replace(part, groups=np.full(part.groups.shape, "")) for part in result.scatters]
+        figures = {"figure1": "data:image/png;base64,AAAA"}
+        self.assertIn("Points: subjects by T-score category; line", Page(page_of(result, figures=figures)).text)
+        page = page_of(dataclasses.replace(result, scatters=tuple(bare)), figures=figures)
+        self.assertIn("Points: subjects; line", Page(page).text)
 
     def test_rows_that_are_readings_or_vertebrae_are_not_called_subjects(self):
         subjects = np.repeat([f"S{n}" for n in range(99)], 2)[:197]
@@ -267,7 +448,7 @@ class Report(unittest.TestCase):
             "n = 195 vertebrae. Of 60 subjects, 50 were compared and 10 left out.",
             "200 rows read, 195 analyzed, 5 left out. Of 60 subjects",
             "Of 200 rows of the table, 195 vertebrae were analyzed and 5 were left out",
-            "tables and tests between subjects use 'visit 1'",
+            "tables and tests between subjects used visit 1",
             "纳入分析 195 个椎体，排除 5 行",
             "共 60 例受试者，其中 50 例纳入组间比较，10 例未纳入",
         ):

@@ -130,6 +130,8 @@ class TestPaperTables(unittest.TestCase):
         self.assertEqual(list(made.table["ill_n"]), [1, 2])
         self.assertEqual(made.table["ill_percent"][0], 50.0)
         self.assertIn("x is missing for 4 of 6 subjects", made.footnote)
+        alone = st.group_table("t", "t", "arm", ["a"], "a", {"x": [nan]}, {}, {})
+        self.assertIn("x is missing for 1 of 1 subject;", alone.footnote)
 
     def test_levels(self):
         """Of two marks against one group the strictest stands; what another mark says already is pointed to."""
@@ -143,16 +145,22 @@ class TestPaperTables(unittest.TestCase):
         self.assertTrue(0.01 < p[0] < 0.05 and p[1] < 0.01 and p_plus < 0.05)
         self.assertEqual(list(made.table["x_marks"]), ["", "*", "**+"])
         self.assertIn("* p < 0.05 and ** p < 0.01 against 1 by Welch's t-test", made.footnote)
-        self.assertIn("2 against 1: see * and **", made.footnote)
+        self.assertIn("2 is compared with 1 once, by * and **", made.footnote)
+        self.assertEqual([item.means for item in made.marks], [2, 1])
+        self.assertEqual([list(item.levels) for item in made.marks], [["*", "**"], ["+"]])
 
     def test_circular_conditions(self):
         has = {"osteoporosis": [1, 0, 0, 1, 0, 0], "smokes": [1, 0, 1, 0, 1, 0]}
         made = st.group_table("t", "t", "bmd_class", list("aaabbb"), "ab", {}, has, {"*": ("a", 0.05)})
         self.assertIn("osteoporosis is not tested between the groups of bmd_class", made.footnote)
-        self.assertIn("corrected by Holm over 1 comparisons", made.footnote)
+        self.assertIn("corrected by Holm over 1 comparison;", made.footnote)
+        self.assertEqual([(item.means, item.rates) for item in made.marks], [(0, 1)])
         del has["smokes"]
         made = st.group_table("t", "t", "bmd_class", list("aaabbb"), "ab", {}, has, {"*": ("a", 0.05)})
         self.assertIn("nothing was compared with a", made.footnote)
+        self.assertIn("fewer than 10 subjects: a (3), b (3)", made.footnote)
+        self.assertEqual(made.marks, ())
+        self.assertIn("of the same or of a related site, made of BMD, define those groups", made.footnote)
 
     def test_equal_values(self):
         """The mean of equal values is that value, and their standard deviation 0, to the last digit."""
@@ -185,6 +193,13 @@ class TestPaperTables(unittest.TestCase):
         constant = table(["a", "a", "b", "b"], values=(1.0, 2.0, 0.7, 0.7))
         self.assertIn("not compared with a: x b (a group does not vary)", constant.footnote)
         self.assertNotIn("by no test", constant.footnote)
+        three = st.group_table(
+            "t", "t", "arm", list("aabcc"), "abc", {"x": [1, 2, 3, 4, 5]}, {}, {"*": ("a", 0.05), "+": ("b", 0.05)}
+        )
+        for text in ("not compared with a: x b (a group has one value)", "not compared with b: x c"):
+            self.assertIn(text, three.footnote)
+        self.assertNotIn("once", three.footnote)
+        self.assertNotIn("+", three.footnote)
 
 
 class TestSyntheticCohort(unittest.TestCase):

@@ -15,7 +15,7 @@ from .model import (
     Scatter,
     SourceColumn,
 )
-from .reading import cohort_from_columns, read_dictionary, read_table, subject_means
+from .reading import cohort_from_columns, read_dictionary, read_table, subject_means, without_t_score
 
 __all__ = [
     "CLASSES",
@@ -36,4 +36,5 @@ __all__ = [
     "read_dictionary",
     "read_table",
     "subject_means",
+    "without_t_score",
 ]

@@ -166,6 +166,7 @@ def assemble(
         unmatched=tuple(unmatched),
         ignored=table.ignored if table is not None else (),
         notes=(*notes, *said),
+        folders=len(folders),
     )
 
 

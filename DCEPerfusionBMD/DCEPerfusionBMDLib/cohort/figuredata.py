@@ -18,10 +18,10 @@ from .model import Boxes, Cohort, FloatArray, MeanCurve, Scatter
 from .rows import Findings, title
 from .subjects import Groups, find
 
-COMPUTED = "computed from each subject's Ktrans and kep with Parker's input, not measured"
-"""Source of curves where none were measured."""
-
 HEMATOCRIT = 0.42
+
+COMPUTED = f"computed from each subject's Ktrans and kep with Parker's input (hematocrit {HEMATOCRIT}), not measured"
+"""Source of curves where none were measured."""
 
 _BLOCK = 2000  # curves computed at a time
 _LINE_POINTS = 100

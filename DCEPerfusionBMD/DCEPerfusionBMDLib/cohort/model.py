@@ -75,6 +75,7 @@ class Cohort:
     unmatched : subjects of one of several inputs that others lack, and which; empty for a single table.
     ignored : headings that were not recognized.
     notes : sentences for the user.
+    folders : folders of results among the rows read; 0 for a table.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Cohort:
     unmatched: tuple[LeftOut, ...] = ()
     ignored: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    folders: int = 0
 
     @property
     def by_vertebra(self) -> bool:

@@ -11,7 +11,7 @@ from functools import partial
 import numpy as np
 
 from ..settings import CohortSettings
-from ..statistics import GroupTable, MarkTest, group_table
+from ..statistics import MarkTest, group_table
 from ..tables import Column, Table
 from .columns import KINETIC, NUMBERS, heading, quantity_of
 from .model import CLASSES, Cohort, FloatArray, PaperTable
@@ -138,7 +138,7 @@ def _table(
         notes.append(f"Subjects in no group of this table: {unknown} of {known.size}.")
     footnote = " ".join(notes)
     printed = _printed(name, about, groups.column, made.table, quantities, list(conditions), settings)
-    return PaperTable(name, about, GroupTable(numeric, footnote, made.tests), printed), made.tests
+    return PaperTable(name, about, replace(made, table=numeric, footnote=footnote), printed), made.tests
 
 
 def _empty(groups: Groups) -> list[str]:

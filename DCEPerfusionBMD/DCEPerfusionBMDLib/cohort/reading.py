@@ -41,7 +41,7 @@ IntArray = npt.NDArray[np.intp]
 _BLOCK_ROWS = 16_384
 _LONGEST_NAME = 100
 _VE_DIFFERENCE = 0.02
-_MEN_FROM_YEARS = 50.0
+_T_SCORES_FROM_YEARS = 50.0
 _CODES = (9.0, 99.0, 999.0)
 _NAMED_ROWS, _LAST_ROWS = 10, 10
 _OF_SHEETS = frozenset(
@@ -566,6 +566,35 @@ def derived(
     return work.numbers, work.labels, work.sources, work.notes
 
 
+def without_t_score(numbers: Mapping[str, FloatArray], labels: Mapping[str, TextArray]) -> tuple[int, int]:
+    """Rows with a T-score, or a category of it, for whom ISCD takes the Z-score, and those for whom it may.
+
+    By ISCD premenopausal women and men below 50 years have a Z-score; of women below 50 years the menopausal status
+    must be known.
+
+    Parameters
+    ----------
+    numbers, labels : as of `Cohort`.
+    """
+    columns = {**numbers, **labels}
+    size = next((values.size for values in columns.values()), 0)
+    nothing = np.full(size, ""), np.full(size, np.nan)
+    menopause, sex = (labels.get(name, nothing[0]) for name in ("menopause", "sex"))
+    young = numbers.get("age_years", nothing[1]) < _T_SCORES_FROM_YEARS
+    scored = np.zeros(size, dtype=bool)
+    for name in ("bmd_class", *_SITES.values()):
+        scored |= labels.get(name, nothing[0]) != ""
+    for site in _SITES:
+        scored |= np.isfinite(numbers.get(f"t_{site}", nothing[1]))
+    own = scored & ((menopause == "pre") | ((sex == "male") & young))
+    unknown = scored & young & (sex == "female") & (menopause == "")
+    return int(np.count_nonzero(own)), int(np.count_nonzero(unknown))
+
+
+def _rows(count: int) -> str:
+    return f"{count} row{'s' * (count != 1)}"
+
+
 class _Derivation:
     def __init__(
         self,
@@ -629,8 +658,7 @@ class _Derivation:
                 "", f"T-score category of {about} ({self.settings.classification}, {rounding})"
             )
             self._say_of_sites(of_sites, about)
-        if of_scores:
-            self._say_of_z_scores(_worst(of_scores) > 0)
+        self._say_of_z_scores()
 
     def _say_of_sites(self, of_sites: Mapping[str, IntArray], about: str) -> None:
         text = f"bmd_class is the T-score category of {about}"
@@ -644,18 +672,18 @@ class _Derivation:
             text += "".join(f"; {part}" for part in lacking)
         self.notes.append(f"{text}.")
 
-    def _say_of_z_scores(self, scored: npt.NDArray[np.bool_]) -> None:
-        """Premenopausal women and men below 50 years have a Z-score by ISCD."""
-        z_score = np.zeros(scored.size, dtype=bool)
-        if "menopause" in self.labels:
-            z_score |= self.labels["menopause"] == "pre"
-        if "sex" in self.labels and "age_years" in self.numbers:
-            z_score |= (self.labels["sex"] == "male") & (self.numbers["age_years"] < _MEN_FROM_YEARS)
-        count = np.count_nonzero(z_score & scored)
-        if count:
+    def _say_of_z_scores(self) -> None:
+        own, unknown = without_t_score(self.numbers, self.labels)
+        if own:
             self.notes.append(
-                f"{count} rows with a T-score are of premenopausal women or of men below 50 years, for whom ISCD takes "
-                "the Z-score; the T-score is used as given."
+                f"{_rows(own)} with a T-score or a category of it: premenopausal women or men below 50 years, for whom "
+                "ISCD takes the Z-score; the T-score or category is used as given."
+            )
+        if unknown:
+            self.notes.append(
+                f"{_rows(unknown)} with a T-score or a category of it: women below 50 years of unknown menopausal "
+                "status, for whom ISCD takes the Z-score unless they are in or after the menopausal transition; the "
+                "T-score or category is used as given. Give a column menopause."
             )
 
     def _say_different(self, column: str, found: TextArray, by: str) -> None:

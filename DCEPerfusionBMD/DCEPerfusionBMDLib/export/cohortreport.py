@@ -9,22 +9,27 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from ..cohort import Cohort, CohortResult, PaperTable
-from ..cohort.columns import NUMBERS, heading
+from ..cohort.columns import LABELS, NUMBERS, heading
 from ..figures import band_said
 from ..settings import CohortSettings, parameters
 from ..statistics.values import p_text
 from ..tables import Table
 from .html import WORDING, Section, figure, page, paragraph, points, shown_number, table
 from .methods import (
+    WELCH,
     analyzed,
     column_title,
     compared,
+    counted,
     joined,
     kind_of,
     methods,
     methods_chinese,
+    not_replaced,
+    rows_read,
     statistic_rows,
     tests_done,
+    were,
 )
 
 _FIGURES = {
@@ -91,7 +96,7 @@ def cohort_report(
         Section("multiplicity", "Multiplicity", "".join(_multiplicity(result.statistics))),
         Section("methods", "Methods", paragraph(methods(result, versions))),
         Section("methods-zh", "方法", paragraph(methods_chinese(result, versions)), "zh-Hans"),
-        Section("strobe", "STROBE checklist for cross-sectional studies", "".join(_strobe(result))),
+        Section("strobe", "STROBE checklist for cross-sectional studies", "".join(_strobe(result, bool(figures)))),
         Section("settings", "Settings and versions", "".join(_settings(result.settings, versions))),
     ]
     return page(f"Perfusion and bone density of a cohort: {cohort.name}", sections, [paragraph(WORDING, "note")])
@@ -99,9 +104,10 @@ def cohort_report(
 
 def _analyzed(result: CohortResult) -> Iterable[str]:
     cohort = result.cohort
+    out = cohort.rows_read - result.rows
     yield paragraph(
-        f"{cohort.rows_read:,} rows were read; {analyzed(result)} were analyzed, and "
-        f"{cohort.rows_read - result.rows:,} rows were left out.{compared(result)}"
+        f"{rows_read(cohort)} {were(cohort.rows_read)} read; {analyzed(result)} {were(result.rows)} analyzed, and "
+        f"{counted(out, 'row')} {were(out)} left out.{compared(result)}"
     )
     for title, items in (
         ("Rows left out, and why", (*cohort.left_out, *result.rows_left_out)),
@@ -169,9 +175,10 @@ def _caption(name: str, result: CohortResult) -> tuple[str, str]:
     ve_unit = result.settings.ve_unit
     if name in ("figure1", "figure3"):
         parts = [scatter for scatter in result.scatters if scatter.figure == name]
-        said = "Points: subjects by T-score category; line of least squares with its 95 % confidence band."
+        by_class = " by T-score category" if any((part.groups != "").any() for part in parts) else ""
+        said = f"Points: subjects{by_class}; line of least squares with its 95 % confidence band."
         found = "; ".join(f"{heading(part.y_column, ve_unit)}: {part.correlation}" for part in parts)
-        return f"{title} {said}", f"Scatter plots of {len(parts)} parameters. {found}"
+        return f"{title} {said}", f"Scatter plots of {counted(len(parts), 'parameter')}. {found}"
     if name == "figure2":
         sources = sorted({curve.source for curve in result.curves})
         found = "; ".join(
@@ -194,10 +201,10 @@ def _caption(name: str, result: CohortResult) -> tuple[str, str]:
         return name, name
     said = " ".join(f"{part.caption.rstrip('.')}." for part in pairs)
     readings = "; ".join(f"{part.first} and {part.second}" for part in pairs)
-    sizes = ", ".join(str(part.means.size) for part in pairs)
+    sizes = ", ".join(f"{part.means.size:,}" for part in pairs)
     return (
         f"Agreement of {readings}: {heading(pairs[0].column, ve_unit)}. {said}",
-        f"Differences against means of {sizes} pairs. {said}",
+        f"Differences against means of pairs: {sizes}. {said}",
     )
 
 
@@ -215,9 +222,10 @@ def _statistics(statistics: Table) -> Iterable[str]:
     if not rows:
         yield paragraph("None was made.")
         return
+    welch = "The p to report between groups is Welch's, which holds whether or not variances are equal. "
     yield paragraph(
-        f"{len(key):,} of the {len(rows):,} rows of statistics.csv. The p to report between groups is Welch's, which "
-        "holds whether or not variances are equal. Intervals are 95 % confidence intervals."
+        f"{len(key):,} of the {counted(len(rows), 'row')} of statistics.csv. "
+        f"{welch if WELCH in tests_done(statistics, False) else ''}Intervals are 95 % confidence intervals."
     )
     for family in dict.fromkeys(str(row.get("family", "")) for row in key):
         of_family = [row for row in key if str(row.get("family", "")) == family]
@@ -299,23 +307,27 @@ def _role(row: Mapping[str, object]) -> str:
     return kind.role if kind else ""
 
 
-def _strobe(result: CohortResult) -> Iterable[str]:
+def _strobe(result: CohortResult, with_figures: bool) -> Iterable[str]:
     cohort = result.cohort
     tables = joined([item.title for item in result.tables])
     tests = joined(tests_done(result.statistics, False))
+    among = joined([column_title(name) for name in _compared(result)])
+    shown = (
+        ["tables"] * bool(tables) + ["figures"] * with_figures + ["key statistics with 95 % intervals"] * bool(tests)
+    )
     missing = sum(int(np.isnan(values).sum()) for values in cohort.numbers.values())
     filled = {
-        6: f"Rows read {cohort.rows_read:,}, left out {cohort.rows_read - result.rows:,}, each with its reason.",
+        6: f"Read: {rows_read(cohort)}; left out: {cohort.rows_read - result.rows:,}, each with its reason.",
         7: f"Quantities: {joined([column_title(name, result.settings.ve_unit) for name in cohort.numbers])}.",
         8: "Where each column comes from: section Columns.",
         10: f"n = {analyzed(result)}.{compared(result)}",
-        11: f"Groups: {joined([column_title(name) for name in cohort.labels])}." if cohort.labels else "",
-        12: "Section Methods; corrections in section Multiplicity; missing values are counted, not replaced.",
-        13: f"{cohort.rows_read:,} rows read, {result.rows:,} analyzed, {cohort.rows_read - result.rows:,} left out."
+        11: f"Groups compared: {among}." if among else "",
+        12: f"Section Methods; corrections in section Multiplicity; {not_replaced(cohort)}.",
+        13: f"{rows_read(cohort)} read, {result.rows:,} analyzed, {cohort.rows_read - result.rows:,} left out."
         f"{compared(result)}",
         14: f"{tables}; {missing:,} missing numbers, by column in section Columns." if tables else "",
         15: f"{tables}." if tables else "",
-        16: "Tables, figures and key statistics with 95 % intervals.",
+        16: f"In this report: {joined(shown)}." if shown else "",
         17: f"Tests in statistics.csv: {tests}." if tests else "",
     }
     rows = [
@@ -324,6 +336,16 @@ def _strobe(result: CohortResult) -> Iterable[str]:
     yield paragraph("What the software knows is filled in; what it cannot know is marked for the author.")
     yield table("Checklist", ("Item", "From the data", "For the author"), rows, marked=2)
     yield paragraph("Items after STROBE (von Elm E et al., Lancet 2007;370:1453-1457), in our words.", "note")
+
+
+def _compared(result: CohortResult) -> list[str]:
+    """Labels between whose groups something was tested."""
+    tested = [item.numeric.table.columns[0].name for item in result.tables if item.numeric.marks]
+    for row in statistic_rows(result.statistics):
+        p = row.get("p")
+        if isinstance(p, float) and math.isfinite(p):
+            tested.append(str(row.get("grouping", "")))
+    return [name for name in dict.fromkeys(tested) if name in LABELS]
 
 
 def _settings(settings: CohortSettings, versions: Mapping[str, str]) -> Iterable[str]:

@@ -52,6 +52,23 @@ class MarkTest:
 
 
 @dataclass(frozen=True)
+class Marks:
+    """Where the marks against one group of reference come from.
+
+    Attributes
+    ----------
+    method : a key of `METHODS`.
+    levels : by mark the level of significance.
+    means, rates : comparisons made, of means by `method` and of rates by Fisher's exact test.
+    """
+
+    method: str
+    levels: Mapping[str, float]
+    means: int
+    rates: int
+
+
+@dataclass(frozen=True)
 class GroupTable:
     """A table by group and the footnote that belongs to it.
 
@@ -60,12 +77,14 @@ class GroupTable:
     table : one row per group; of a quantity the mean, the standard deviation and the marks, of a condition the count,
         the percentage and the marks; where values are missing also how many are.
     footnote : what is printed, which tests the marks come from, how they are corrected, what is not tested and why.
+    marks : of each group of reference with which anything could be compared.
     tests : one per comparison that was made, whether or not it has a mark.
     """
 
     table: Table
     footnote: str
     tests: tuple[MarkTest, ...] = ()
+    marks: tuple[Marks, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.table.to_csv()}{self.footnote}"
@@ -136,7 +155,7 @@ def group_table(
     for key, parts in has.items():
         if any(np.any((part != 0) & (part != 1)) for part in parts.values()):
             raise InputError(f"{key} must hold true and false, or 1 and 0, only")
-    marked, notes, tests = _marks(grouping, order, values, has, marks, method)
+    marked, made, notes, tests = _marks(grouping, order, values, has, marks, method)
     sizes = {group: member.size for group, member in members.items()}
     columns = [Column(grouping, list(order), "Group"), Column("n", list(sizes.values()), "n")]
     for key, parts in values.items():
@@ -157,10 +176,11 @@ def group_table(
         ]
     small = [f"{group} ({size})" for group, size in sizes.items() if size < SMALL_GROUP]
     if small:
-        notes.append(f"fewer than {SMALL_GROUP} subjects, so its marks are to be read with care: {', '.join(small)}")
+        care = ", so its marks are to be read with care" if made else ""
+        notes.append(f"fewer than {SMALL_GROUP} subjects{care}: {', '.join(small)}")
     what = [*(["mean ± SD (standard deviation)"] if values else []), *(["count (percentage)"] if has else [])]
     footnote = "; ".join([f"Values are {' or '.join(what)}", *notes]) + "."
-    return GroupTable(Table(name, title, tuple(columns)), footnote, tuple(tests))
+    return GroupTable(Table(name, title, tuple(columns)), footnote, tuple(tests), tuple(made))
 
 
 def _mean(x: FloatArray) -> float:
@@ -189,7 +209,8 @@ def _missing(key: str, parts: Mapping[str, FloatArray], sizes: Mapping[str, int]
     lacks = [sizes[group] - part.size for group, part in parts.items()]
     if not any(lacks):
         return []
-    notes.append(f"{key} is missing for {sum(lacks)} of {sum(sizes.values())} subjects")
+    total = sum(sizes.values())
+    notes.append(f"{key} is missing for {sum(lacks)} of {total} subject{'s' * (total != 1)}")
     return [Column(f"{key}_missing", lacks, "Missing")]
 
 
@@ -200,7 +221,8 @@ def _marks(
     has: Mapping[str, dict[str, FloatArray]],
     marks: Mapping[str, tuple[str, float]],
     method: str,
-) -> tuple[dict[str, list[str]], list[str], list[MarkTest]]:
+) -> tuple[dict[str, list[str]], list[Marks], list[str], list[MarkTest]]:
+    made: list[Marks] = []
     tests: list[MarkTest] = []
     marked = {key: [""] * len(order) for key in (*values, *has)}
     tested = []
@@ -213,6 +235,7 @@ def _marks(
             circular.setdefault(str(reason).removeprefix(f"{key} is "), []).append(key)
     notes = [f"{' and '.join(keys)} {'is' if len(keys) == 1 else 'are'} {reason}" for reason, keys in circular.items()]
     earlier: dict[str, str] = {}  # groups of reference, and how their marks are called
+    compared: set[tuple[str, str]] = set()
     for reference in dict.fromkeys(reference for reference, _ in marks.values()):
         levels = {mark: alpha for mark, (against, alpha) in marks.items() if against == reference}
         others = [group for group in order if group != reference and group not in earlier]
@@ -240,6 +263,7 @@ def _marks(
             corrected = means | rates
         else:
             corrected = means | dict(zip(rates, holm(list(rates.values())) if rates else [], strict=True))
+        compared |= {(group, reference) for _, group in corrected}
         for (key, group), p in corrected.items():
             reached = [mark for mark, alpha in levels.items() if p < alpha]
             mark = min(reached, key=levels.__getitem__) if reached else ""
@@ -252,15 +276,19 @@ def _marks(
             tests.append(MarkTest(key, group, reference, test, n, raw, p, size, mark))
         against = " and ".join(f"{mark} p < {alpha:g}" for mark, alpha in levels.items()) + f" against {reference}"
         if corrected:
+            made.append(Marks(method, levels, len(means), len(rates)))
             notes.append(f"{against} by {_tests(method, len(means), len(rates))}")
-        if tested:
-            notes += [f"{reference} against {other}: see {called}" for other, called in earlier.items()]
+        notes += [
+            f"{reference} is compared with {other} once, by {called}"
+            for other, called in earlier.items()
+            if (reference, other) in compared
+        ]
         if without:
             notes.append(f"not compared with {reference}: {', '.join(without)}")
         elif not corrected and not earlier:
             notes.append(f"nothing was compared with {reference}")
         earlier[reference] = " and ".join(levels)
-    return marked, notes, tests
+    return marked, made, notes, tests
 
 
 def _why_not(key: str, parts: Mapping[str, FloatArray], group: str, reference: str, method: str) -> str:
@@ -301,10 +329,14 @@ def _tests(method: str, means: int, rates: int) -> str:
     name = METHODS[method]
     if method == "welch-holm":
         tests = [*([name] if means else []), *(["Fisher's exact test"] if rates else [])]
-        return f"{' and '.join(tests)}, two-sided, corrected by Holm over {means + rates} comparisons"
+        return f"{' and '.join(tests)}, two-sided, corrected by Holm over {_comparisons(means + rates)}"
     corrected = "not corrected" if method == "lsd" else "corrected over the groups of each quantity"
     tests = [f"{name}, two-sided, {corrected}"] if means else []
     if rates:
-        how = "not corrected" if method == "lsd" else f"corrected by Holm over {rates} comparisons"
+        how = "not corrected" if method == "lsd" else f"corrected by Holm over {_comparisons(rates)}"
         tests.append(f"Fisher's exact test, two-sided, {how}")
     return " and ".join(tests)
+
+
+def _comparisons(count: int) -> str:
+    return f"{count} comparison{'s' * (count != 1)}"

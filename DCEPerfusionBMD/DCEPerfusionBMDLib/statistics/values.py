@@ -193,8 +193,8 @@ def check_not_circular(quantity: str, grouping: str) -> None:
     classes = "class" in groups or ("category" in groups and groups & (_BONE_SCORES | _BONE_SITES))
     if classes and "age" not in groups and (words & _BONE_SCORES or words >= {"bone", "loss"}):
         raise InputError(
-            f"{quantity} is not tested between the groups of {grouping}: T-scores, made of BMD, define those groups, "
-            "so they differ by construction and a p-value says nothing"
+            f"{quantity} is not tested between the groups of {grouping}: T-scores of the same or of a related site, "
+            "made of BMD, define those groups, so they differ by construction and a p-value says nothing"
         )
     if "age" in groups and "age" in words:
         raise InputError(
