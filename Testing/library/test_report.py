@@ -352,13 +352,13 @@ class Report(unittest.TestCase):
             "72 vertebrae of 12 subjects were analyzed",
             "The value of a subject is the mean over its vertebrae L1 to L4, of at least 2 levels; single "
             "vertebrae entered only a linear model with a random intercept per subject.",
-            "There were 2 readings (1, 2); tables and tests between subjects used 1, or the next one of a subject without it; the "
-            "others entered their agreement only.",
+            "There were 2 readings (1, 2); tables and tests between subjects used 1, or the next one of a subject "
+            "without it; the others entered their agreement only.",
         ):
             self.assertIn(text, english)
         for text in (
             "每例受试者的数值为其 L1～L4 椎体的均值（至少 2 个椎体）；单个椎体的数据仅用于受试者随机截距线性混合模型。",
-            "共有 2 次读数（1、2），表格与检验采用 1，缺少时采用该受试者的下一次读数；"
+            "共有 2 次读数（1、2），表格与受试者间的检验采用 1，缺少时采用该受试者的下一次读数；"
             "其余读数仅用于读数间的一致性分析。",
         ):
             self.assertIn(text, chinese)
