@@ -22,6 +22,7 @@ bench: $(BENCH)/.installed $(VENV)/.headless
 	$(BIN)/python Testing/benchmarks/bench_dicom.py --output docs/reading-dicom.md
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python Testing/benchmarks/bench_live.py --output docs/live.md
 	$(BIN)/python Testing/benchmarks/bench_cohort.py --output docs/large-cohorts.md
+	PYTHONPATH=Testing $(BIN)/python Testing/benchmarks/bench_batch.py --output docs/large-batches.md
 
 # The other programs may want other versions than Slicer has, so they get an environment of their own.
 $(BENCH)/.installed: pyproject.toml

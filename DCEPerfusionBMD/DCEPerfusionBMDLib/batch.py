@@ -41,6 +41,7 @@ SAID, STAGE = "said.txt", "stage"
 
 _WORK, _LOCK, _TOKEN = ".unfinished-", ".batch.lock", ".batch.run"
 _JOB, _RESULT = "job.json", "result"
+_CHILD = ("-m", "DCEPerfusionBMDLib.cli.child")
 _POLL_S, _LONGEST_REASON, _LAST_BYTES = 1.0, 500, 8192
 _ONE_THREAD = (
     "OMP_NUM_THREADS",
@@ -112,7 +113,7 @@ class Job:
     ----------
     output : absolute folder of the batch.
     token : of this run of the batch; where another or none is in `output`, the study stops.
-    program : starts a child; the path of the job follows.
+    program : starts a child, the path of the job follows; when empty, the Python that hands it out does.
     version : of this software, which must be the same everywhere.
     """
 
@@ -120,7 +121,7 @@ class Job:
     output: Path
     token: str
     limits: Limits
-    program: tuple[str, ...] = (sys.executable, "-m", "DCEPerfusionBMDLib.cli.child")
+    program: tuple[str, ...] = ()
     version: str = __version__
 
 
@@ -256,7 +257,7 @@ def run_study(job: Job) -> Outcome:
                     "output": str(job.output),
                     "token": job.token,
                     "memory_MB": job.limits.memory_MB,
-                    "parent": os.getpid() if os.name == "posix" and job.program[0] == sys.executable else None,
+                    "parent": os.getpid() if os.name == "posix" and not job.program else None,
                     "target": str(studies / study.name),
                     "study": {
                         "subject": study.subject,
@@ -283,7 +284,7 @@ def _in_child(job: Job, work: Path) -> Outcome:
     started = time.monotonic()
     with (work / SAID).open("ab") as said:
         child = subprocess.Popen(
-            [*job.program, str(work / _JOB)],
+            [*(job.program or (sys.executable, *_CHILD)), str(work / _JOB)],
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
@@ -321,7 +322,8 @@ def _outcome(job: Job, work: Path, code: int, late: bool) -> Outcome:
         return Outcome(subject)
     stage = _text_of(work / STAGE).strip() or "read"
     said = _text_of(work / SAID)
-    reason = visible(next((line for line in reversed(said.splitlines()) if line.strip()), ""))[:_LONGEST_REASON]
+    reason = visible(next((line for line in reversed(said.splitlines()) if line.strip()), ""))
+    reason = reason.removeprefix("dce-perfusion-bmd: ")[:_LONGEST_REASON]
     if late:
         return Outcome(subject, "time limit", f"not done after {limits.time_s:g} s, in stage {stage}", code)
     if code == OUT_OF_MEMORY or (limits.memory_MB is not None and _NO_MEMORY.search(said)):
@@ -336,7 +338,7 @@ def _outcome(job: Job, work: Path, code: int, late: bool) -> Outcome:
         return Outcome(subject, "crash", f"ended by signal {-code} ({name}{hint}), in stage {stage}{because}", code)
     if stage not in STAGES or not reason:
         return Outcome(subject, "crash", reason or f"ended with status {code} without a word", code)
-    return Outcome(subject, stage, reason.removeprefix("dce-perfusion-bmd: "), code)
+    return Outcome(subject, stage, reason, code)
 
 
 def _text_of(path: Path) -> str:

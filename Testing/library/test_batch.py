@@ -46,7 +46,9 @@ if what == "segfault":
 if what == "silent":
     sys.exit(3)
 if what == "hang":
-    time.sleep(600)
+    while batch.runs(Path(job["output"]), job["token"]):
+        time.sleep(0.1)
+    sys.exit(batch.STOPPED)
 if what == "memory":
     batch.limit_memory(job["memory_MB"])
     try:
@@ -339,11 +341,8 @@ class TheCommand(Folder):
 
     def command(self, *options):
         out, err = io.StringIO(), io.StringIO()
-        with (
-            mock.patch.object(Job, "program", self.program),
-            redirect_stdout(out),
-            redirect_stderr(err),
-        ):
+        program = mock.patch.object(cli.batch, "Job", lambda *given: Job(*given[:4], self.program))
+        with program, redirect_stdout(out), redirect_stderr(err):
             status = cli.main(["batch", str(self.table), "--output", str(self.output), "--no-cohort", *options])
         return status, out.getvalue(), err.getvalue()
 
@@ -390,7 +389,7 @@ class TheCommand(Folder):
         self.table.write_text("subject,dicom,segmentation,series\nA,dicom,mask.nrrd,\nB,dicom,mask.nrrd,hang\n")
         code = (
             "import sys; from DCEPerfusionBMDLib import batch, cli\n"
-            f"batch.Job.program = {self.program!r}\n"
+            f"cli.batch.Job = lambda *given: batch.Job(*given[:4], {self.program!r})\n"
             f"sys.exit(cli.main(['batch', {str(self.table)!r}, '--output', {str(self.output)!r}, '--no-cohort']))"
         )
         for number, end in enumerate((signal.SIGINT, signal.SIGKILL), start=1):

@@ -651,6 +651,16 @@ class TestReadings(unittest.TestCase):
         with self.assertRaisesRegex(InputError, "21 readings, and at most 20"):
             analyze_cohort(self.repeated(*map(str, range(21))), QUICK)
 
+    def test_a_reading_of_which_others_have_none(self):
+        """Half of the subjects were read by A alone, half by B alone: with A asked for, rows of B are left out."""
+        result = analyze_cohort(
+            make({KTRANS: np.arange(20.0)}, None, None, None, ["A", "B"] * 10), dataclasses.replace(QUICK, reading="A")
+        )
+        self.assertEqual((result.rows, result.subjects), (10, 10))
+        self.assertEqual([item.row for item in result.rows_left_out], [f"S{n:03d} B" for n in range(1, 20, 2)])
+        self.assertEqual([item.row for item in result.subjects_left_out], [f"S{n:03d}" for n in range(1, 20, 2)])
+        self.assertEqual(rows_of(result, family="agreement"), [])
+
     def test_pairs_that_no_subject_has(self):
         """Subjects read by 1 and 2, others by 3 and 4: two pairs are compared, four are named."""
         subjects = np.repeat([f"S{n}" for n in range(8)], 2)

@@ -122,12 +122,13 @@ def _batch(options: argparse.Namespace, progress: Terminal) -> int:
     pool = thread_pool(workers) if options.scheduler is None else dask_cluster(options.scheduler)
     with locked(output) as token:
         ready, outcomes = _what_is_done(plan, output, options.verify)
-        program = _slicer(options.slicer) if options.slicer is not None else Job.program
+        program = _slicer(options.slicer) if options.slicer is not None else ()
         jobs = [Job(one, output, token, limits, program) for one in ready]
         refused = [*plan.failures, *outcomes]
         total = len(plan.studies) + len(plan.failures)
         tally = Tally(total, total - len(ready) - len(refused), len(refused), failures=refused)
         say(f"{total} studies: {tally.found} done before, {len(jobs)} to do, {len(refused)} cannot be done.")
+        _write_failures(output, tally)
         if jobs:
             with pool as (executor, window, work):
                 line = _Line(output, tally, workers if options.scheduler is None else None)
@@ -139,7 +140,7 @@ def _batch(options: argparse.Namespace, progress: Terminal) -> int:
                     raise
                 finally:
                     line.close()
-        _write_failures(output, tally)
+                    _write_failures(output, tally)
         failed = {outcome.subject for outcome in tally.failures}
         done = [output / STUDIES / one.name for one in plan.studies if one.subject not in failed]
         _say_of_others(output, plan)
@@ -286,7 +287,7 @@ class _Line:
     def __init__(self, output: Path, tally: Tally, workers: int | None) -> None:
         self._output, self._tally, self._workers = output, tally, workers
         self._live = sys.stderr.isatty()
-        self._next = 0.0
+        self._next = self._next_file = 0.0
         self._width = 0
 
     def show(self, outcome: Outcome | None) -> None:
@@ -305,7 +306,9 @@ class _Line:
                 self._width = len(text)
             else:
                 say(text)
-                _write_failures(self._output, self._tally)
+        if time.monotonic() >= self._next_file:
+            self._next_file = time.monotonic() + _LINE_EVERY_S
+            _write_failures(self._output, self._tally)
 
     def close(self) -> None:
         """End the line on the terminal."""

@@ -175,19 +175,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
     "sex": ("sex", "gender", "sexgender", "sexpergender", "genderpersex"),
     "menopause": ("menopause", "menopausalstatus"),
     SUBJECT: (
-        *(
-            "subject",
-            "subj",
-            "subjectid",
-            "subjectname",
-            "subjectno",
-            "id",
-            "patient",
-            "patientid",
-            "patientno",
-            "case",
-        ),
-        *("caseid", "caseno", "pseudonym", "participant", "participantid"),
+        *("subject", "subj", "subjectid", "subjectname", "subjectno", "id", "patient", "patientid", "patientno"),
+        *("case", "caseid", "caseno", "pseudonym", "participant", "participantid"),
     ),
     LEVEL: ("level", "vertebra", "vertebrallevel", "vertebralbody", "lumbarlevel"),
     READING: (
@@ -201,14 +190,7 @@ _ALSO_SUBJECT = ("studyid", "no", "nr", "number")
 
 _CHINESE = {
     **dict.fromkeys(("受试者编号", "患者编号", "病例编号", "病例号", "编号", "受试者", "患者"), "subject"),
-    **{
-        "年龄组": "age group",
-        "年龄": "age",
-        "性别": "sex",
-        "体重指数": "bmi",
-        "绝经状态": "menopause",
-        "绝经": "menopause",
-    },
+    **{"年龄组": "age group", "年龄": "age", "性别": "sex", "体重指数": "bmi", "绝经": "menopause"},
     **{"骨密度分类": "bmd class", "骨量分类": "bmd class", "分类": "class", "骨密度": "bmd", "骨矿密度": "bmd"},
     **{"t值": "t", "t评分": "t", "腰椎": "lumbar", "股骨颈": "femoral neck", "全髋": "total hip"},
     **{"椎体节段": "level", "椎体": "level", "节段": "level", "均值": "mean", "平均值": "mean", "岁": "years"},
@@ -456,13 +438,8 @@ _SEXES = {"female": ("female", "f", "woman", "w", "女"), "male": ("male", "m", 
 _MENOPAUSE = {
     "pre": ("pre", "premenopausal", "premenopause", "绝经前", "未绝经", "否"),
     "transition": (
-        "transition",
-        "in transition",
-        "peri",
-        "perimenopausal",
-        "perimenopause",
-        "menopausal transition",
-        "围绝经期",
+        *("transition", "in transition", "peri", "perimenopausal", "perimenopause", "menopausal transition"),
+        *("围绝经期",),
     ),
     "post": ("post", "postmenopausal", "postmenopause", "绝经后", "已绝经", "绝经", "是"),
 }

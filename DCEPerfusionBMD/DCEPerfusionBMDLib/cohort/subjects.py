@@ -187,18 +187,16 @@ def rows_in_no_test(cohort: Cohort, wanted: str | None) -> list[LeftOut]:
     ----------
     wanted : as of `one_reading`.
     """
-    found = []
-    for away, reason in (
-        (cohort.by_vertebra & ~np.isin(cohort.levels, VERTEBRAE), "not of L1 to L4, so in cohort.csv only"),
-        (
-            np.full(cohort.readings.size, wanted is not None and not has_repeats(cohort)) & (cohort.readings != wanted),
-            "of another reading, which no subject has two of",
-        ),
-    ):
-        rows = np.flatnonzero(away)
-        parts = (column[rows].tolist() for column in (cohort.subjects, cohort.levels, cohort.readings))
-        found += [(row, LeftOut(" ".join(filter(None, of)), reason)) for row, *of in zip(rows, *parts, strict=True)]
-    return list({row: item for row, item in reversed(found)}.values())[::-1]
+    reasons = np.full(cohort.subjects.size, "", dtype=object)
+    if wanted is not None and not has_repeats(cohort):
+        reasons[cohort.readings != wanted] = "of another reading, and no subject has two"
+    if cohort.by_vertebra:
+        reasons[~np.isin(cohort.levels, VERTEBRAE)] = "not of L1 to L4, so in cohort.csv only"
+    rows = np.flatnonzero(reasons != "")
+    parts = (column[rows].tolist() for column in (cohort.subjects, cohort.levels, cohort.readings))
+    return [
+        LeftOut(" ".join(filter(None, of)), reason) for reason, *of in zip(reasons[rows].tolist(), *parts, strict=True)
+    ]
 
 
 def one_per_subject(cohort: Cohort) -> tuple[Cohort, list[LeftOut]]:

@@ -271,7 +271,7 @@ def _marks(
             parts = values[key] if key in values else has[key]
             alone = key in values and method in ("games-howell", "dunnett")
             size = 0 if method == "lsd" or alone else len(rates) + (len(means) if method == "welch-holm" else 0)
-            raw = math.nan if alone else (means | rates)[key, group]
+            raw = math.nan if alone else means[key, group] if key in values else rates[key, group]
             test, n = method if key in values else "fisher", parts[group].size + parts[reference].size
             tests.append(MarkTest(key, group, reference, test, n, raw, p, size, mark))
         against = " and ".join(f"{mark} p < {alpha:g}" for mark, alpha in levels.items()) + f" against {reference}"
