@@ -411,12 +411,17 @@ def locked(output: Path) -> Iterator[str]:
             raise InputError(f"another batch runs in {output}; wait for its end, or give another --output") from error
         token = uuid.uuid4().hex
         replace_file(output / _TOKEN, token)  # children of a killed run see it, and stop
+        _remove_left(output)
         try:
-            for left in (*output.glob(f"{_WORK}*"), *(output / STUDIES).glob(f"{_WORK}*")):
-                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
             yield token
         finally:
             stop(output)
+            _remove_left(output)  # of workers that were lost
+
+
+def _remove_left(output: Path) -> None:
+    for left in (*output.glob(f"{_WORK}*"), *(output / STUDIES).glob(f"{_WORK}*")):
+        shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
 
 
 def stop(output: Path) -> None:
