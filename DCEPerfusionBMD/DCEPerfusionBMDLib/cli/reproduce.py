@@ -98,7 +98,7 @@ def _reproduce(options: argparse.Namespace, progress: Terminal) -> int:
         was, now = (history["software"].get(name, "absent") for history in (before, after))
         if was != now:
             say(f"version: {visible(name)} was {visible(str(was))}, is {now}")
-    said = [*_maps(folder, run), *_tables(folder, run), *_history(before, after)]
+    said = [*_history(before, after), *_maps(folder, run), *_tables(folder, run)]
     for line in said[:_MOST_SAID]:
         say(visible(line))
     if len(said) > _MOST_SAID:
