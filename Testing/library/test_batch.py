@@ -49,6 +49,8 @@ if what == "hang":
     while batch.runs(Path(job["output"]), job["token"]):
         time.sleep(0.1)
     sys.exit(batch.STOPPED)
+if what == "stubborn":
+    time.sleep(60)
 if what == "memory":
     batch.limit_memory(job["memory_MB"])
     try:
@@ -237,7 +239,7 @@ class Failures(Folder):
 
     def test_time_limit(self):
         start = time.monotonic()
-        outcome = self.run_one(self.study(series="hang"), time_s=1.0)
+        outcome = self.run_one(self.study(series="stubborn"), time_s=1.0)
         self.assertLess(time.monotonic() - start, 20.0)
         self.assertEqual(outcome.stage, "time limit")
         self.assertEqual(outcome.message, "not done after 1 s, in stage analyze")
@@ -285,7 +287,7 @@ class Runs(Folder):
 
     def test_a_stopped_run_ends_its_children(self):
         with locked(self.output) as token, ThreadPoolExecutor(1) as pool:
-            future = pool.submit(self.run_one, self.study(series="hang"), token)
+            future = pool.submit(self.run_one, self.study(series="stubborn"), token)
             while not self.begun():
                 time.sleep(0.05)
             batch.stop(self.output)
