@@ -477,7 +477,7 @@ class Regions(unittest.TestCase):
 
         self.assertEqual((region().level, region().level_source), ("L3", "ID"))
         told = region(levels="A=L6")
-        self.assertEqual((told.level, told.level_source), ("L6", "--levels"))
+        self.assertEqual((told.level, told.level_source), ("L6", "option --levels"))
         told = region(levels="A=none")
         self.assertEqual((told.level, told.level_source), ("", ""))
         self.assertEqual(self.build(masks).regions[0].level, "")

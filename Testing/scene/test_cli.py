@@ -308,10 +308,10 @@ class Analyze(Study):
         status, _, err = run(*self.arguments(segmentation=path, levels="two=L4"))
         self.assertEqual(status, 0, err)
         rows = [(row["region"], row["level"], row["level_source"]) for row in read_csv(self.output / "vertebrae.csv")]
-        self.assertEqual(rows, [("one", "L3", "SNOMED code"), ("two", "L4", "--levels")])
+        self.assertEqual(rows, [("one", "L3", "SNOMED code"), ("two", "L4", "option --levels")])
         status, _, err = run(*self.arguments(segmentation=path, levels="two=L3"))
         self.assertEqual(status, 2)
-        self.assertRegex(err, r"'one' \(by SNOMED code\) and 'two' \(by --levels\) are both L3")
+        self.assertRegex(err, r"'one' \(by SNOMED code\) and 'two' \(by option --levels\) are both L3")
         self.assertEqual(len(err.splitlines()), 1)
 
     def test_help_names_every_setting_with_its_unit(self):

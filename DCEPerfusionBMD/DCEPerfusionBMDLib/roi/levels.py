@@ -33,7 +33,7 @@ class SegmentLabel:
     ----------
     kind : `level`, `artery`, `reference` (muscle), `exclusion` (voxels to leave out), `other`, or `ambiguous`.
     level : one of `LEVELS`; empty unless the kind is `level`.
-    source : what told: `SNOMED code`, `tag`, `name`, `ID` or `--levels`; empty when nothing did.
+    source : what told: `SNOMED code`, `tag`, `name`, `ID` or `option --levels`; empty when nothing did.
     reason : why it is ambiguous, or what other structure it is.
     """
 

@@ -287,7 +287,7 @@ def _known(
             raise InputError(
                 f"segment {name!r} is given to both {kind.option} and --levels; it can be only one of them"
             )
-        known[name] = SegmentLabel(LEVEL if level else OTHER, level, "--levels")
+        known[name] = SegmentLabel(LEVEL if level else OTHER, level, "option --levels")
     input_name = kind.find(known, wanted)
     if not masks[input_name].any():
         raise InputError(f"the {kind.adjective} segment {input_name!r} has no voxel inside the series")
