@@ -57,7 +57,8 @@ class Result(unittest.TestCase):
         self.assertEqual(set(self.result.vertebrae["level_source"]), {"name"})
         segments = {name: self.segments[name] for name in ("L1", "aorta")}
         labels = {"L1": SegmentLabel("level", "L2", "SNOMED code"), "aorta": SegmentLabel("artery", "", "name")}
-        for groups, level, source in (({}, "L2", "SNOMED code"), ({"regions": {"levels": "L1=L6"}}, "L6", "option --levels")):
+        given = {"regions": {"levels": "L1=L6"}}
+        for groups, level, source in (({}, "L2", "SNOMED code"), (given, "L6", "option --levels")):
             table = analyze(self.phantom.series(), segments, from_dict(groups), labels=labels).vertebrae
             self.assertEqual((table["level"][0], table["level_source"][0]), (level, source))
 
