@@ -354,6 +354,14 @@ class OfThePhantom(Exported):
                 group = self.items[name].PerFrameFunctionalGroupsSequence[0]
                 self.assertEqual(len(group.DerivationImageSequence[0].SourceImageSequence), len(self.series.frames))
 
+    def test_derivation(self):
+        # DICOM PS3.3 A.51.5.1 for segmentations; PS3.16 CID 7203
+        for name in (*self.maps, "regions", "exclusions"):
+            expected = ("129104", "DCM") if name in self.maps else ("113076", "DCM")
+            for group in self.items[name].PerFrameFunctionalGroupsSequence:
+                (code,) = group.DerivationImageSequence[0].DerivationCodeSequence
+                self.assertEqual((code.CodeValue, code.CodingSchemeDesignator), expected, name)
+
     def test_quantity_unit_and_methods(self):
         # DICOM PS3.16 CID 4107, 4109, 7180; CID 4100, 4101, 4103, 4106
         model = {"126352", "126362", "126340"}

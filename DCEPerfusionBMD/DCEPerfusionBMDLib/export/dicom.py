@@ -99,6 +99,7 @@ _MODELED = (*PARAMETERS, DELAY, *QUALITY)
 _OF_CONCENTRATION = (IAUC60, IAUC90, IAUC180, IAUGC60)
 
 _PERFUSION_ANALYSIS = Code("129104", "DCM", "Perfusion image analysis")
+_SEGMENTED = Code("113076", "DCM", "Segmentation")  # PS3.3 A.51.5.1
 _SOURCE_OF_PROCESSING = Code("121322", "DCM", "Source image for image processing operation")
 _METHOD = Code("370129005", "SCT", "Measurement Method")
 _LUMBAR_SPINE = Code("122496007", "SCT", "Lumbar spine")
@@ -332,13 +333,13 @@ def _references(instances: Iterable[Instance]) -> list[Dataset]:
     return found
 
 
-def _refer(item: Any, source: SourceSeries, frames: slice) -> None:
+def _refer(item: Any, source: SourceSeries, frames: slice, code: Code) -> None:
     """Let an object with frames refer to the images that each frame was made of, at these times.
 
     highdicom takes the source images from one series, and one image per slice; an analysis uses all times, and the
     phases of an acquisition may be series of their own.
     """
-    by_slice = [_derivation(instances[frames]) for instances in source.instances]
+    by_slice = [_derivation(instances[frames], code) for instances in source.instances]
     for group in item.PerFrameFunctionalGroupsSequence:
         group.DerivationImageSequence = [by_slice[_slice_of(group, source)]]
     series: dict[str, list[Instance]] = {}
@@ -365,9 +366,9 @@ def _slice_of(group: Any, source: SourceSeries) -> int:
     return round(float((np.linalg.inv(LPS_TO_RAS @ source.ijk_to_ras) @ [*at, 1.0])[2]))
 
 
-def _derivation(instances: Sequence[Instance]) -> Dataset:
+def _derivation(instances: Sequence[Instance], code: Code) -> Dataset:
     item = Dataset()
-    item.DerivationCodeSequence = [_coded(_PERFUSION_ANALYSIS)]
+    item.DerivationCodeSequence = [_coded(code)]
     item.SourceImageSequence = _references(instances)
     for reference in item.SourceImageSequence:
         reference.PurposeOfReferenceCodeSequence = [_coded(_SOURCE_OF_PROCESSING)]
@@ -418,7 +419,7 @@ def _parametric_map(context: _Context, quantity: Quantity, number: int) -> Any:
     shared = item.SharedFunctionalGroupsSequence[0]
     shared.FrameAnatomySequence = [anatomy]  # dcmqi's reader, which Slicer uses, crashes without
     shared.FrameVOILUTSequence[0].VOILUTFunction = "LINEAR_EXACT"  # the width may be below 1
-    _refer(item, context.source, slice(None))
+    _refer(item, context.source, slice(None), _PERFUSION_ANALYSIS)
     _order_frames(item, values, context.source)
     return item
 
@@ -510,7 +511,7 @@ def _segmentation(
         series_description=f"{description}, {SOFTWARE}, research use only"[:_LONGEST],
     )
     item.BodyPartExamined = "LSPINE"
-    _refer(item, context.source, slice(0, 1))
+    _refer(item, context.source, slice(0, 1), _SEGMENTED)
     return item
 
 
