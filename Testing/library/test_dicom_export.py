@@ -371,6 +371,7 @@ class OfThePhantom(Exported):
             "ve": ("126314", "{ratio}", model),
             "r_squared": ("126220", "{ratio}", model),
             "iauc60": ("126321", "mmol/l.s", {"126352", "126342"}),
+            "iaugc60": ("126325", "{ratio}", {"126352", "126362", "126342"}),
             "max_slope": ("126375", "%/s", {"126342"}),
             "time_to_peak": ("113069", "s", {"126342"}),
             "emax": ("emax", "%", {"126342"}),
@@ -727,8 +728,9 @@ class Codes(unittest.TestCase):
 
         for quantity in BY_NAME.values():
             if quantity.dicom is not None:
-                known = [names for names in concepts["DCM"].values() if quantity.dicom.value in names]
-                self.assertEqual({names[quantity.dicom.value][0] for names in known}, {quantity.dicom.meaning})
+                known = [names[quantity.dicom.value] for names in concepts["DCM"].values() if quantity.dicom.value in names]
+                # a name in no context group is a former one
+                self.assertEqual({meaning for meaning, groups in known if groups}, {quantity.dicom.meaning})
 
 
 if __name__ == "__main__":
