@@ -592,13 +592,12 @@ class Texts(Exported):
         uids = {read(path).get("FrameOfReferenceUID") for path in (folder / "dicom").rglob("*.dcm")} - {None}
         self.assertEqual(len(uids), 1)
 
-    def test_hostile_names(self):
-        folder = self.root / "hostile"
+    def export_named(self, folder, odd):
+        """Export of regions of these names; returns the segments of `regions.dcm` and the names in the report."""
         vendors.ge_lava(folder / "study")
         series = quietly(read_series, folder / "study")
         made_up_result(folder / "out", series)
         regions = read_regions(folder / "out" / REGIONS_FILE)
-        odd = ["<script>alert(1)</script>", 'a|b:c"\\\n', "x" * 10000]
         rois = VertebralRois(
             tuple(Region(name, "", r.fate, np.zeros(0)) for name, r in zip(odd, regions.regions, strict=True)),
             "\u202eaorta",
@@ -616,10 +615,22 @@ class Texts(Exported):
         quietly(export_dicom, folder / "out", folder / "study", folder / "dicom")
         for path in (folder / "dicom").rglob("*.dcm"):
             self.assertEqual(errors_of(path), [])
-        labels = [segment.SegmentLabel for segment in read(folder / "dicom" / "regions.dcm").SegmentSequence]
-        self.assertEqual(labels[0], odd[0])
-        self.assertEqual(labels[2], "x" * 64)
-        self.assertEqual(list(measurements(read(folder / "dicom" / "report.dcm"))), labels[:3])
+        segments = read(folder / "dicom" / "regions.dcm").SegmentSequence
+        return segments, list(measurements(read(folder / "dicom" / "report.dcm")))
+
+    def test_hostile_names(self):
+        odd = ["<script>alert(1)</script>", 'a|b:c"\\\n', "x" * 10000]
+        segments, names = self.export_named(self.root / "hostile", odd)
+        self.assertEqual([s.SegmentLabel for s in segments], [odd[0], "a|b:c'/", "x" * 64, "aorta"])
+        self.assertEqual(names, [odd[0], "a|b:c'/", odd[2]])
+
+    def test_control_characters_and_long_names_that_begin_alike(self):
+        begin = "lesion " + "y" * 56 + " "  # 64 characters, the last of them a blank
+        segments, names = self.export_named(self.root / "control", ["\x1b[31mL1\x01", begin + "a", begin + "b"])
+        labels = [segment.SegmentLabel for segment in segments]
+        self.assertEqual(labels, ["[31mL1", begin.strip(), begin.strip(), "aorta"])
+        self.assertEqual(names, ["[31mL1", begin + "a", begin + "b"])
+        self.assertEqual([segment.TrackingID for segment in segments], [*names, "aorta"])
 
 
 class Killed(Exported):
