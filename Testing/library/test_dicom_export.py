@@ -354,6 +354,14 @@ class OfThePhantom(Exported):
                 group = self.items[name].PerFrameFunctionalGroupsSequence[0]
                 self.assertEqual(len(group.DerivationImageSequence[0].SourceImageSequence), len(self.series.frames))
 
+    def test_derivation(self):
+        # DICOM PS3.3 A.51.5.1 for segmentations; PS3.16 CID 7203
+        for name in (*self.maps, "regions", "exclusions"):
+            expected = ("129104", "DCM") if name in self.maps else ("113076", "DCM")
+            for group in self.items[name].PerFrameFunctionalGroupsSequence:
+                (code,) = group.DerivationImageSequence[0].DerivationCodeSequence
+                self.assertEqual((code.CodeValue, code.CodingSchemeDesignator), expected, name)
+
     def test_quantity_unit_and_methods(self):
         # DICOM PS3.16 CID 4107, 4109, 7180; CID 4100, 4101, 4103, 4106
         model = {"126352", "126362", "126340"}
@@ -363,6 +371,7 @@ class OfThePhantom(Exported):
             "ve": ("126314", "{ratio}", model),
             "r_squared": ("126220", "{ratio}", model),
             "iauc60": ("126321", "mmol/l.s", {"126352", "126342"}),
+            "iaugc60": ("126325", "{ratio}", {"126352", "126362", "126342"}),
             "max_slope": ("126375", "%/s", {"126342"}),
             "time_to_peak": ("113069", "s", {"126342"}),
             "emax": ("emax", "%", {"126342"}),
@@ -583,13 +592,12 @@ class Texts(Exported):
         uids = {read(path).get("FrameOfReferenceUID") for path in (folder / "dicom").rglob("*.dcm")} - {None}
         self.assertEqual(len(uids), 1)
 
-    def test_hostile_names(self):
-        folder = self.root / "hostile"
+    def export_named(self, folder, odd):
+        """Export of regions of these names; returns the segments of `regions.dcm` and the names in the report."""
         vendors.ge_lava(folder / "study")
         series = quietly(read_series, folder / "study")
         made_up_result(folder / "out", series)
         regions = read_regions(folder / "out" / REGIONS_FILE)
-        odd = ["<script>alert(1)</script>", 'a|b:c"\\\n', "x" * 10000]
         rois = VertebralRois(
             tuple(Region(name, "", r.fate, np.zeros(0)) for name, r in zip(odd, regions.regions, strict=True)),
             "\u202eaorta",
@@ -607,10 +615,22 @@ class Texts(Exported):
         quietly(export_dicom, folder / "out", folder / "study", folder / "dicom")
         for path in (folder / "dicom").rglob("*.dcm"):
             self.assertEqual(errors_of(path), [])
-        labels = [segment.SegmentLabel for segment in read(folder / "dicom" / "regions.dcm").SegmentSequence]
-        self.assertEqual(labels[0], odd[0])
-        self.assertEqual(labels[2], "x" * 64)
-        self.assertEqual(list(measurements(read(folder / "dicom" / "report.dcm"))), labels[:3])
+        segments = read(folder / "dicom" / "regions.dcm").SegmentSequence
+        return segments, list(measurements(read(folder / "dicom" / "report.dcm")))
+
+    def test_hostile_names(self):
+        odd = ["<script>alert(1)</script>", 'a|b:c"\\\n', "x" * 10000]
+        segments, names = self.export_named(self.root / "hostile", odd)
+        self.assertEqual([s.SegmentLabel for s in segments], [odd[0], "a|b:c'/", "x" * 64, "aorta"])
+        self.assertEqual(names, [odd[0], "a|b:c'/", odd[2]])
+
+    def test_control_characters_and_long_names_that_begin_alike(self):
+        begin = "lesion " + "y" * 56 + " "  # 64 characters, the last of them a blank
+        segments, names = self.export_named(self.root / "control", ["\x1b[31mL1\x01", begin + "a", begin + "b"])
+        labels = [segment.SegmentLabel for segment in segments]
+        self.assertEqual(labels, ["[31mL1", begin.strip(), begin.strip(), "aorta"])
+        self.assertEqual(names, ["[31mL1", begin + "a", begin + "b"])
+        self.assertEqual([segment.TrackingID for segment in segments], [*names, "aorta"])
 
 
 class Killed(Exported):
@@ -719,8 +739,9 @@ class Codes(unittest.TestCase):
 
         for quantity in BY_NAME.values():
             if quantity.dicom is not None:
-                known = [names for names in concepts["DCM"].values() if quantity.dicom.value in names]
-                self.assertEqual({names[quantity.dicom.value][0] for names in known}, {quantity.dicom.meaning})
+                known = [names[quantity.dicom.value] for names in concepts["DCM"].values() if quantity.dicom.value in names]
+                # a name in no context group is a former one
+                self.assertEqual({meaning for meaning, groups in known if groups}, {quantity.dicom.meaning})
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ from ..quantities import (
 from ..result import statistic_column
 from ..roi import LEVEL_CODES, Fate
 from ..series import Progress
-from ..tables import one_line
+from ..tables import one_line, visible
 from .files import check_output_folder, left_behind, staged
 from .record import Record, read_record, same_place
 
@@ -99,6 +99,7 @@ _MODELED = (*PARAMETERS, DELAY, *QUALITY)
 _OF_CONCENTRATION = (IAUC60, IAUC90, IAUC180, IAUGC60)
 
 _PERFUSION_ANALYSIS = Code("129104", "DCM", "Perfusion image analysis")
+_SEGMENTED = Code("113076", "DCM", "Segmentation")  # PS3.3 A.51.5.1
 _SOURCE_OF_PROCESSING = Code("121322", "DCM", "Source image for image processing operation")
 _METHOD = Code("370129005", "SCT", "Measurement Method")
 _LUMBAR_SPINE = Code("122496007", "SCT", "Lumbar spine")
@@ -332,13 +333,13 @@ def _references(instances: Iterable[Instance]) -> list[Dataset]:
     return found
 
 
-def _refer(item: Any, source: SourceSeries, frames: slice) -> None:
+def _refer(item: Any, source: SourceSeries, frames: slice, code: Code) -> None:
     """Let an object with frames refer to the images that each frame was made of, at these times.
 
     highdicom takes the source images from one series, and one image per slice; an analysis uses all times, and the
     phases of an acquisition may be series of their own.
     """
-    by_slice = [_derivation(instances[frames]) for instances in source.instances]
+    by_slice = [_derivation(instances[frames], code) for instances in source.instances]
     for group in item.PerFrameFunctionalGroupsSequence:
         group.DerivationImageSequence = [by_slice[_slice_of(group, source)]]
     series: dict[str, list[Instance]] = {}
@@ -365,9 +366,9 @@ def _slice_of(group: Any, source: SourceSeries) -> int:
     return round(float((np.linalg.inv(LPS_TO_RAS @ source.ijk_to_ras) @ [*at, 1.0])[2]))
 
 
-def _derivation(instances: Sequence[Instance]) -> Dataset:
+def _derivation(instances: Sequence[Instance], code: Code) -> Dataset:
     item = Dataset()
-    item.DerivationCodeSequence = [_coded(_PERFUSION_ANALYSIS)]
+    item.DerivationCodeSequence = [_coded(code)]
     item.SourceImageSequence = _references(instances)
     for reference in item.SourceImageSequence:
         reference.PurposeOfReferenceCodeSequence = [_coded(_SOURCE_OF_PROCESSING)]
@@ -418,7 +419,7 @@ def _parametric_map(context: _Context, quantity: Quantity, number: int) -> Any:
     shared = item.SharedFunctionalGroupsSequence[0]
     shared.FrameAnatomySequence = [anatomy]  # dcmqi's reader, which Slicer uses, crashes without
     shared.FrameVOILUTSequence[0].VOILUTFunction = "LINEAR_EXACT"  # the width may be below 1
-    _refer(item, context.source, slice(None))
+    _refer(item, context.source, slice(None), _PERFUSION_ANALYSIS)
     _order_frames(item, values, context.source)
     return item
 
@@ -477,7 +478,7 @@ def _segmentation(
     description: str,
     segments: Sequence[tuple[str, Code, Code, str, npt.NDArray[np.bool_]]],
 ) -> Any:
-    """A segmentation of masks that may overlap, each with its label, category, type and tracking UID."""
+    """A segmentation of masks that may overlap, each with its name, category, type and tracking UID."""
     import highdicom
 
     algorithm = highdicom.AlgorithmIdentificationSequence(
@@ -486,16 +487,16 @@ def _segmentation(
     descriptions = [
         highdicom.seg.SegmentDescription(
             segment_number=n,
-            segment_label=label,
+            segment_label=_label(name),
             segmented_property_category=_concept(category),
             segmented_property_type=_concept(kind),
             algorithm_type="SEMIAUTOMATIC",
             algorithm_identification=algorithm,
             tracking_uid=uid,
-            tracking_id=label,
+            tracking_id=_line(name),
             anatomic_regions=[_concept(_LUMBAR_SPINE)],
         )
-        for n, (label, category, kind, uid, _) in enumerate(segments, start=1)
+        for n, (name, category, kind, uid, _) in enumerate(segments, start=1)
     ]
     item = highdicom.seg.Segmentation(
         source_images=context.slices,
@@ -510,7 +511,7 @@ def _segmentation(
         series_description=f"{description}, {SOFTWARE}, research use only"[:_LONGEST],
     )
     item.BodyPartExamined = "LSPINE"
-    _refer(item, context.source, slice(0, 1))
+    _refer(item, context.source, slice(0, 1), _SEGMENTED)
     return item
 
 
@@ -523,10 +524,10 @@ def _regions(context: _Context, number: int) -> Any:
         mask = region.fate == Fate.ANALYZED
         if mask.any():
             kind = (_ANATOMY, _anatomy_of(region.level)) if region.level else (_TISSUE, _TISSUE)
-            segments.append((_label(region.name), *kind, str(highdicom.UID()), mask))
+            segments.append((region.name, *kind, str(highdicom.UID()), mask))
     by_reference = context.record.setting("model", "model") == "reference-region"
     kind = (_TISSUE, _MUSCLE) if by_reference else (_ANATOMY, _ARTERY)
-    segments.append((_label(stored.input_name), *kind, str(highdicom.UID()), stored.input))
+    segments.append((stored.input_name, *kind, str(highdicom.UID()), stored.input))
     return _segmentation(context, number, "Analyzed regions", segments)
 
 
@@ -618,7 +619,7 @@ def _measurements(context: _Context, row: int, maps: Mapping[str, Any], regions:
     ]
     if status is not None:
         evaluations.append(sr.QualitativeEvaluation(_concept(FIT_STATUS), _concept(STATUS_CODES[status])))
-    label = _label(region.name)
+    identifier = _line(region.name)
     site = _anatomy_of(region.level) if region.level else _LUMBAR_SPINE
     number = sum(bool((other.fate == Fate.ANALYZED).any()) for other in record.regions.regions[:row])
     segment = regions.SegmentSequence[number] if analyzed.any() else None
@@ -631,9 +632,9 @@ def _measurements(context: _Context, row: int, maps: Mapping[str, Any], regions:
         "qualitative_evaluations": evaluations,
     }
     if segment is None:  # nothing of the region was analyzed
-        return sr.MeasurementsAndQualitativeEvaluations(sr.TrackingIdentifier(identifier=label), **common)
+        return sr.MeasurementsAndQualitativeEvaluations(sr.TrackingIdentifier(identifier=identifier), **common)
     return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
-        sr.TrackingIdentifier(uid=segment.TrackingUID, identifier=label),
+        sr.TrackingIdentifier(uid=segment.TrackingUID, identifier=identifier),
         referenced_segment=sr.ReferencedSegment(
             regions.SOPClassUID,
             regions.SOPInstanceUID,
@@ -685,7 +686,7 @@ def _bone(row: Mapping[str, str]) -> Any:
     site = row["site"]
     spine = _anatomy_of(site) if site in LEVEL_CODES else _LUMBAR_SPINE if site.startswith("L") else None
     return sr.MeasurementsAndQualitativeEvaluations(
-        sr.TrackingIdentifier(identifier=_label(f"Densitometry {site}")),
+        sr.TrackingIdentifier(identifier=_line(f"Densitometry {site}")),
         finding_sites=[sr.FindingSite(_concept(spine))] if spine else None,
         measurements=found,
     )
@@ -710,9 +711,14 @@ def _parameters(record: Record) -> list[str]:
 # Codes and files ------------------------------------------------------------------------------------------------------
 
 
+def _line(text: str) -> str:
+    """Text from outside as one line of characters that are seen, without backslash, which separates values in DICOM."""
+    return visible(one_line(text)).replace("\\", "/") or "unnamed"
+
+
 def _label(text: str) -> str:
-    """Text from outside as a long string of DICOM: one line of 64 characters, no backslash, which separates values."""
-    return one_line(text).replace("\\", "/")[:_LONGEST]
+    """Text from outside as a long string of DICOM, which holds 64 characters."""
+    return _line(text)[:_LONGEST].strip()
 
 
 def _concept(code: Code) -> Any:
