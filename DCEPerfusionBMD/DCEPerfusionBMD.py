@@ -5,6 +5,7 @@ import enum
 import logging
 import math
 import sys
+import traceback
 import types
 from pathlib import Path
 from typing import Annotated
@@ -232,7 +233,7 @@ class DCEPerfusionBMDParameterNode:
 
     series - The dynamic series: a sequence, the volume that shows one, or a multivolume.
     segmentation - Vertebrae and artery.
-    dxaTable - Bone densitometry.
+    dxaTable, dxaSubject - Bone densitometry, and whose it is where the table holds several subjects.
     frameTimes, skipFrames - Frame times that go before those of the data, and leading frames to leave out.
     singleSite, singleTScore, singleBmd - A single bone measurement, where there is no table.
     autoUpdate - Whether a changed value leads to a new result.
@@ -242,6 +243,7 @@ class DCEPerfusionBMDParameterNode:
     series: vtkMRMLSequenceNode | vtkMRMLScalarVolumeNode | None
     segmentation: vtkMRMLSegmentationNode
     dxaTable: vtkMRMLTableNode
+    dxaSubject: str = ""
     frameTimes: str = ""
     skipFrames: Annotated[int, WithinRange(0, 100)] = 0
     singleSite: Annotated[str, Choice(BONE_SITES)] = BONE_SITES[0]
@@ -374,6 +376,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.mapSelector.activated.connect(self.onMapChosen)
         self.ui.tableSelector.activated.connect(self.onTableChosen)
         self.ui.regionSelector.activated.connect(self.onRegionChosen)
+        self.ui.dxaSubject.activated.connect(self.onDxaSubjectChosen)
         self.setupCohort()
         self.initializeParameterNode()
 
@@ -490,8 +493,10 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if (ownerOf(node.series), node.segmentation) != self._shownPair:
             self.ui.hoverCheckBox.checked = False
             self.showResult()
-        self.observeInputs(self.logic.inputs.placed_nodes(node.series, node.segmentation))
+        bone = [node.dxaTable] if node.dxaTable is not None else []
+        self.observeInputs([*self.logic.inputs.placed_nodes(node.series, node.segmentation), *bone])
         self.showInputs()
+        self.showDxaSubjects()
         self.checkCanApply()
         self.showCohort()
         key = self.runKey()
@@ -501,7 +506,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._inputTimer.start(self.LIVE_DELAY_MS)
 
     def observeInputs(self, nodes):
-        """Follow the nodes whose transforms and outlines a result depends on, and no others."""
+        """Follow the nodes whose transforms, outlines and cells a result depends on, and no others."""
         if nodes == self._observed:
             return
         for node, event in self.inputEvents():
@@ -511,8 +516,11 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.addObserver(node, event, self.onInputsChanged)
 
     def inputEvents(self):
-        """What is observed of the inputs: their transforms, and the segments of a segmentation."""
+        """What is observed of the inputs: their transforms, the segments of a segmentation, the cells of a table."""
         for node in self._observed:
+            if node.IsA("vtkMRMLTableNode"):
+                yield node, vtk.vtkCommand.ModifiedEvent
+                continue
             yield node, slicer.vtkMRMLTransformableNode.TransformModifiedEvent
             if node.IsA("vtkMRMLSegmentationNode"):
                 for event in (
@@ -524,7 +532,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                     yield node, event
 
     def onInputsChanged(self, caller, event):
-        """An input was moved or drawn on: look at it when that has come to rest."""
+        """An input was moved, drawn on or typed into: look at it when that has come to rest."""
         if not self._running:
             self._settleTimer.start(self.LIVE_DELAY_MS)
 
@@ -558,8 +566,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return _("Choose a segmentation with vertebrae and artery.")
         try:
             self.logic.checkInputs(node.series, node.segmentation, settingsOf(node), node.frameTimes, node.skipFrames)
-            if node.dxaTable is None:
-                self.logic.singleMeasurement(node)
+            self.logic.boneMeasurements(node)
         except (settings.InputError, RuntimeError) as error:
             return inWords(error)
         return ""
@@ -571,7 +578,8 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             values = settingsOf(node)
         except settings.InputError:
             return None
-        bone = (node.dxaTable and node.dxaTable.GetID(), node.singleSite, node.singleTScore, node.singleBmd)
+        table = node.dxaTable and (node.dxaTable.GetID(), node.dxaTable.GetMTime(), node.dxaSubject)
+        bone = (table, node.singleSite, node.singleTScore, node.singleBmd)
         return self.logic.inputs.state(node.series, node.segmentation), node.frameTimes, node.skipFrames, bone, values
 
     # ---- inputs
@@ -605,6 +613,25 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if series is not None:
             self.showFound(series)
         self.showRegions(series)
+
+    def showDxaSubjects(self):
+        """Offer the subjects of a table of bone densitometry that holds more than one."""
+        node, ui = self._parameterNode, self.ui
+        names = []
+        with contextlib.suppress(settings.InputError):  # which stands under Apply
+            names = self.logic.dxaSubjects(node.dxaTable)
+        if names != [ui.dxaSubject.itemData(n) for n in range(1, ui.dxaSubject.count)]:
+            ui.dxaSubject.clear()
+            ui.dxaSubject.addItem(_("not chosen"), "")
+            for name in names:
+                ui.dxaSubject.addItem(name, name)
+        ui.dxaSubject.currentIndex = names.index(node.dxaSubject) + 1 if node.dxaSubject in names else 0
+        for shown in (ui.dxaSubject, ui.dxaSubjectLabel):
+            shown.visible = len(names) > 1
+
+    def onDxaSubjectChosen(self):
+        """Take the bone densitometry of another subject of the table."""
+        self._parameterNode.dxaSubject = self.ui.dxaSubject.itemData(self.ui.dxaSubject.currentIndex)
 
     def showTimes(self, series, doubtful):
         """List the frame times that there are; open the list where they are in doubt or the user's."""
@@ -696,7 +723,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             except (settings.InputError, RuntimeError) as error:
                 lines = [inWords(error)]
             except Exception as error:
-                logging.exception("arterial input")
+                logUnexpected("arterial input", error)
                 lines = [unexpected(error)]
         if found is not None:
             lines = [inWords(line) for line in panel.finding_lines(found)]
@@ -768,7 +795,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             slicer.util.mainWindow(), _("Table of bone densitometry"), "", "*.csv *.tsv *.txt"
         )
         if path:
-            with slicer.util.tryWithErrorDisplay(_("The table cannot be read.")):
+            with errorsShown(_("The table cannot be read.")):
                 self._parameterNode.dxaTable = self.logic.loadDxaTable(path)
 
     def onSegmentEditor(self):
@@ -796,7 +823,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._running = True
         self.checkCanApply()
         try:
-            with slicer.util.tryWithErrorDisplay(_("TotalSegmentator failed."), waitCursor=True):
+            with errorsShown(_("TotalSegmentator failed.")):
                 logic = TotalSegmentatorLogic()
                 logic.setupPythonRequirements()
                 segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Vertebrae")
@@ -828,20 +855,16 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         self._running = True
         self.checkCanApply()
-        try:
-            return work(report)
-        except Cancelled:
-            slicer.util.showStatusMessage(_("Canceled; nothing was changed."), 5000)
-        except (settings.InputError, RuntimeError, OSError) as error:
-            slicer.util.errorDisplay(inWords(error), windowTitle=title)
-        except Exception as error:
-            logging.exception(title)
-            slicer.util.errorDisplay(unexpected(error), windowTitle=title)
-        finally:
-            self._running = False
-            dialog.close()
-            dialog.deleteLater()
-            self.onParametersModified()
+        with errorsShown(title):
+            try:
+                return work(report)
+            except Cancelled:
+                slicer.util.showStatusMessage(_("Canceled; nothing was changed."), 5000)
+            finally:  # before an error is shown, which would lie under the dialog
+                self._running = False
+                dialog.close()
+                dialog.deleteLater()
+                self.onParametersModified()
         return None
 
     def onApply(self):
@@ -874,7 +897,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         except (settings.InputError, RuntimeError, OSError, Cancelled) as error:
             self.showWarnings([str(error)])
         except Exception as error:
-            logging.exception("live result")
+            logUnexpected("live result", error)
             self.showWarnings([unexpected(error)])
         else:
             self._resultKey = key
@@ -1000,7 +1023,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder for the results"))
         if folder:
-            with slicer.util.tryWithErrorDisplay(_("The results cannot be written."), waitCursor=True):
+            with errorsShown(_("The results cannot be written.")):
                 self.logic.exportResult(folder)
 
     # ---- cohort
@@ -1097,7 +1120,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Read a table of subjects."""
         path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("Table of subjects"), "", "*.csv *.tsv *.txt")
         if path:
-            with slicer.util.tryWithErrorDisplay(_("The table cannot be read.")):
+            with errorsShown(_("The table cannot be read.")):
                 self._parameterNode.cohortTable = self.logic.loadCohortTable(path)
 
     def onCompare(self):
@@ -1151,6 +1174,32 @@ def unexpected(error):
     return _("Unexpected error: {error}").format(error=f"{type(error).__name__}: {error}")
 
 
+@contextlib.contextmanager
+def errorsShown(title):
+    """Show an error in a box and go on; the log, which may be passed on, gets no name and no folder."""
+    try:
+        yield
+    except (settings.InputError, RuntimeError, OSError) as error:
+        showError(inWords(error), title)
+    except Exception as error:
+        logUnexpected(title, error)
+        showError(unexpected(error), title)
+
+
+def showError(text, title):
+    """A message in a box, without the log that `slicer.util.errorDisplay` would also write it to."""
+    if slicer.app.testingEnabled() or slicer.util.mainWindow() is None:
+        logging.error(title)
+    else:
+        slicer.util.messageBox(text, windowTitle=title)
+
+
+def logUnexpected(title, error):
+    """Log the kind of an error and where it arose; its text may name a patient or a folder."""
+    where = "".join(traceback.format_tb(error.__traceback__))
+    logging.error(f"{title}: {type(error).__name__}\n{where}")
+
+
 def widgetName(parameterName):
     """Name of the editor of a parameter in the .ui file: repetition_time_ms is edited by repetitionTimeMs."""
     first, *others = parameterName.split("_")
@@ -1190,6 +1239,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         self.cohortResult = None
         self._cohortTable = None
         self._cohortRead = (None, None)
+        self._dxaRead = {}
         self.inputs = scenestudy.Inputs(slicer.mrmlScene)
 
     def getParameterNode(self):
@@ -1314,6 +1364,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         skipFrames=0,
         densitometry=None,
         live=False,
+        dxaSubject="",
     ):
         """Analyze one series and put maps, tables, charts and segmentations into the scene.
 
@@ -1328,6 +1379,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         skipFrames : leading frames to leave out.
         densitometry : measurements that are used where there is no table.
         live : whether the voxels of the series are as they were in the last run, whose work is then taken up.
+        dxaSubject : whose bone densitometry it is, where the table holds several subjects.
 
         Returns
         -------
@@ -1340,7 +1392,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         series = self.readSeries(seriesNode, frameTimes, skipFrames)
         masks, labels = self.inputs.masks(segmentationNode, series), scene.segment_labels(segmentationNode)
         memory = self.inputs.memory(series, masks, labels)
-        bone = scene.read_dxa_node(dxaTableNode) if dxaTableNode is not None else densitometry
+        bone = self.readDxa(dxaTableNode, dxaSubject) if dxaTableNode is not None else densitometry
         result = study.analyze(series, masks, settings, bone, progress=progress, labels=labels, memory=memory)
         owner = ownerOf(seriesNode)
         nodes = scene.ResultWriter(slicer.mrmlScene, owner, segmentationNode).write(series, result)
@@ -1359,14 +1411,58 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
             parameterNode.skipFrames,
             self.singleMeasurement(parameterNode) if parameterNode.dxaTable is None else None,
             live,
+            parameterNode.dxaSubject,
         )
+
+    def boneMeasurements(self, parameterNode):
+        """The bone densitometry that a parameter node describes: of its table, else typed in; None where there is none.
+
+        Raises InputError where it cannot be read.
+        """
+        if parameterNode.dxaTable is not None:
+            return self.readDxa(parameterNode.dxaTable, parameterNode.dxaSubject)
+        return self.singleMeasurement(parameterNode)
+
+    def readDxa(self, tableNode, subject=""):
+        """The bone densitometry of one subject in a table node; a subject that is not in the table counts as none."""
+        from DCEPerfusionBMDLib import scene
+
+        chosen = subject if subject in self.dxaSubjects(tableNode) else None
+        return self._dxaKept(tableNode, ("of", chosen), lambda: scene.read_dxa_node(tableNode, chosen))
+
+    def dxaSubjects(self, tableNode):
+        """Names of the subjects in a table node of bone densitometry; none of None."""
+        from DCEPerfusionBMDLib import scene
+
+        if tableNode is None:
+            return []
+        return self._dxaKept(tableNode, "subjects", lambda: scene.subjects_of_dxa_node(tableNode))
+
+    def _dxaKept(self, tableNode, what, read):
+        """What was read of a table of bone densitometry, or why it cannot be, until the table changes."""
+        from DCEPerfusionBMDLib.errors import InputError
+
+        state = (tableNode.GetID(), tableNode.GetMTime())
+        if self._dxaRead.get("state") != state:
+            self._dxaRead = {"state": state}
+        if what not in self._dxaRead:
+            try:
+                self._dxaRead[what] = read()
+            except InputError as error:
+                self._dxaRead[what] = error
+        found = self._dxaRead[what]
+        if isinstance(found, InputError):
+            raise InputError(str(found))
+        return found
 
     def singleMeasurement(self, parameterNode):
         """The bone measurement that was typed in; None where there is none."""
         from DCEPerfusionBMDLib.densitometry import measurements_from_values
 
         typed = {"t_score": parameterNode.singleTScore, "bmd_g_cm2": parameterNode.singleBmd}
-        values = {name: f"{parameterNode.singleSite}={text.strip()}" for name, text in typed.items() if text.strip()}
+        site = parameterNode.singleSite
+        # each is one value: a comma in it is the decimal one
+        values = {name: f"{site}={text.strip().replace(',', '.')}" for name, text in typed.items() if text.strip()}
         return measurements_from_values(values) if values else None
 
     # ---- results

@@ -1261,5 +1261,17 @@ vertebral perfusion and bone mineral density (BMD) in postmenopausal women. Adv 
         <source>Columns not recognized: {names}.</source>
         <translation>未识别的列：{names}。</translation>
     </message>
+    <message>
+        <source>Subject:</source>
+        <translation>受试者：</translation>
+    </message>
+    <message>
+        <source>Whose bone densitometry to take; offered where the table holds several subjects.</source>
+        <translation>采用哪位受试者的骨密度测量；表中含多名受试者时提供。</translation>
+    </message>
+    <message>
+        <source>not chosen</source>
+        <translation>未选择</translation>
+    </message>
 </context>
 </TS>
