@@ -92,8 +92,16 @@ def registerSampleData():
         uris="https://github.com/DCEPerfusionBMD/SlicerDCEPerfusionBMD",  # one is asked for; it is never read
         fileNames="lumbar-phantom",
         nodeNames=SAMPLE_NAME,
-        customDownloader=lambda source: DCEPerfusionBMDLogic().loadPhantom(),
+        customDownloader=lambda source: loadSample(),
     )
+
+
+def loadSample():
+    """Make the phantom and show it, as other sample data are shown."""
+    logic = DCEPerfusionBMDLogic()
+    nodes = logic.loadPhantom()
+    slicer.util.setSliceViewerLayers(background=logic.anatomyOf(nodes["series"]), fit=True)
+    return nodes
 
 
 #
@@ -311,6 +319,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._lastRun = self._resultKey = None
         self._shownInputs = None
         self._shownPair = None
+        self._listed = None
         self._views = None
         self._hover = None
         self._inputChart = None
@@ -339,7 +348,13 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         self._views = Views(slicer.mrmlScene)
         self._hover = HoverCurve(slicer.mrmlScene)
-        self._inputChart = InputChart(slicer.mrmlScene)
+        words = {
+            "aif": _("Arterial input"),
+            "reference": _("Reference tissue"),
+            "time": _("Time (s)"),
+            "concentration": _("Contrast agent (mmol/L)"),
+        }
+        self._inputChart = InputChart(slicer.mrmlScene, words)
         self._liveTimer = timerOf(self.onLiveTimer)
         self._inputTimer = timerOf(self.showArterialInput)
         self._settleTimer = timerOf(self.onSettled)
@@ -365,7 +380,10 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             (self.ui.exportButton, self.onExport),
         ):
             button.clicked.connect(action)
-        for editor in (self.ui.frameTimes, self.ui.levels):  # what is half typed is not read
+        for editor in (
+            *(self.ui.frameTimes, self.ui.levels, self.ui.aifSegment, self.ui.referenceSegment),
+            *(self.ui.exclude, self.ui.singleTScore, self.ui.singleBmd),
+        ):  # what is half typed is not read
             editor.textEdited.connect(self.onTyping)
             editor.editingFinished.connect(self.onSettled)
         self.ui.timesButton.toggled.connect(self.onShowTimes)
@@ -429,6 +447,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """List as inputs only what can be one."""
         if self._parameterNode is None:
             return
+        self._listed = self._parameterNode.series
         for selector, className in (
             (self.ui.seriesSelector, "vtkMRMLVolumeNode"),
             (self.ui.segmentationSelector, "vtkMRMLSegmentationNode"),
@@ -436,8 +455,15 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             (self.ui.cohortTableSelector, "vtkMRMLTableNode"),
         ):
             kept = self.logic.inputCandidates(className)
+            if className == "vtkMRMLVolumeNode":  # a sequence is listed, the volume that shows it is not once more
+                kept = [node for node in kept if ownerOf(node) is node or node is self._parameterNode.series]
             nodes = slicer.util.getNodesByClass(className)
             selector.sortFilterProxyModel().hiddenNodeIDs = [node.GetID() for node in nodes if node not in kept]
+
+    def listSeries(self, caller=None, event=None):
+        """List a volume that shows a sequence where a script has chosen it."""
+        if self._parameterNode is not None and self._parameterNode.series is not self._listed:
+            self.hideResults()
 
     def onReload(self):
         """Reload the module together with its library, which Python would otherwise keep as it was."""
@@ -465,6 +491,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 timer.stop()
             self._parameterNode.disconnectGui(self._guiTag)
             self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.listSeries)
         self.observeInputs([])
         self.observeCohort(None)
         self._inputChart.clear()
@@ -472,10 +499,12 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._guiTag = None
         self._shownPair = self._shownCurve = None
         if parameterNode is not None:
+            self.hideResults()
+            # first: a selector cannot take up a node that it hides
+            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.listSeries, priority=1.0)
             self._guiTag = parameterNode.connectGui(self.ui)
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
-            plotView = self._views.viewNode("vtkMRMLPlotViewNode", "DCEPerfusionBMDInput")
-            self._inputPlot.setMRMLPlotViewNode(plotView)
+            self._inputPlot.setMRMLPlotViewNode(self._views.inputView(parameterNode.parameterNode))
             self._shownInputs = None
             self.onParametersModified()
 
@@ -728,7 +757,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if found is not None:
             lines = [inWords(line) for line in panel.finding_lines(found)]
             lines.append(_("Checks passed: {count}").format(count=sum(each.grade == "ok" for each in found)))
-        view = self._views.viewNode("vtkMRMLPlotViewNode", "DCEPerfusionBMDInput")
+        view = self._views.inputView(node.parameterNode)
         view.SetPlotChartNodeID(chart and chart.GetID())
         ui.inputPlotFrame.visible = chart is not None
         ui.findingsLabel.text = "\n".join(lines)
@@ -813,7 +842,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         editor.setSourceVolumeNode(anatomy)
 
     def onTotalSegmentator(self):
-        """Outline the vertebrae with the TotalSegmentator extension."""
+        """Outline the vertebrae with the TotalSegmentator extension, in the segmentation that is chosen."""
         from TotalSegmentator import TotalSegmentatorLogic
 
         node = self._parameterNode
@@ -829,10 +858,16 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Vertebrae")
                 try:
                     logic.process(frame, segmentation, fast=False, task="vertebrae_mr")
+                    if node.segmentation is not None:
+                        self.logic.copySegments(segmentation, node.segmentation)
                 except Exception:
                     slicer.mrmlScene.RemoveNode(segmentation)
                     raise
-                node.segmentation = segmentation
+                if node.segmentation is None:
+                    node.segmentation = segmentation
+                else:
+                    slicer.mrmlScene.RemoveNode(segmentation)
+                slicer.util.showStatusMessage(_("The vertebrae are outlined; now outline the artery."), 5000)
         finally:
             self._running = False
             self.onParametersModified()
@@ -1482,11 +1517,27 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         return self.result if self._pair == (ownerOf(seriesNode), segmentationNode) else None
 
     def titleOf(self, node):
-        """A result in a list: its quantity with the unit, or its title."""
+        """A result in a list, by its role: its quantity with the unit, or its title."""
         from DCEPerfusionBMDLib import panel
 
-        name = node.GetName().removeprefix(node.GetNodeReference("DCEPerfusionBMD.series").GetName()).strip()
-        return panel.title_of(node.GetAttribute("DCEPerfusionBMD.role"), name[:1].upper() + name[1:])
+        role = node.GetAttribute("DCEPerfusionBMD.role")
+        titles = {
+            "table.vertebrae": _("Perfusion per vertebra"),
+            "table.descriptive": _("Enhancement per vertebra"),
+            "table.margins": _("Sensitivity to the margin"),
+            "table.curves": _("Enhancement curves"),
+            "table.bmd_classification": _("BMD classification"),
+            "table.perfusion_comparison": _("Perfusion comparison"),
+            "table.motion": _("Motion"),
+        }
+        return titles.get(role) or panel.title_of(role, node.GetName())
+
+    def copySegments(self, fromNode, toNode):
+        """Copy all segments of a node into another one beside what it holds; RuntimeError where that fails."""
+        source, target = fromNode.GetSegmentation(), toNode.GetSegmentation()
+        for n in range(source.GetNumberOfSegments()):
+            if not target.CopySegmentFromSegmentation(source, source.GetNthSegmentID(n)):
+                raise RuntimeError(_("The outlines could not be copied into the segmentation that is chosen."))
 
     def segmentNames(self, segmentationNode):
         """Names of the segments of a node; none of None."""

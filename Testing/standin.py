@@ -371,6 +371,8 @@ def widgets() -> dict[str, Any]:
         def setCurrentNode(self, node: Any) -> None:
             if node is not None and not any(node.IsA(name) for name in self.nodeTypes):
                 raise AssertionError(f"{node.GetClassName()} is none of {self.nodeTypes}")
+            if node is not None and node.GetID() in self._model.hiddenNodeIDs:
+                node = None
             if node is not self._node:
                 self._node = node
                 self.clear()

@@ -249,6 +249,18 @@ class Inputs(Desktop):
             for node in hidden:
                 self.assertIn(node.GetID(), found)
             self.assertNotIn(offered.GetID(), found)
+        proxy = self.panel.logic.frameOf(parameters.series)  # under the same name as its sequence
+        self.assertIn(proxy.GetID(), self.ui.seriesSelector.sortFilterProxyModel().hiddenNodeIDs)
+        sequence = parameters.series
+        parameters.series = proxy
+        self.assertIs(self.panel._parameterNode.series, proxy)
+        parameters.series = sequence
+        self.assertIn(proxy.GetID(), self.ui.seriesSelector.sortFilterProxyModel().hiddenNodeIDs)
+        self.panel.exit()
+        parameters.series = proxy
+        self.panel.enter()
+        self.assertIs(self.panel._parameterNode.series, proxy)
+        self.assertNotIn(proxy.GetID(), self.ui.seriesSelector.sortFilterProxyModel().hiddenNodeIDs)
 
     def test_dicom(self) -> None:
         """A folder with one dynamic series is read; of two, the user chooses."""
@@ -373,6 +385,7 @@ class Inputs(Desktop):
             running.append((self.panel._running, self.ui.applyButton.enabled))
             if fails[0]:
                 raise RuntimeError("no memory")
+            outputSegmentation.GetSegmentation().AddEmptySegment("T12", "T12")
 
         members = {"process": process, "setupPythonRequirements": lambda logic, upgrade=False: None}
         sys.modules["TotalSegmentator"] = types.SimpleNamespace(TotalSegmentatorLogic=type("Logic", (), members))
@@ -393,8 +406,17 @@ class Inputs(Desktop):
             self.assertEqual(len(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")), before)
             self.assertTrue(self.ui.applyButton.enabled)
             fails[0] = False
+            chosen = self.panel._parameterNode.segmentation
+            drawn = self.panel.logic.segmentNames(chosen)
+            self.panel.onTotalSegmentator()
+            self.assertIs(self.panel._parameterNode.segmentation, chosen)  # with the artery that the user drew
+            self.assertEqual(self.panel.logic.segmentNames(chosen), [*drawn, "T12"])
+            self.assertEqual(len(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")), before)
+            self.panel._parameterNode.segmentation = None
             self.panel.onTotalSegmentator()
             self.assertEqual(self.panel._parameterNode.segmentation.GetName(), "Vertebrae")
+            self.assertEqual(self.panel.logic.segmentNames(self.panel._parameterNode.segmentation), ["T12"])
+            self.assertIn("artery", self.app.statuses[-1])
             self.assertFalse(self.panel._running)
         finally:
             del sys.modules["TotalSegmentator"]
@@ -468,10 +490,58 @@ class Applied(Desktop):
         matrix = self.scene.GetFirstNodeByClass("vtkMRMLSliceNode").GetSliceToRAS()
         offset = [matrix.GetElement(n, 3) for n in range(3)]
         np.testing.assert_allclose(offset, center, atol=1e-6)
+        nodes["analyzed"].GetSegmentation().AddEmptySegment("void", "void")
+        self.panel._views.jumpTo(nodes["analyzed"], "void")
+        self.assertEqual([matrix.GetElement(n, 3) for n in range(3)], offset)
         self.ui.showExcludedButton.checked = True
         self.assertTrue(nodes["excluded"].GetDisplayNode().GetVisibility())
         self.ui.warningsButton.checked = True
         self.assertFalse(self.ui.warningsText.isHidden())
+
+    def test_a_chart_and_a_table_that_were_deleted(self) -> None:
+        self.load()
+        nodes = self.apply()
+        for role in ("chart.tissue", "table.vertebrae"):
+            self.scene.RemoveNode(nodes[role])
+        self.ui.layoutButton.click()
+        self.assertNotIn("chart.tissue", self.nodes())
+
+    def test_tables_after_the_series_was_renamed(self) -> None:
+        self.load()
+        nodes = self.apply()
+        titles = {f"table.{table.name}": table.title for table in self.panel.logic.result.tables()}
+        self.panel._parameterNode.series.SetName("renamed")
+        self.panel.showResult()
+        shown = {self.ui.tableSelector.itemData(n): n for n in range(self.ui.tableSelector.count)}
+        self.assertEqual({role: self.ui.tableSelector.itemText(n) for role, n in shown.items()}, titles)
+        self.assertLessEqual(set(titles), set(nodes))
+
+    def test_the_layouts_leave_the_plot_of_the_panel_alone(self) -> None:
+        """A view without an owner is taken into the layout as soon as it is added to the scene."""
+        import vtk
+        from DCEPerfusionBMDLib.layout import INPUT_VIEW
+
+        owners = {}
+
+        @vtk.calldata_type(vtk.VTK_OBJECT)
+        def added(caller, event, node):
+            if node.IsA("vtkMRMLPlotViewNode"):
+                owners[node.GetSingletonTag()] = node.GetParentLayoutNode()
+
+        self.panel.exit()
+        view = self.scene.GetSingletonNode(INPUT_VIEW, "vtkMRMLPlotViewNode")
+        self.scene.RemoveNode(view)
+        tag = self.scene.AddObserver(self.scene.NodeAddedEvent, added)
+        try:
+            self.panel.enter()
+        finally:
+            self.scene.RemoveObserver(tag)
+        self.assertIs(owners[INPUT_VIEW], self.panel._parameterNode.parameterNode)
+        view = self.scene.GetSingletonNode(INPUT_VIEW, "vtkMRMLPlotViewNode")
+        view.SetAndObserveParentLayoutNodeID(None)  # as in a scene of an earlier version
+        self.load()
+        self.panel.showArterialInput()
+        self.assertIs(view.GetParentLayoutNode(), self.panel._parameterNode.parameterNode)
 
     def test_charts_and_tables_of_others_stay_out(self) -> None:
         from DCEPerfusionBMDLib.layout import CURVES_VIEW, INPUT_VIEW, TABLE_VIEW
@@ -1241,6 +1311,8 @@ class SelfTest(Desktop):
         self.assertEqual(len(sources), 1)
         self.assertIsInstance(sources[0]["uris"], str)
         nodes = sources[0]["customDownloader"](None)
+        composite = self.scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+        self.assertEqual(composite.GetBackgroundVolumeID(), self.panel.logic.anatomyOf(nodes["series"]).GetID())
         self.assertEqual(nodes["series"].GetNumberOfDataNodes(), 50)
         self.assertIs(nodes["series"].GetScene(), slicer.mrmlScene)
 

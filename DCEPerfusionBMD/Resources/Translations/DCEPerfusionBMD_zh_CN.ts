@@ -1273,5 +1273,53 @@ vertebral perfusion and bone mineral density (BMD) in postmenopausal women. Adv 
         <source>not chosen</source>
         <translation>未选择</translation>
     </message>
+    <message>
+        <source>Reference tissue</source>
+        <translation>参考组织</translation>
+    </message>
+    <message>
+        <source>Time (s)</source>
+        <translation>时间 (s)</translation>
+    </message>
+    <message>
+        <source>Contrast agent (mmol/L)</source>
+        <translation>对比剂 (mmol/L)</translation>
+    </message>
+    <message>
+        <source>The vertebrae are outlined; now outline the artery.</source>
+        <translation>椎体已勾画；现在请勾画动脉。</translation>
+    </message>
+    <message>
+        <source>The outlines could not be copied into the segmentation that is chosen.</source>
+        <translation>无法将轮廓复制到所选分割中。</translation>
+    </message>
+    <message>
+        <source>Perfusion per vertebra</source>
+        <translation>各椎体灌注</translation>
+    </message>
+    <message>
+        <source>Enhancement per vertebra</source>
+        <translation>各椎体强化</translation>
+    </message>
+    <message>
+        <source>Sensitivity to the margin</source>
+        <translation>对边缘的敏感性</translation>
+    </message>
+    <message>
+        <source>Enhancement curves</source>
+        <translation>强化曲线</translation>
+    </message>
+    <message>
+        <source>BMD classification</source>
+        <translation>骨密度分类</translation>
+    </message>
+    <message>
+        <source>Perfusion comparison</source>
+        <translation>灌注比较</translation>
+    </message>
+    <message>
+        <source>Motion</source>
+        <translation>运动</translation>
+    </message>
 </context>
 </TS>
