@@ -378,6 +378,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             (self.ui.applyButton, self.onApply),
             (self.ui.layoutButton, self.onLayout),
             (self.ui.exportButton, self.onExport),
+            (self.ui.exportDicomButton, self.onExportDicom),
         ):
             button.clicked.connect(action)
         for editor in (
@@ -967,6 +968,12 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.hoverCheckBox.checked = ui.hoverCheckBox.checked and result is not None
         explained = _("Write maps (NRRD), tables (CSV) and provenance into a folder.")
         ui.exportButton.toolTip = explained if result is not None else _("Apply first.")
+        against = self.logic.whatForbidsDicom() if result is not None else _("Apply first.")
+        ui.exportDicomButton.enabled = not against
+        ui.exportDicomButton.toolTip = against or _(
+            "Write maps, regions and a measurement report as DICOM objects beside the source series; they name the "
+            "patient as it does."
+        )
         for control in (ui.mapSelector, ui.tableSelector, ui.regionSelector, ui.layoutButton):
             control.enabled = bool(nodes)
         ui.boneLabel.text = inWords("\n".join(self.logic.boneSentences())) if result is not None else ""
@@ -1060,6 +1067,21 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if folder:
             with errorsShown(_("The results cannot be written.")):
                 self.logic.exportResult(folder)
+
+    def onExportDicom(self):
+        """Write the result as DICOM objects into a folder."""
+        result = self.shownResult()
+        if result is None or self._running or self.logic.whatForbidsDicom():
+            return
+        folders = []
+        for title in (_("Folder with the DICOM series that was analyzed"), _("Folder for the DICOM objects")):
+            folders.append(qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title))
+            if not folders[-1]:
+                return
+        notes = self.runWithProgress(_("Exporting DICOM"), lambda report: self.logic.exportDicom(*folders, report))
+        if notes is not None:
+            self.showWarnings([*result.warnings, *notes])
+            slicer.util.showStatusMessage(_("The DICOM objects are written."), 5000)
 
     # ---- cohort
 
@@ -1271,6 +1293,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         self._settings = None
         self._series = None
         self._pair = (None, None)
+        self._choices = {}
         self.cohortResult = None
         self._cohortTable = None
         self._cohortRead = (None, None)
@@ -1320,7 +1343,10 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         from DCEPerfusionBMDLib.dicomio import read_series
 
         series = read_series(Path(folder), seriesNumber, progress)
-        return scene.write_series(slicer.mrmlScene, series, slicer.mrmlScene.GenerateUniqueName("DCE"))
+        node = scene.write_series(slicer.mrmlScene, series, slicer.mrmlScene.GenerateUniqueName("DCE"))
+        if seriesNumber is not None:  # tells images of several kinds in the same files apart
+            node.SetAttribute("DCEPerfusionBMD.sourceSeries", str(seriesNumber))
+        return node
 
     def loadDxaTable(self, path):
         """Read a table of bone densitometry into the scene; returns the table node."""
@@ -1432,6 +1458,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         owner = ownerOf(seriesNode)
         nodes = scene.ResultWriter(slicer.mrmlScene, owner, segmentationNode).write(series, result)
         self.result, self._settings, self._series, self._pair = result, settings, series, (owner, segmentationNode)
+        self._choices = {"skip_frames": skipFrames}
         return nodes
 
     def analyzeParameters(self, parameterNode, progress=None, live=False):
@@ -1563,7 +1590,37 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         from DCEPerfusionBMDLib import scenestudy
         from DCEPerfusionBMDLib.settings import Settings
 
-        scenestudy.export_result(Path(folder), self._series, self.result, self._settings or Settings())
+        settings = self._settings or Settings()
+        scenestudy.export_result(Path(folder), self._series, self.result, settings, self._choices)
+
+    def whatForbidsDicom(self):
+        """Why the last result cannot become DICOM objects, as a sentence; empty where it can."""
+        import importlib.util
+
+        if importlib.util.find_spec("highdicom") is None:
+            return _("DICOM objects need highdicom, which Slicer 5.12 brings and Slicer 5.10 does not.")
+        if self._series is None or not self._series.source_hash:
+            return _("DICOM objects belong to a series that was read with Load DICOM…; this one was not.")
+        return ""
+
+    def exportDicom(self, source, folder, progress=None):
+        """Write the last result into a folder as DICOM objects; returns what is to be said of it.
+
+        Parameters
+        ----------
+        source : folder with the DICOM series that was analyzed; its files must be as they were.
+        """
+        import tempfile
+
+        from DCEPerfusionBMDLib import scenestudy
+        from DCEPerfusionBMDLib.export import export_dicom
+        from DCEPerfusionBMDLib.settings import Settings
+
+        choices = {**self._choices, "series": self._pair[0].GetAttribute("DCEPerfusionBMD.sourceSeries")}
+        with tempfile.TemporaryDirectory() as record:
+            settings = self._settings or Settings()
+            scenestudy.export_result(Path(record), self._series, self.result, settings, choices)
+            return export_dicom(Path(record), Path(source), Path(folder), progress)
 
     # ---- cohort
 

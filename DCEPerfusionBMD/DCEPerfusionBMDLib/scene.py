@@ -341,6 +341,9 @@ def write_series(scene: Any, series: DynamicSeries, name: str) -> Any:
     sequence.SetIndexName("time")
     sequence.SetIndexUnit("s")
     sequence.SetAttribute(ATTRIBUTE + "timeSource", series.time_source)
+    if series.source_hash:
+        sequence.SetAttribute(ATTRIBUTE + "sourceHash", series.source_hash)
+        sequence.SetAttribute(ATTRIBUTE + "sourceFiles", str(series.source_files))
     if others := choices_text(series):
         sequence.SetAttribute(ATTRIBUTE + "otherTimes", others)
     for key, entry in series.acquisition.items():

@@ -215,8 +215,18 @@ def frame_of(scene: Any, sequence: Any) -> Any:
     return volumes[0] if volumes else None
 
 
-def export_result(folder: Path, series: DynamicSeries, result: StudyResult, settings: Settings) -> None:
+def export_result(
+    folder: Path,
+    series: DynamicSeries,
+    result: StudyResult,
+    settings: Settings,
+    choices: Mapping[str, Any] | None = None,
+) -> None:
     """Write maps and regions (NRRD), tables (CSV) and provenance of a result into a folder; all of them, or none.
+
+    Parameters
+    ----------
+    choices : what else the user chose, as for `export.provenance`.
 
     Raises
     ------
@@ -224,7 +234,7 @@ def export_result(folder: Path, series: DynamicSeries, result: StudyResult, sett
         when the folder cannot be written to.
     """
     check_output_folder(folder)
-    history = provenance(series, settings, result, {}, {})
+    history = provenance(series, settings, result, {}, dict(choices or {}))
     with staged(folder, STALE_FILES) as stage:
         write_record(stage, series, result, history)
 

@@ -11,6 +11,7 @@ import time
 import types
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import standin
@@ -293,6 +294,63 @@ class Inputs(Desktop):
         finally:
             qt.QFileDialog, qt.QInputDialog = usual
 
+    def test_export_dicom(self) -> None:
+        """Offered for a series that was read from DICOM; what is exported names the files it was made of."""
+        import importlib.util
+
+        import qt
+        from DCEPerfusionBMDLib import export
+        from DCEPerfusionBMDLib.dicomio import write_series
+        from DCEPerfusionBMDLib.dicomio.source import find_source
+        from DCEPerfusionBMDLib.export.record import read_record
+
+        def fake(folder, source, output, progress):
+            record = read_record(folder)
+            digest, choices = record.history["inputs"]["series"]["sha256"], record.history["choices"]
+            found = find_source(source, digest, choices["series"], choices["skip_frames"])
+            exported.append((found.shape, len(found.instances[0]), output, record.regions.ijk_to_ras))
+            np.testing.assert_allclose(found.ijk_to_ras, record.regions.ijk_to_ras, atol=1e-3)
+            progress(0.5, "Writing DICOM objects")
+            return ["a note"]
+
+        exported: list[tuple] = []
+        button, found, usual = self.ui.exportDicomButton, {}, qt.QFileDialog
+        with (
+            tempfile.TemporaryDirectory() as name,
+            mock.patch.object(importlib.util, "find_spec", lambda name: found.get(name)),
+            mock.patch.object(export, "export_dicom", fake),
+        ):
+            self.assertEqual((button.enabled, button.toolTip), (False, "Apply first."))
+            self.load()
+            segmentation = self.panel._parameterNode.segmentation
+            self.apply()
+            self.assertFalse(button.enabled)
+            self.assertIn("highdicom", button.toolTip)
+            found["highdicom"] = object()
+            self.panel.showResult()
+            self.assertFalse(button.enabled)
+            self.assertIn("Load DICOM", button.toolTip)
+            source, output = Path(name) / "source", Path(name) / "output"
+            write_series(self.small().series(), source)
+            series = self.panel.logic.loadDicom(source)
+            self.panel._parameterNode.series, self.panel._parameterNode.segmentation = series, segmentation
+            self.panel._parameterNode.skipFrames = 1
+            self.apply()
+            self.assertTrue(button.enabled, button.toolTip)
+            answers = iter((str(source), "", str(source), str(output), str(output), str(output)))
+            qt.QFileDialog = types.SimpleNamespace(getExistingDirectory=lambda parent, title: next(answers))
+            try:
+                button.click()
+                self.assertEqual(exported, [])
+                button.click()
+                self.assertEqual(self.app.errors, [])
+                self.assertEqual([each[:3] for each in exported], [((6, 96, 72), 49, output)])
+                self.assertIn("a note", self.ui.warningsText.plainText)
+                button.click()  # a folder without the series
+            finally:
+                qt.QFileDialog = usual
+            self.assertIn("output", self.app.errors[-1])
+
     def test_every_parameter_reaches_the_settings(self) -> None:
         """Each editor, changed, changes the setting of its name, and none other."""
         from DCEPerfusionBMDLib import settings
@@ -503,7 +561,7 @@ class Applied(Desktop):
         nodes = self.apply()
         for role in ("chart.tissue", "table.vertebrae"):
             self.scene.RemoveNode(nodes[role])
-        self.ui.layoutButton.click()
+        self.panel.onLayout()
         self.assertNotIn("chart.tissue", self.nodes())
 
     def test_tables_after_the_series_was_renamed(self) -> None:
@@ -889,6 +947,14 @@ class BeforeApply(Desktop):
         self.panel.exit()
         self.assertEqual([n.GetName() for n in self.scene.GetNodes() if n.GetName() in kept], [])
 
+    def test_the_chart_bears_the_words_of_the_panel(self) -> None:
+        self.load()
+        words = {"aif": "A", "reference": "R", "time": "T", "concentration": "C"}
+        self.panel._inputChart.clear()
+        self.panel._inputChart._words = words
+        chart = self.panel._inputChart.show(self.panel.logic.arterialInput(self.panel._parameterNode))
+        self.assertEqual((chart.GetTitle(), chart.GetXAxisTitle(), chart.GetYAxisTitle()), ("A", "T", "C"))
+
     def test_an_unexpected_error_in_the_input(self) -> None:
         self.load()
         self.panel.logic.arterialInput = lambda node: {}["missing"]
@@ -1077,6 +1143,15 @@ class BeforeApply(Desktop):
         QtTest.QTest.keyClicks(self.ui.levels, "L6")
         self.ui.levels.editingFinished.emit()
         self.assertEqual(self.ui.regionsTable.cellWidget(4, 1).currentText, "L6")
+        for name in ("aifSegment", "referenceSegment", "exclude", "singleTScore", "singleBmd"):
+            reads.clear()
+            self.panel._shownInputs, before = None, getattr(self.ui, name).text
+            QtTest.QTest.keyClicks(getattr(self.ui, name), "1")
+            self.assertTrue(self.panel._settleTimer.active, name)
+            self.assertEqual(reads, [], name)
+            getattr(self.ui, name).text = before
+            self.panel.onSettled()
+        self.assertFalse(self.ui.skipFrames.keyboardTracking)
         QtTest.QTest.keyClicks(editor, "x")
         self.ui.applyButton.click()  # Apply reads what was typed last
         self.assertEqual(self.nodes(), {})

@@ -1321,5 +1321,37 @@ vertebral perfusion and bone mineral density (BMD) in postmenopausal women. Adv 
         <source>Motion</source>
         <translation>运动</translation>
     </message>
+    <message>
+        <source>Export DICOM…</source>
+        <translation>导出 DICOM…</translation>
+    </message>
+    <message>
+        <source>Write maps, regions and a measurement report as DICOM objects beside the source series; they name the patient as it does.</source>
+        <translation>将参数图、区域和测量报告写成与源序列并列的 DICOM 对象；其中的患者信息与源序列相同。</translation>
+    </message>
+    <message>
+        <source>Folder with the DICOM series that was analyzed</source>
+        <translation>已分析的 DICOM 序列所在文件夹</translation>
+    </message>
+    <message>
+        <source>Folder for the DICOM objects</source>
+        <translation>DICOM 对象的输出文件夹</translation>
+    </message>
+    <message>
+        <source>Exporting DICOM</source>
+        <translation>正在导出 DICOM</translation>
+    </message>
+    <message>
+        <source>The DICOM objects are written.</source>
+        <translation>DICOM 对象已写出。</translation>
+    </message>
+    <message>
+        <source>DICOM objects need highdicom, which Slicer 5.12 brings and Slicer 5.10 does not.</source>
+        <translation>DICOM 对象需要 highdicom；Slicer 5.12 自带，Slicer 5.10 没有。</translation>
+    </message>
+    <message>
+        <source>DICOM objects belong to a series that was read with Load DICOM…; this one was not.</source>
+        <translation>DICOM 对象须属于用“加载 DICOM…”读取的序列；此序列不是。</translation>
+    </message>
 </context>
 </TS>
