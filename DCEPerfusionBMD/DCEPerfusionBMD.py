@@ -5,6 +5,7 @@ import enum
 import logging
 import math
 import sys
+import traceback
 import types
 from pathlib import Path
 from typing import Annotated
@@ -91,8 +92,16 @@ def registerSampleData():
         uris="https://github.com/DCEPerfusionBMD/SlicerDCEPerfusionBMD",  # one is asked for; it is never read
         fileNames="lumbar-phantom",
         nodeNames=SAMPLE_NAME,
-        customDownloader=lambda source: DCEPerfusionBMDLogic().loadPhantom(),
+        customDownloader=lambda source: loadSample(),
     )
+
+
+def loadSample():
+    """Make the phantom and show it, as other sample data are shown."""
+    logic = DCEPerfusionBMDLogic()
+    nodes = logic.loadPhantom()
+    slicer.util.setSliceViewerLayers(background=logic.anatomyOf(nodes["series"]), fit=True)
+    return nodes
 
 
 #
@@ -232,7 +241,7 @@ class DCEPerfusionBMDParameterNode:
 
     series - The dynamic series: a sequence, the volume that shows one, or a multivolume.
     segmentation - Vertebrae and artery.
-    dxaTable - Bone densitometry.
+    dxaTable, dxaSubject - Bone densitometry, and whose it is where the table holds several subjects.
     frameTimes, skipFrames - Frame times that go before those of the data, and leading frames to leave out.
     singleSite, singleTScore, singleBmd - A single bone measurement, where there is no table.
     autoUpdate - Whether a changed value leads to a new result.
@@ -242,6 +251,7 @@ class DCEPerfusionBMDParameterNode:
     series: vtkMRMLSequenceNode | vtkMRMLScalarVolumeNode | None
     segmentation: vtkMRMLSegmentationNode
     dxaTable: vtkMRMLTableNode
+    dxaSubject: str = ""
     frameTimes: str = ""
     skipFrames: Annotated[int, WithinRange(0, 100)] = 0
     singleSite: Annotated[str, Choice(BONE_SITES)] = BONE_SITES[0]
@@ -309,6 +319,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._lastRun = self._resultKey = None
         self._shownInputs = None
         self._shownPair = None
+        self._listed = None
         self._views = None
         self._hover = None
         self._inputChart = None
@@ -337,7 +348,13 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         self._views = Views(slicer.mrmlScene)
         self._hover = HoverCurve(slicer.mrmlScene)
-        self._inputChart = InputChart(slicer.mrmlScene)
+        words = {
+            "aif": _("Arterial input"),
+            "reference": _("Reference tissue"),
+            "time": _("Time (s)"),
+            "concentration": _("Contrast agent (mmol/L)"),
+        }
+        self._inputChart = InputChart(slicer.mrmlScene, words)
         self._liveTimer = timerOf(self.onLiveTimer)
         self._inputTimer = timerOf(self.showArterialInput)
         self._settleTimer = timerOf(self.onSettled)
@@ -361,9 +378,13 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             (self.ui.applyButton, self.onApply),
             (self.ui.layoutButton, self.onLayout),
             (self.ui.exportButton, self.onExport),
+            (self.ui.exportDicomButton, self.onExportDicom),
         ):
             button.clicked.connect(action)
-        for editor in (self.ui.frameTimes, self.ui.levels):  # what is half typed is not read
+        for editor in (
+            *(self.ui.frameTimes, self.ui.levels, self.ui.aifSegment, self.ui.referenceSegment),
+            *(self.ui.exclude, self.ui.singleTScore, self.ui.singleBmd),
+        ):  # what is half typed is not read
             editor.textEdited.connect(self.onTyping)
             editor.editingFinished.connect(self.onSettled)
         self.ui.timesButton.toggled.connect(self.onShowTimes)
@@ -374,6 +395,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.mapSelector.activated.connect(self.onMapChosen)
         self.ui.tableSelector.activated.connect(self.onTableChosen)
         self.ui.regionSelector.activated.connect(self.onRegionChosen)
+        self.ui.dxaSubject.activated.connect(self.onDxaSubjectChosen)
         self.setupCohort()
         self.initializeParameterNode()
 
@@ -426,6 +448,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """List as inputs only what can be one."""
         if self._parameterNode is None:
             return
+        self._listed = self._parameterNode.series
         for selector, className in (
             (self.ui.seriesSelector, "vtkMRMLVolumeNode"),
             (self.ui.segmentationSelector, "vtkMRMLSegmentationNode"),
@@ -433,8 +456,15 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             (self.ui.cohortTableSelector, "vtkMRMLTableNode"),
         ):
             kept = self.logic.inputCandidates(className)
+            if className == "vtkMRMLVolumeNode":  # a sequence is listed, the volume that shows it is not once more
+                kept = [node for node in kept if ownerOf(node) is node or node is self._parameterNode.series]
             nodes = slicer.util.getNodesByClass(className)
             selector.sortFilterProxyModel().hiddenNodeIDs = [node.GetID() for node in nodes if node not in kept]
+
+    def listSeries(self, caller=None, event=None):
+        """List a volume that shows a sequence where a script has chosen it."""
+        if self._parameterNode is not None and self._parameterNode.series is not self._listed:
+            self.hideResults()
 
     def onReload(self):
         """Reload the module together with its library, which Python would otherwise keep as it was."""
@@ -462,6 +492,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 timer.stop()
             self._parameterNode.disconnectGui(self._guiTag)
             self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.listSeries)
         self.observeInputs([])
         self.observeCohort(None)
         self._inputChart.clear()
@@ -469,10 +500,12 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._guiTag = None
         self._shownPair = self._shownCurve = None
         if parameterNode is not None:
+            self.hideResults()
+            # first: a selector cannot take up a node that it hides
+            self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.listSeries, priority=1.0)
             self._guiTag = parameterNode.connectGui(self.ui)
             self.addObserver(parameterNode, vtk.vtkCommand.ModifiedEvent, self.onParametersModified)
-            plotView = self._views.viewNode("vtkMRMLPlotViewNode", "DCEPerfusionBMDInput")
-            self._inputPlot.setMRMLPlotViewNode(plotView)
+            self._inputPlot.setMRMLPlotViewNode(self._views.inputView(parameterNode.parameterNode))
             self._shownInputs = None
             self.onParametersModified()
 
@@ -490,8 +523,10 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if (ownerOf(node.series), node.segmentation) != self._shownPair:
             self.ui.hoverCheckBox.checked = False
             self.showResult()
-        self.observeInputs(self.logic.inputs.placed_nodes(node.series, node.segmentation))
+        bone = [node.dxaTable] if node.dxaTable is not None else []
+        self.observeInputs([*self.logic.inputs.placed_nodes(node.series, node.segmentation), *bone])
         self.showInputs()
+        self.showDxaSubjects()
         self.checkCanApply()
         self.showCohort()
         key = self.runKey()
@@ -501,7 +536,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._inputTimer.start(self.LIVE_DELAY_MS)
 
     def observeInputs(self, nodes):
-        """Follow the nodes whose transforms and outlines a result depends on, and no others."""
+        """Follow the nodes whose transforms, outlines and cells a result depends on, and no others."""
         if nodes == self._observed:
             return
         for node, event in self.inputEvents():
@@ -511,8 +546,11 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.addObserver(node, event, self.onInputsChanged)
 
     def inputEvents(self):
-        """What is observed of the inputs: their transforms, and the segments of a segmentation."""
+        """What is observed of the inputs: their transforms, the segments of a segmentation, the cells of a table."""
         for node in self._observed:
+            if node.IsA("vtkMRMLTableNode"):
+                yield node, vtk.vtkCommand.ModifiedEvent
+                continue
             yield node, slicer.vtkMRMLTransformableNode.TransformModifiedEvent
             if node.IsA("vtkMRMLSegmentationNode"):
                 for event in (
@@ -524,7 +562,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                     yield node, event
 
     def onInputsChanged(self, caller, event):
-        """An input was moved or drawn on: look at it when that has come to rest."""
+        """An input was moved, drawn on or typed into: look at it when that has come to rest."""
         if not self._running:
             self._settleTimer.start(self.LIVE_DELAY_MS)
 
@@ -558,8 +596,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return _("Choose a segmentation with vertebrae and artery.")
         try:
             self.logic.checkInputs(node.series, node.segmentation, settingsOf(node), node.frameTimes, node.skipFrames)
-            if node.dxaTable is None:
-                self.logic.singleMeasurement(node)
+            self.logic.boneMeasurements(node)
         except (settings.InputError, RuntimeError) as error:
             return inWords(error)
         return ""
@@ -571,7 +608,8 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             values = settingsOf(node)
         except settings.InputError:
             return None
-        bone = (node.dxaTable and node.dxaTable.GetID(), node.singleSite, node.singleTScore, node.singleBmd)
+        table = node.dxaTable and (node.dxaTable.GetID(), node.dxaTable.GetMTime(), node.dxaSubject)
+        bone = (table, node.singleSite, node.singleTScore, node.singleBmd)
         return self.logic.inputs.state(node.series, node.segmentation), node.frameTimes, node.skipFrames, bone, values
 
     # ---- inputs
@@ -605,6 +643,25 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if series is not None:
             self.showFound(series)
         self.showRegions(series)
+
+    def showDxaSubjects(self):
+        """Offer the subjects of a table of bone densitometry that holds more than one."""
+        node, ui = self._parameterNode, self.ui
+        names = []
+        with contextlib.suppress(settings.InputError):  # which stands under Apply
+            names = self.logic.dxaSubjects(node.dxaTable)
+        if names != [ui.dxaSubject.itemData(n) for n in range(1, ui.dxaSubject.count)]:
+            ui.dxaSubject.clear()
+            ui.dxaSubject.addItem(_("not chosen"), "")
+            for name in names:
+                ui.dxaSubject.addItem(name, name)
+        ui.dxaSubject.currentIndex = names.index(node.dxaSubject) + 1 if node.dxaSubject in names else 0
+        for shown in (ui.dxaSubject, ui.dxaSubjectLabel):
+            shown.visible = len(names) > 1
+
+    def onDxaSubjectChosen(self):
+        """Take the bone densitometry of another subject of the table."""
+        self._parameterNode.dxaSubject = self.ui.dxaSubject.itemData(self.ui.dxaSubject.currentIndex)
 
     def showTimes(self, series, doubtful):
         """List the frame times that there are; open the list where they are in doubt or the user's."""
@@ -696,12 +753,12 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             except (settings.InputError, RuntimeError) as error:
                 lines = [inWords(error)]
             except Exception as error:
-                logging.exception("arterial input")
+                logUnexpected("arterial input", error)
                 lines = [unexpected(error)]
         if found is not None:
             lines = [inWords(line) for line in panel.finding_lines(found)]
             lines.append(_("Checks passed: {count}").format(count=sum(each.grade == "ok" for each in found)))
-        view = self._views.viewNode("vtkMRMLPlotViewNode", "DCEPerfusionBMDInput")
+        view = self._views.inputView(node.parameterNode)
         view.SetPlotChartNodeID(chart and chart.GetID())
         ui.inputPlotFrame.visible = chart is not None
         ui.findingsLabel.text = "\n".join(lines)
@@ -768,7 +825,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             slicer.util.mainWindow(), _("Table of bone densitometry"), "", "*.csv *.tsv *.txt"
         )
         if path:
-            with slicer.util.tryWithErrorDisplay(_("The table cannot be read.")):
+            with errorsShown(_("The table cannot be read.")):
                 self._parameterNode.dxaTable = self.logic.loadDxaTable(path)
 
     def onSegmentEditor(self):
@@ -786,7 +843,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         editor.setSourceVolumeNode(anatomy)
 
     def onTotalSegmentator(self):
-        """Outline the vertebrae with the TotalSegmentator extension."""
+        """Outline the vertebrae with the TotalSegmentator extension, in the segmentation that is chosen."""
         from TotalSegmentator import TotalSegmentatorLogic
 
         node = self._parameterNode
@@ -796,16 +853,22 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._running = True
         self.checkCanApply()
         try:
-            with slicer.util.tryWithErrorDisplay(_("TotalSegmentator failed."), waitCursor=True):
+            with errorsShown(_("TotalSegmentator failed.")):
                 logic = TotalSegmentatorLogic()
                 logic.setupPythonRequirements()
                 segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Vertebrae")
                 try:
                     logic.process(frame, segmentation, fast=False, task="vertebrae_mr")
+                    if node.segmentation is not None:
+                        self.logic.copySegments(segmentation, node.segmentation)
                 except Exception:
                     slicer.mrmlScene.RemoveNode(segmentation)
                     raise
-                node.segmentation = segmentation
+                if node.segmentation is None:
+                    node.segmentation = segmentation
+                else:
+                    slicer.mrmlScene.RemoveNode(segmentation)
+                slicer.util.showStatusMessage(_("The vertebrae are outlined; now outline the artery."), 5000)
         finally:
             self._running = False
             self.onParametersModified()
@@ -828,20 +891,16 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         self._running = True
         self.checkCanApply()
-        try:
-            return work(report)
-        except Cancelled:
-            slicer.util.showStatusMessage(_("Canceled; nothing was changed."), 5000)
-        except (settings.InputError, RuntimeError, OSError) as error:
-            slicer.util.errorDisplay(inWords(error), windowTitle=title)
-        except Exception as error:
-            logging.exception(title)
-            slicer.util.errorDisplay(unexpected(error), windowTitle=title)
-        finally:
-            self._running = False
-            dialog.close()
-            dialog.deleteLater()
-            self.onParametersModified()
+        with errorsShown(title):
+            try:
+                return work(report)
+            except Cancelled:
+                slicer.util.showStatusMessage(_("Canceled; nothing was changed."), 5000)
+            finally:  # before an error is shown, which would lie under the dialog
+                self._running = False
+                dialog.close()
+                dialog.deleteLater()
+                self.onParametersModified()
         return None
 
     def onApply(self):
@@ -874,7 +933,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         except (settings.InputError, RuntimeError, OSError, Cancelled) as error:
             self.showWarnings([str(error)])
         except Exception as error:
-            logging.exception("live result")
+            logUnexpected("live result", error)
             self.showWarnings([unexpected(error)])
         else:
             self._resultKey = key
@@ -909,6 +968,12 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ui.hoverCheckBox.checked = ui.hoverCheckBox.checked and result is not None
         explained = _("Write maps (NRRD), tables (CSV) and provenance into a folder.")
         ui.exportButton.toolTip = explained if result is not None else _("Apply first.")
+        against = self.logic.whatForbidsDicom() if result is not None else _("Apply first.")
+        ui.exportDicomButton.enabled = not against
+        ui.exportDicomButton.toolTip = against or _(
+            "Write maps, regions and a measurement report as DICOM objects beside the source series; they name the "
+            "patient as it does."
+        )
         for control in (ui.mapSelector, ui.tableSelector, ui.regionSelector, ui.layoutButton):
             control.enabled = bool(nodes)
         ui.boneLabel.text = inWords("\n".join(self.logic.boneSentences())) if result is not None else ""
@@ -1000,8 +1065,23 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder for the results"))
         if folder:
-            with slicer.util.tryWithErrorDisplay(_("The results cannot be written."), waitCursor=True):
+            with errorsShown(_("The results cannot be written.")):
                 self.logic.exportResult(folder)
+
+    def onExportDicom(self):
+        """Write the result as DICOM objects into a folder."""
+        result = self.shownResult()
+        if result is None or self._running or self.logic.whatForbidsDicom():
+            return
+        folders = []
+        for title in (_("Folder with the DICOM series that was analyzed"), _("Folder for the DICOM objects")):
+            folders.append(qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title))
+            if not folders[-1]:
+                return
+        notes = self.runWithProgress(_("Exporting DICOM"), lambda report: self.logic.exportDicom(*folders, report))
+        if notes is not None:
+            self.showWarnings([*result.warnings, *notes])
+            slicer.util.showStatusMessage(_("The DICOM objects are written."), 5000)
 
     # ---- cohort
 
@@ -1059,7 +1139,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if not missing:
             cohort = self.logic.readCohort(node.cohortTable, cohortSettingsOf(node))
             told = _("{rows} rows read, {kept} kept, {left} left out.")
-            lines = [told.format(rows=cohort.rows_read, kept=cohort.subjects.size, left=len(cohort.left_out))]
+            lines = [told.format(rows=cohort.rows_read, kept=result.rows, left=cohort.rows_read - result.rows)]
             if cohort.ignored:
                 lines.append(_("Columns not recognized: {names}.").format(names=", ".join(cohort.ignored)))
             lines += cohort.notes
@@ -1097,7 +1177,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Read a table of subjects."""
         path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("Table of subjects"), "", "*.csv *.tsv *.txt")
         if path:
-            with slicer.util.tryWithErrorDisplay(_("The table cannot be read.")):
+            with errorsShown(_("The table cannot be read.")):
                 self._parameterNode.cohortTable = self.logic.loadCohortTable(path)
 
     def onCompare(self):
@@ -1151,6 +1231,32 @@ def unexpected(error):
     return _("Unexpected error: {error}").format(error=f"{type(error).__name__}: {error}")
 
 
+@contextlib.contextmanager
+def errorsShown(title):
+    """Show an error in a box and go on; the log, which may be passed on, gets no name and no folder."""
+    try:
+        yield
+    except (settings.InputError, RuntimeError, OSError) as error:
+        showError(inWords(error), title)
+    except Exception as error:
+        logUnexpected(title, error)
+        showError(unexpected(error), title)
+
+
+def showError(text, title):
+    """A message in a box, without the log that `slicer.util.errorDisplay` would also write it to."""
+    if slicer.app.testingEnabled() or slicer.util.mainWindow() is None:
+        logging.error(title)
+    else:
+        slicer.util.messageBox(text, windowTitle=title)
+
+
+def logUnexpected(title, error):
+    """Log the kind of an error and where it arose; its text may name a patient or a folder."""
+    where = "".join(traceback.format_tb(error.__traceback__))
+    logging.error(f"{title}: {type(error).__name__}\n{where}")
+
+
 def widgetName(parameterName):
     """Name of the editor of a parameter in the .ui file: repetition_time_ms is edited by repetitionTimeMs."""
     first, *others = parameterName.split("_")
@@ -1185,11 +1291,13 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
 
         self.result = None
         self._settings = None
+        self._history = None
         self._series = None
         self._pair = (None, None)
         self.cohortResult = None
         self._cohortTable = None
         self._cohortRead = (None, None)
+        self._dxaRead = {}
         self.inputs = scenestudy.Inputs(slicer.mrmlScene)
 
     def getParameterNode(self):
@@ -1235,7 +1343,10 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         from DCEPerfusionBMDLib.dicomio import read_series
 
         series = read_series(Path(folder), seriesNumber, progress)
-        return scene.write_series(slicer.mrmlScene, series, slicer.mrmlScene.GenerateUniqueName("DCE"))
+        node = scene.write_series(slicer.mrmlScene, series, slicer.mrmlScene.GenerateUniqueName("DCE"))
+        if seriesNumber is not None:  # tells images of several kinds in the same files apart
+            node.SetAttribute("DCEPerfusionBMD.sourceSeries", str(seriesNumber))
+        return node
 
     def loadDxaTable(self, path):
         """Read a table of bone densitometry into the scene; returns the table node."""
@@ -1314,6 +1425,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         skipFrames=0,
         densitometry=None,
         live=False,
+        dxaSubject="",
     ):
         """Analyze one series and put maps, tables, charts and segmentations into the scene.
 
@@ -1328,6 +1440,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         skipFrames : leading frames to leave out.
         densitometry : measurements that are used where there is no table.
         live : whether the voxels of the series are as they were in the last run, whose work is then taken up.
+        dxaSubject : whose bone densitometry it is, where the table holds several subjects.
 
         Returns
         -------
@@ -1342,7 +1455,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         series = self.readSeries(seriesNode, frameTimes, skipFrames)
         masks, labels = self.inputs.masks(segmentationNode, series), scene.segment_labels(segmentationNode)
         memory = self.inputs.memory(series, masks, labels)
-        bone = scene.read_dxa_node(dxaTableNode) if dxaTableNode is not None else densitometry
+        bone = self.readDxa(dxaTableNode, dxaSubject) if dxaTableNode is not None else densitometry
         result = study.analyze(series, masks, settings, bone, progress=progress, labels=labels, memory=memory)
         owner = ownerOf(seriesNode)
         choices = {"times": frameTimes or None, "skip_frames": skipFrames}
@@ -1364,14 +1477,58 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
             parameterNode.skipFrames,
             self.singleMeasurement(parameterNode) if parameterNode.dxaTable is None else None,
             live,
+            parameterNode.dxaSubject,
         )
+
+    def boneMeasurements(self, parameterNode):
+        """The bone densitometry that a parameter node describes: of its table, else typed in; None where there is none.
+
+        Raises InputError where it cannot be read.
+        """
+        if parameterNode.dxaTable is not None:
+            return self.readDxa(parameterNode.dxaTable, parameterNode.dxaSubject)
+        return self.singleMeasurement(parameterNode)
+
+    def readDxa(self, tableNode, subject=""):
+        """The bone densitometry of one subject in a table node; a subject that is not in the table counts as none."""
+        from DCEPerfusionBMDLib import scene
+
+        chosen = subject if subject in self.dxaSubjects(tableNode) else None
+        return self._dxaKept(tableNode, ("of", chosen), lambda: scene.read_dxa_node(tableNode, chosen))
+
+    def dxaSubjects(self, tableNode):
+        """Names of the subjects in a table node of bone densitometry; none of None."""
+        from DCEPerfusionBMDLib import scene
+
+        if tableNode is None:
+            return []
+        return self._dxaKept(tableNode, "subjects", lambda: scene.subjects_of_dxa_node(tableNode))
+
+    def _dxaKept(self, tableNode, what, read):
+        """What was read of a table of bone densitometry, or why it cannot be, until the table changes."""
+        from DCEPerfusionBMDLib.errors import InputError
+
+        state = (tableNode.GetID(), tableNode.GetMTime())
+        if self._dxaRead.get("state") != state:
+            self._dxaRead = {"state": state}
+        if what not in self._dxaRead:
+            try:
+                self._dxaRead[what] = read()
+            except InputError as error:
+                self._dxaRead[what] = error
+        found = self._dxaRead[what]
+        if isinstance(found, InputError):
+            raise InputError(str(found))
+        return found
 
     def singleMeasurement(self, parameterNode):
         """The bone measurement that was typed in; None where there is none."""
         from DCEPerfusionBMDLib.densitometry import measurements_from_values
 
         typed = {"t_score": parameterNode.singleTScore, "bmd_g_cm2": parameterNode.singleBmd}
-        values = {name: f"{parameterNode.singleSite}={text.strip()}" for name, text in typed.items() if text.strip()}
+        site = parameterNode.singleSite
+        # each is one value: a comma in it is the decimal one
+        values = {name: f"{site}={text.strip().replace(',', '.')}" for name, text in typed.items() if text.strip()}
         return measurements_from_values(values) if values else None
 
     # ---- results
@@ -1391,11 +1548,27 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         return self.result if self._pair == (ownerOf(seriesNode), segmentationNode) else None
 
     def titleOf(self, node):
-        """A result in a list: its quantity with the unit, or its title."""
+        """A result in a list, by its role: its quantity with the unit, or its title."""
         from DCEPerfusionBMDLib import panel
 
-        name = node.GetName().removeprefix(node.GetNodeReference("DCEPerfusionBMD.series").GetName()).strip()
-        return panel.title_of(node.GetAttribute("DCEPerfusionBMD.role"), name[:1].upper() + name[1:])
+        role = node.GetAttribute("DCEPerfusionBMD.role")
+        titles = {
+            "table.vertebrae": _("Perfusion per vertebra"),
+            "table.descriptive": _("Enhancement per vertebra"),
+            "table.margins": _("Sensitivity to the margin"),
+            "table.curves": _("Enhancement curves"),
+            "table.bmd_classification": _("BMD classification"),
+            "table.perfusion_comparison": _("Perfusion comparison"),
+            "table.motion": _("Motion"),
+        }
+        return titles.get(role) or panel.title_of(role, node.GetName())
+
+    def copySegments(self, fromNode, toNode):
+        """Copy all segments of a node into another one beside what it holds; RuntimeError where that fails."""
+        source, target = fromNode.GetSegmentation(), toNode.GetSegmentation()
+        for n in range(source.GetNumberOfSegments()):
+            if not target.CopySegmentFromSegmentation(source, source.GetNthSegmentID(n)):
+                raise RuntimeError(_("The outlines could not be copied into the segmentation that is chosen."))
 
     def segmentNames(self, segmentationNode):
         """Names of the segments of a node; none of None."""
@@ -1421,6 +1594,34 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         from DCEPerfusionBMDLib import scenestudy
 
         scenestudy.export_result(Path(folder), self._series, self.result, self._history)
+
+    def whatForbidsDicom(self):
+        """Why the last result cannot become DICOM objects, as a sentence; empty where it can."""
+        import importlib.util
+
+        if importlib.util.find_spec("highdicom") is None:
+            return _("DICOM objects need highdicom, which Slicer 5.12 brings and Slicer 5.10 does not.")
+        if self._series is None or not self._series.source_hash:
+            return _("DICOM objects belong to a series that was read with Load DICOM…; this one was not.")
+        return ""
+
+    def exportDicom(self, source, folder, progress=None):
+        """Write the last result into a folder as DICOM objects; returns what is to be said of it.
+
+        Parameters
+        ----------
+        source : folder with the DICOM series that was analyzed; its files must be as they were.
+        """
+        import tempfile
+
+        from DCEPerfusionBMDLib import scenestudy
+        from DCEPerfusionBMDLib.export import export_dicom
+
+        chosen = self._pair[0].GetAttribute("DCEPerfusionBMD.sourceSeries")
+        history = {**self._history, "choices": {**self._history["choices"], "series": chosen}}
+        with tempfile.TemporaryDirectory() as record:
+            scenestudy.export_result(Path(record), self._series, self.result, history)
+            return export_dicom(Path(record), Path(source), Path(folder), progress)
 
     # ---- cohort
 

@@ -13,6 +13,7 @@ import ctypes
 import dataclasses
 import enum
 import importlib
+import logging
 import os
 import re
 import sys
@@ -66,6 +67,7 @@ class Application:
     ----------
     host : the scene with its logics.
     errors, statuses : what was shown to the user.
+    open_under_errors : the progress dialogs that were open when an error was shown.
     pumped : how often events were let in; `on_pump`, where it is set, is called then.
     """
 
@@ -76,6 +78,7 @@ class Application:
         self.host = HeadlessSlicer()
         self.errors: list[str] = []
         self.statuses: list[str] = []
+        self.open_under_errors: list[Any] = []
         self.pumped = 0
         self.on_pump: typing.Callable[[], None] | None = None
         self.dialogs: list[Any] = []
@@ -109,7 +112,7 @@ class Application:
         return self._layouts
 
     def testingEnabled(self) -> bool:
-        return True
+        return False
 
     def setOverrideCursor(self, cursor: Any) -> None:
         pass
@@ -178,8 +181,9 @@ class Application:
         util = slicer.util
         util.loadUI = self.load_ui
         util.childWidgetVariables = child_widget_variables
-        util.mainWindow = lambda: None
-        util.errorDisplay = lambda text, **_: self.errors.append(text)
+        util.mainWindow = lambda: self  # it is there; the dialogs over it are stand-ins
+        util.errorDisplay = self.error_display
+        util.messageBox = self.message_box
         util.showStatusMessage = lambda text, duration=0: self.statuses.append(text)
         util.createProgressDialog = self.create_progress_dialog
         util.settingsValue = lambda key, default, converter=None: default
@@ -206,6 +210,15 @@ class Application:
                 sys.modules[module.__name__] = module
                 setattr(slicer, name, module)
 
+    def message_box(self, text: str, parent: Any = None, **properties: Any) -> None:
+        self.errors.append(text)
+        self.open_under_errors.append([dialog for dialog in self.dialogs if dialog.visible])
+
+    def error_display(self, text: str, parent: Any = None, **properties: Any) -> None:
+        """As in Slicer, what is shown is logged too."""
+        logging.error(text)
+        self.message_box(text)
+
     def load_ui(self, path: str) -> Any:
         from PySide6 import QtCore, QtUiTools
 
@@ -225,6 +238,7 @@ class Application:
         for name, value in properties.items():
             if not dialog.setProperty(name, value):
                 raise AttributeError(f"QProgressDialog has no property {name}")
+        dialog.show()
         self.dialogs.append(dialog)
         return dialog
 
@@ -357,6 +371,8 @@ def widgets() -> dict[str, Any]:
         def setCurrentNode(self, node: Any) -> None:
             if node is not None and not any(node.IsA(name) for name in self.nodeTypes):
                 raise AssertionError(f"{node.GetClassName()} is none of {self.nodeTypes}")
+            if node is not None and node.GetID() in self._model.hiddenNodeIDs:
+                node = None
             if node is not self._node:
                 self._node = node
                 self.clear()

@@ -12,7 +12,7 @@ from typing import Any
 import slicer
 import vtk
 
-from .layout import CURVES_VIEW, LAYOUT_ID, TABLE_VIEW, register
+from .layout import CURVES_VIEW, INPUT_VIEW, LAYOUT_ID, TABLE_VIEW, register
 from .quantities import BY_NAME, STATUS
 from .result import input_curves
 from .scene import ATTRIBUTE, INPUT_COLORS
@@ -31,8 +31,8 @@ class Views:
     def __init__(self, scene: Any) -> None:
         self._scene = scene
 
-    def viewNode(self, class_name: str, tag: str) -> Any:
-        """The view node with this tag; a new one the first time."""
+    def viewNode(self, class_name: str, tag: str, owner: Any = None) -> Any:
+        """The view node with this tag; a new one the first time. One with an owner is left alone by the layouts."""
         node = self._scene.GetSingletonNode(tag, class_name)
         if node is None:
             node = self._scene.CreateNodeByClass(class_name)
@@ -40,13 +40,21 @@ class Views:
             node.SetSingletonTag(tag)
             node.SetLayoutName(tag)
             node.SetName(tag)
+            if owner is not None:  # before it is added, at which the layout manager makes a view of its own
+                node.SetAndObserveParentLayoutNodeID(owner.GetID())
             node = self._scene.AddNode(node)
+        if owner is not None:
+            node.SetAndObserveParentLayoutNodeID(owner.GetID())
         # other modules show their charts and tables in every view that does not refuse them
         if class_name == "vtkMRMLPlotViewNode":
             node.SetDoPropagatePlotChartSelection(False)
         elif class_name == "vtkMRMLTableViewNode":
             node.SetDoPropagateTableSelection(False)
         return node
+
+    def inputView(self, owner: Any) -> Any:
+        """The view of the plot in the panel; `owner` is the panel's parameter node."""
+        return self.viewNode("vtkMRMLPlotViewNode", INPUT_VIEW, owner)
 
     def showAnatomy(self, anatomy: Any) -> None:
         """Show a volume in the slice views, alone."""
@@ -63,8 +71,9 @@ class Views:
         display = segmentation.GetDisplayNode()
         if display is not None:
             display.SetVisibility2DFill(False)
-        self.viewNode("vtkMRMLPlotViewNode", CURVES_VIEW).SetPlotChartNodeID(nodes["chart.tissue"].GetID())
-        self.showTable(nodes["table.vertebrae"])
+        if "chart.tissue" in nodes:  # the user may have deleted it
+            self.viewNode("vtkMRMLPlotViewNode", CURVES_VIEW).SetPlotChartNodeID(nodes["chart.tissue"].GetID())
+        self.showTable(nodes.get("table.vertebrae"))
 
     def arrange(self) -> None:
         """Choose our layout."""
@@ -123,11 +132,9 @@ class Views:
     def jumpTo(self, segmentation: Any, name: str) -> None:
         """Center the slice views on a segment."""
         segment_id = segmentation.GetSegmentation().GetSegmentIdBySegmentName(name)
-        if segment_id:
-            right, anterior, superior = segmentation.GetSegmentCenterRAS(segment_id)
-            slicer.vtkMRMLSliceNode.JumpAllSlices(
-                self._scene, right, anterior, superior, slicer.vtkMRMLSliceNode.CenteredJumpSlice
-            )
+        center = segmentation.GetSegmentCenterRAS(segment_id) if segment_id else None
+        if center is not None:  # an empty segment has none
+            slicer.vtkMRMLSliceNode.JumpAllSlices(self._scene, *center, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
 
 
 class InputChart:
@@ -136,10 +143,11 @@ class InputChart:
     Parameters
     ----------
     scene : vtkMRMLScene of the application.
+    words : what is written at the chart, by "aif", "reference", "time" and "concentration", in the user's language.
     """
 
-    def __init__(self, scene: Any) -> None:
-        self._scene = scene
+    def __init__(self, scene: Any, words: Mapping[str, str]) -> None:
+        self._scene, self._words = scene, words
         self._names: list[str] = []
         self._nodes: list[Any] = []
 
@@ -152,9 +160,9 @@ class InputChart:
             self._names = list(columns)
             table = _aside(self._scene, "vtkMRMLTableNode", "Input of the model")
             chart = _aside(self._scene, "vtkMRMLPlotChartNode", "Input of the model")
-            chart.SetTitle("Reference tissue" if found.blood_mM is None else "Arterial input")
-            chart.SetXAxisTitle("Time (s)")
-            chart.SetYAxisTitle("Contrast agent (mmol/L)")
+            chart.SetTitle(self._words["reference" if found.blood_mM is None else "aif"])
+            chart.SetXAxisTitle(self._words["time"])
+            chart.SetYAxisTitle(self._words["concentration"])
             plots = [
                 _plot(self._scene, chart, table, title, name, color)
                 for (name, _, title, _), color in zip(curves, INPUT_COLORS, strict=False)

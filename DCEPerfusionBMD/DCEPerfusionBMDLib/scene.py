@@ -19,7 +19,7 @@ import vtk
 from vtk.util import numpy_support
 
 from . import __version__
-from .densitometry import Densitometry, measurements_from_rows
+from .densitometry import Densitometry, measurements_from_rows, subjects_in_rows
 from .errors import InputError
 from .frames import choices_text, mean_enhancement
 from .kinetics import FitStatus
@@ -283,10 +283,16 @@ def read_dxa_node(table: Any, subject: str | None = None) -> Densitometry:
     Raises
     ------
     InputError
-        naming table, row and column of what cannot be read, or the subjects when the choice is open.
+        naming table, row and column of what cannot be read, or that the choice of the subject is open.
     """
     heading, columns = table_texts(table)
     return measurements_from_rows(heading, list(zip(*columns, strict=True)), table.GetName(), subject)
+
+
+def subjects_of_dxa_node(table: Any) -> list[str]:
+    """Names of the subjects in a table node that `read_dxa_node` takes; errors as there."""
+    heading, columns = table_texts(table)
+    return subjects_in_rows(heading, list(zip(*columns, strict=True)), table.GetName())
 
 
 def table_texts(table: Any) -> tuple[list[str], list[list[str]]]:
@@ -335,6 +341,9 @@ def write_series(scene: Any, series: DynamicSeries, name: str) -> Any:
     sequence.SetIndexName("time")
     sequence.SetIndexUnit("s")
     sequence.SetAttribute(ATTRIBUTE + "timeSource", series.time_source)
+    if series.source_hash:
+        sequence.SetAttribute(ATTRIBUTE + "sourceHash", series.source_hash)
+        sequence.SetAttribute(ATTRIBUTE + "sourceFiles", str(series.source_files))
     if others := choices_text(series):
         sequence.SetAttribute(ATTRIBUTE + "otherTimes", others)
     for key, entry in series.acquisition.items():

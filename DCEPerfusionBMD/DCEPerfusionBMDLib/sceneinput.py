@@ -222,6 +222,8 @@ def _read_sequence(
         times,
         skip_frames,
         name,
+        source_hash=attributes.get(OWN + "sourceHash", ""),
+        source_files=int(positive(attributes.get(OWN + "sourceFiles", ""), "sourceFiles") or 0),
     )
 
 

@@ -312,7 +312,10 @@ def times_of_user(text: str, n_frames: int) -> Candidate:
         if not 0 < values[0] < _DAY_S:
             raise InputError(f"--times {text}: a step must be above 0 s")
         return Candidate(f"{USER} (step of {values[0]:g} s)", np.arange(float(n_frames)) * values[0])
-    return Candidate(f"{USER} (list)", np.array(values))
+    against = ""
+    if len(values) == 2 != n_frames:
+        against = f"2 values for {n_frames} frames; a step has a decimal point, as in 4.5"
+    return Candidate(f"{USER} (list)", np.array(values), against)
 
 
 def _column(path: Path) -> list[float]:

@@ -11,6 +11,7 @@ import time
 import types
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import standin
@@ -46,6 +47,7 @@ class Desktop(unittest.TestCase):
         self.app.errors.clear()
         self.app.statuses.clear()
         self.app.dialogs.clear()
+        self.app.open_under_errors.clear()
         self.scene = self.app.host.scene
         self.panel = self.app.widget()
         self.ui = self.panel.ui
@@ -114,6 +116,98 @@ class Inputs(Desktop):
         parameters.dxaTable, parameters.singleTScore, parameters.singleBmd = None, "-1.5", ""
         self.apply()
 
+    def test_a_decimal_comma(self) -> None:
+        self.load()
+        parameters = self.panel._parameterNode
+        parameters.dxaTable, parameters.singleTScore, parameters.singleBmd = None, "-2,6", "0,71"
+        self.apply()
+        (measured,) = self.panel.logic.boneMeasurements(parameters).measurements
+        self.assertEqual((measured.t_score, measured.bmd_g_cm2), (-2.6, 0.71))
+        parameters.frameTimes = "4,5"
+        self.assertIn("a step has a decimal point", self.ui.applyLabel.text)
+
+    def dxa_table(self, *rows: str) -> object:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "dxa.csv"
+            path.write_text("\n".join(("subject,site,bmd,t_score", *rows)) + "\n", encoding="utf-8")
+            return self.panel.logic.loadDxaTable(path)
+
+    def test_a_dxa_table_is_read_before_apply(self) -> None:
+        self.load()
+        self.panel._parameterNode.dxaTable = self.dxa_table("A,L1-L4,778,-1.6")
+        self.assertFalse(self.ui.applyButton.enabled)
+        self.assertIn("BMD 778 cannot be in g/cm2", self.ui.applyLabel.text)
+
+    def test_a_dxa_table_of_several_subjects(self) -> None:
+        self.load()
+        ui, parameters = self.ui, self.panel._parameterNode
+        self.assertTrue(ui.dxaSubject.isHidden() and ui.dxaSubjectLabel.isHidden())
+        parameters.dxaTable = self.dxa_table("DOE^JANE,L1-L4,0.7,-3.1", "ROE^MARY,L1-L4,1.1,0.4")
+        self.assertFalse(ui.dxaSubject.isHidden() or ui.dxaSubjectLabel.isHidden())
+        self.assertFalse(ui.applyButton.enabled)
+        self.assertRegex(ui.applyLabel.text, "holds 2 subjects; choose one with 'subject'$")
+        for row, t_score in ((2, 0.4), (1, -3.1)):
+            ui.dxaSubject.currentIndex = row
+            ui.dxaSubject.activated.emit(row)
+            self.assertTrue(ui.applyLabel.text == "" or "earlier inputs" in ui.applyLabel.text)
+            self.apply()
+            self.assertEqual(self.panel.logic.result.densitometry.sites[0].t_score, t_score)
+            self.assertTrue(ui.applyLabel.isHidden())
+        self.panel.exit()
+        self.panel.enter()
+        self.assertEqual(ui.dxaSubject.currentText, "DOE^JANE")
+        parameters.dxaTable = self.dxa_table("A,L1-L4,0.7,-3.1")  # the chosen subject is of another table
+        self.assertTrue(ui.dxaSubject.isHidden())
+        self.assertTrue(ui.applyButton.enabled)
+
+    def test_names_and_folders_stay_out_of_the_log(self) -> None:
+        """What is shown of an error may name a patient or a folder; Slicer's log may not."""
+        import logging
+
+        import qt
+
+        self.load()
+        names, usual = ("DOE^JANE", "roe_mary"), qt.QFileDialog
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name) / "roe_mary"
+            folder.mkdir()
+            (folder / "DOE^JANE.csv").write_text("subject,site\nDOE^JANE\n", encoding="utf-8")
+            (folder / "file").write_text("", encoding="utf-8")
+            with self.assertLogs(level="INFO") as log:
+                logging.error("the log is not empty")
+                for chosen, buttons in (
+                    (str(folder / "DOE^JANE.csv"), (self.ui.importDxaButton, self.ui.loadCohortButton)),
+                    (str(folder / "file"), (self.ui.loadDicomButton,)),
+                ):
+                    answers = dict.fromkeys(("getOpenFileName", "getExistingDirectory"), lambda *_, c=chosen: c)
+                    qt.QFileDialog = types.SimpleNamespace(**answers)
+                    try:
+                        for button in buttons:
+                            before = len(self.app.errors)
+                            button.click()
+                            self.assertEqual(len(self.app.errors), before + 1, button.objectName)
+                            self.assertTrue(any(each in self.app.errors[-1] for each in names), self.app.errors[-1])
+                    finally:
+                        qt.QFileDialog = usual
+                self.ui.applyButton.click()
+                self.export_to(folder / "file")
+                self.assertIn("roe_mary", self.app.errors[-1])
+                self.panel.logic.analyzeParameters = lambda *_: {}[names[0]]
+                self.ui.applyButton.click()
+                self.assertIn("DOE^JANE", self.app.errors[-1])
+        self.assertEqual([each for each in names for line in log.output if each in line], [])
+        self.assertTrue(any("KeyError" in line and "DCEPerfusionBMD.py" in line for line in log.output))
+        self.assertFalse(any(self.app.open_under_errors), "the progress dialog is closed first")
+
+    def export_to(self, path: Path) -> None:
+        import qt
+
+        usual, qt.QFileDialog = qt.QFileDialog, types.SimpleNamespace(getExistingDirectory=lambda *_: str(path))
+        try:
+            self.ui.exportButton.click()
+        finally:
+            qt.QFileDialog = usual
+
     def test_what_was_understood(self) -> None:
         self.load()
         self.assertRegex(self.ui.studyLabel.text, r"^50 frames of 72x96x6 voxels, 3 s apart .*TR 3.5 ms.*flip angle 30")
@@ -156,6 +250,18 @@ class Inputs(Desktop):
             for node in hidden:
                 self.assertIn(node.GetID(), found)
             self.assertNotIn(offered.GetID(), found)
+        proxy = self.panel.logic.frameOf(parameters.series)  # under the same name as its sequence
+        self.assertIn(proxy.GetID(), self.ui.seriesSelector.sortFilterProxyModel().hiddenNodeIDs)
+        sequence = parameters.series
+        parameters.series = proxy
+        self.assertIs(self.panel._parameterNode.series, proxy)
+        parameters.series = sequence
+        self.assertIn(proxy.GetID(), self.ui.seriesSelector.sortFilterProxyModel().hiddenNodeIDs)
+        self.panel.exit()
+        parameters.series = proxy
+        self.panel.enter()
+        self.assertIs(self.panel._parameterNode.series, proxy)
+        self.assertNotIn(proxy.GetID(), self.ui.seriesSelector.sortFilterProxyModel().hiddenNodeIDs)
 
     def test_dicom(self) -> None:
         """A folder with one dynamic series is read; of two, the user chooses."""
@@ -187,6 +293,63 @@ class Inputs(Desktop):
                 self.assertIn("TR 4 ms", self.ui.studyLabel.text)
         finally:
             qt.QFileDialog, qt.QInputDialog = usual
+
+    def test_export_dicom(self) -> None:
+        """Offered for a series that was read from DICOM; what is exported names the files it was made of."""
+        import importlib.util
+
+        import qt
+        from DCEPerfusionBMDLib import export
+        from DCEPerfusionBMDLib.dicomio import write_series
+        from DCEPerfusionBMDLib.dicomio.source import find_source
+        from DCEPerfusionBMDLib.export.record import read_record
+
+        def fake(folder, source, output, progress):
+            record = read_record(folder)
+            digest, choices = record.history["inputs"]["series"]["sha256"], record.history["choices"]
+            found = find_source(source, digest, choices["series"], choices["skip_frames"])
+            exported.append((found.shape, len(found.instances[0]), output, record.regions.ijk_to_ras))
+            np.testing.assert_allclose(found.ijk_to_ras, record.regions.ijk_to_ras, atol=1e-3)
+            progress(0.5, "Writing DICOM objects")
+            return ["a note"]
+
+        exported: list[tuple] = []
+        button, found, usual = self.ui.exportDicomButton, {}, qt.QFileDialog
+        with (
+            tempfile.TemporaryDirectory() as name,
+            mock.patch.object(importlib.util, "find_spec", lambda name: found.get(name)),
+            mock.patch.object(export, "export_dicom", fake),
+        ):
+            self.assertEqual((button.enabled, button.toolTip), (False, "Apply first."))
+            self.load()
+            segmentation = self.panel._parameterNode.segmentation
+            self.apply()
+            self.assertFalse(button.enabled)
+            self.assertIn("highdicom", button.toolTip)
+            found["highdicom"] = object()
+            self.panel.showResult()
+            self.assertFalse(button.enabled)
+            self.assertIn("Load DICOM", button.toolTip)
+            source, output = Path(name) / "source", Path(name) / "output"
+            write_series(self.small().series(), source)
+            series = self.panel.logic.loadDicom(source)
+            self.panel._parameterNode.series, self.panel._parameterNode.segmentation = series, segmentation
+            self.panel._parameterNode.skipFrames = 1
+            self.apply()
+            self.assertTrue(button.enabled, button.toolTip)
+            answers = iter((str(source), "", str(source), str(output), str(output), str(output)))
+            qt.QFileDialog = types.SimpleNamespace(getExistingDirectory=lambda parent, title: next(answers))
+            try:
+                button.click()
+                self.assertEqual(exported, [])
+                button.click()
+                self.assertEqual(self.app.errors, [])
+                self.assertEqual([each[:3] for each in exported], [((6, 96, 72), 49, output)])
+                self.assertIn("a note", self.ui.warningsText.plainText)
+                button.click()  # a folder without the series
+            finally:
+                qt.QFileDialog = usual
+            self.assertIn("output", self.app.errors[-1])
 
     def test_every_parameter_reaches_the_settings(self) -> None:
         """Each editor, changed, changes the setting of its name, and none other."""
@@ -280,6 +443,7 @@ class Inputs(Desktop):
             running.append((self.panel._running, self.ui.applyButton.enabled))
             if fails[0]:
                 raise RuntimeError("no memory")
+            outputSegmentation.GetSegmentation().AddEmptySegment("T12", "T12")
 
         members = {"process": process, "setupPythonRequirements": lambda logic, upgrade=False: None}
         sys.modules["TotalSegmentator"] = types.SimpleNamespace(TotalSegmentatorLogic=type("Logic", (), members))
@@ -293,14 +457,24 @@ class Inputs(Desktop):
             self.load()
             self.assertTrue(self.ui.totalSegmentatorButton.enabled)
             before = len(slicer.util.getNodesByClass("vtkMRMLSegmentationNode"))
-            with self.assertRaisesRegex(RuntimeError, "no memory"):  # shown, and raised to be logged
-                self.panel.onTotalSegmentator()
+            self.panel.onTotalSegmentator()
+            self.assertEqual(self.app.errors, ["no memory"])
+            self.app.errors.clear()
             self.assertEqual(running, [(True, False)])
             self.assertEqual(len(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")), before)
             self.assertTrue(self.ui.applyButton.enabled)
             fails[0] = False
+            chosen = self.panel._parameterNode.segmentation
+            drawn = self.panel.logic.segmentNames(chosen)
+            self.panel.onTotalSegmentator()
+            self.assertIs(self.panel._parameterNode.segmentation, chosen)  # with the artery that the user drew
+            self.assertEqual(self.panel.logic.segmentNames(chosen), [*drawn, "T12"])
+            self.assertEqual(len(slicer.util.getNodesByClass("vtkMRMLSegmentationNode")), before)
+            self.panel._parameterNode.segmentation = None
             self.panel.onTotalSegmentator()
             self.assertEqual(self.panel._parameterNode.segmentation.GetName(), "Vertebrae")
+            self.assertEqual(self.panel.logic.segmentNames(self.panel._parameterNode.segmentation), ["T12"])
+            self.assertIn("artery", self.app.statuses[-1])
             self.assertFalse(self.panel._running)
         finally:
             del sys.modules["TotalSegmentator"]
@@ -374,10 +548,58 @@ class Applied(Desktop):
         matrix = self.scene.GetFirstNodeByClass("vtkMRMLSliceNode").GetSliceToRAS()
         offset = [matrix.GetElement(n, 3) for n in range(3)]
         np.testing.assert_allclose(offset, center, atol=1e-6)
+        nodes["analyzed"].GetSegmentation().AddEmptySegment("void", "void")
+        self.panel._views.jumpTo(nodes["analyzed"], "void")
+        self.assertEqual([matrix.GetElement(n, 3) for n in range(3)], offset)
         self.ui.showExcludedButton.checked = True
         self.assertTrue(nodes["excluded"].GetDisplayNode().GetVisibility())
         self.ui.warningsButton.checked = True
         self.assertFalse(self.ui.warningsText.isHidden())
+
+    def test_a_chart_and_a_table_that_were_deleted(self) -> None:
+        self.load()
+        nodes = self.apply()
+        for role in ("chart.tissue", "table.vertebrae"):
+            self.scene.RemoveNode(nodes[role])
+        self.panel.onLayout()
+        self.assertNotIn("chart.tissue", self.nodes())
+
+    def test_tables_after_the_series_was_renamed(self) -> None:
+        self.load()
+        nodes = self.apply()
+        titles = {f"table.{table.name}": table.title for table in self.panel.logic.result.tables()}
+        self.panel._parameterNode.series.SetName("renamed")
+        self.panel.showResult()
+        shown = {self.ui.tableSelector.itemData(n): n for n in range(self.ui.tableSelector.count)}
+        self.assertEqual({role: self.ui.tableSelector.itemText(n) for role, n in shown.items()}, titles)
+        self.assertLessEqual(set(titles), set(nodes))
+
+    def test_the_layouts_leave_the_plot_of_the_panel_alone(self) -> None:
+        """A view without an owner is taken into the layout as soon as it is added to the scene."""
+        import vtk
+        from DCEPerfusionBMDLib.layout import INPUT_VIEW
+
+        owners = {}
+
+        @vtk.calldata_type(vtk.VTK_OBJECT)
+        def added(caller, event, node):
+            if node.IsA("vtkMRMLPlotViewNode"):
+                owners[node.GetSingletonTag()] = node.GetParentLayoutNode()
+
+        self.panel.exit()
+        view = self.scene.GetSingletonNode(INPUT_VIEW, "vtkMRMLPlotViewNode")
+        self.scene.RemoveNode(view)
+        tag = self.scene.AddObserver(self.scene.NodeAddedEvent, added)
+        try:
+            self.panel.enter()
+        finally:
+            self.scene.RemoveObserver(tag)
+        self.assertIs(owners[INPUT_VIEW], self.panel._parameterNode.parameterNode)
+        view = self.scene.GetSingletonNode(INPUT_VIEW, "vtkMRMLPlotViewNode")
+        view.SetAndObserveParentLayoutNodeID(None)  # as in a scene of an earlier version
+        self.load()
+        self.panel.showArterialInput()
+        self.assertIs(view.GetParentLayoutNode(), self.panel._parameterNode.parameterNode)
 
     def test_charts_and_tables_of_others_stay_out(self) -> None:
         from DCEPerfusionBMDLib.layout import CURVES_VIEW, INPUT_VIEW, TABLE_VIEW
@@ -727,6 +949,14 @@ class BeforeApply(Desktop):
         self.panel.exit()
         self.assertEqual([n.GetName() for n in self.scene.GetNodes() if n.GetName() in kept], [])
 
+    def test_the_chart_bears_the_words_of_the_panel(self) -> None:
+        self.load()
+        words = {"aif": "A", "reference": "R", "time": "T", "concentration": "C"}
+        self.panel._inputChart.clear()
+        self.panel._inputChart._words = words
+        chart = self.panel._inputChart.show(self.panel.logic.arterialInput(self.panel._parameterNode))
+        self.assertEqual((chart.GetTitle(), chart.GetXAxisTitle(), chart.GetYAxisTitle()), ("A", "T", "C"))
+
     def test_an_unexpected_error_in_the_input(self) -> None:
         self.load()
         self.panel.logic.arterialInput = lambda node: {}["missing"]
@@ -915,10 +1145,33 @@ class BeforeApply(Desktop):
         QtTest.QTest.keyClicks(self.ui.levels, "L6")
         self.ui.levels.editingFinished.emit()
         self.assertEqual(self.ui.regionsTable.cellWidget(4, 1).currentText, "L6")
+        for name in ("aifSegment", "referenceSegment", "exclude", "singleTScore", "singleBmd"):
+            reads.clear()
+            self.panel._shownInputs, before = None, getattr(self.ui, name).text
+            QtTest.QTest.keyClicks(getattr(self.ui, name), "1")
+            self.assertTrue(self.panel._settleTimer.active, name)
+            self.assertEqual(reads, [], name)
+            getattr(self.ui, name).text = before
+            self.panel.onSettled()
+        self.assertFalse(self.ui.skipFrames.keyboardTracking)
         QtTest.QTest.keyClicks(editor, "x")
         self.ui.applyButton.click()  # Apply reads what was typed last
         self.assertEqual(self.nodes(), {})
         self.assertIn("2.255x", self.ui.applyLabel.text)
+
+    def test_a_table_of_bone_density_that_is_edited(self) -> None:
+        self.load()
+        table = self.panel._parameterNode.dxaTable
+        column = next(n for n in range(table.GetNumberOfColumns()) if table.GetColumnName(n).startswith("t"))
+        self.apply()
+        self.settle()
+        self.assertTrue(self.ui.applyLabel.isHidden())
+        table.SetCellText(0, column, "-4.2")
+        self.settle()
+        self.assertIn("earlier inputs", self.ui.applyLabel.text)
+        table.SetCellText(0, column, "abc")
+        self.settle()
+        self.assertIn("'abc' is not a number", self.ui.applyLabel.text)
 
 
 class LifeCycle(Desktop):
@@ -1135,6 +1388,8 @@ class SelfTest(Desktop):
         self.assertEqual(len(sources), 1)
         self.assertIsInstance(sources[0]["uris"], str)
         nodes = sources[0]["customDownloader"](None)
+        composite = self.scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+        self.assertEqual(composite.GetBackgroundVolumeID(), self.panel.logic.anatomyOf(nodes["series"]).GetID())
         self.assertEqual(nodes["series"].GetNumberOfDataNodes(), 50)
         self.assertIs(nodes["series"].GetScene(), slicer.mrmlScene)
 

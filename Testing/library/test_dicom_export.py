@@ -739,7 +739,9 @@ class Codes(unittest.TestCase):
 
         for quantity in BY_NAME.values():
             if quantity.dicom is not None:
-                known = [names[quantity.dicom.value] for names in concepts["DCM"].values() if quantity.dicom.value in names]
+                known = [
+                    names[quantity.dicom.value] for names in concepts["DCM"].values() if quantity.dicom.value in names
+                ]
                 # a name in no context group is a former one
                 self.assertEqual({meaning for meaning, groups in known if groups}, {quantity.dicom.meaning})
 

@@ -1,5 +1,6 @@
 """Dynamic series from nodes: sequences, proxies and multivolumes, their times, tags, transforms and refusals."""
 
+import dataclasses
 import json
 import re
 import tempfile
@@ -485,6 +486,14 @@ class WrittenSeries(unittest.TestCase):
         given = DynamicSeries([voxels(t) for t in range(FRAMES)], np.arange(float(FRAMES)), MATRIX, {}, "somewhere")
         found = read_node(scene.write_series(self.scene, given, "DCE"), self.scene)
         np.testing.assert_array_equal(found.times_s, given.times_s)
+
+    def test_the_files_it_was_made_of(self):
+        """Which is how the source of a result is found again; a series without files has none."""
+        given = dataclasses.replace(self.series, source_hash="0" * 64, source_files=12)
+        found = read_node(scene.write_series(self.scene, given, "DCE"), self.scene)
+        self.assertEqual((found.source_hash, found.source_files), ("0" * 64, 12))
+        found = read_node(scene.write_series(self.scene, self.series, "DCE"), self.scene)
+        self.assertEqual((found.source_hash, found.source_files), ("", 0))
 
     def test_results_stay_the_same_by_way_of_the_scene(self):
         by_scene = read_node(scene.write_series(self.scene, self.series, "DCE"), self.scene)

@@ -19,6 +19,7 @@ from .dxa import (
     measurements_from_values,
     read_dxa_subjects,
     read_dxa_table,
+    subjects_in_rows,
 )
 from .groups import PerfusionGroup, paper_groups, perfusion_groups, read_cohort
 from .references import (
@@ -63,6 +64,7 @@ __all__ = [
     "shipped_references",
     "site_name",
     "standardized_bmd",
+    "subjects_in_rows",
     "t_score_category",
     "z_score_category",
 ]

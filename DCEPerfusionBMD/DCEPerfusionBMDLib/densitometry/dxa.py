@@ -105,7 +105,7 @@ def read_dxa_table(path: Path, subject: str | None = None) -> Densitometry:
     Raises
     ------
     InputError
-        naming file, row and column of what cannot be read, or the subjects when the choice is open.
+        naming file, row and column of what cannot be read, or that the choice of the subject is open.
     """
     table = table_cells(path, "the DXA table")
     return measurements_from_rows(table[0] if table else [], table[1:], path.name, subject)
@@ -163,11 +163,16 @@ def measurements_from_rows(
     Raises
     ------
     InputError
-        naming source, row and column of what cannot be read, or the subjects when the choice is open.
+        naming source, row and column of what cannot be read, or that the choice of the subject is open.
     """
     measured, unread = _measured(heading, rows, source)
     found = _of_subject(measured, source, subject)
     return dataclasses.replace(found, warnings=(*unread, *found.warnings))
+
+
+def subjects_in_rows(heading: Sequence[str], rows: Sequence[Sequence[str]], source: str) -> list[str]:
+    """Names of the subjects of a table, each once, in the order of its rows; arguments and errors as above."""
+    return list(dict.fromkeys(row.subject for row in _measured(heading, rows, source)[0]))
 
 
 def read_dxa_subjects(path: Path) -> tuple[dict[str, Densitometry], tuple[str, ...]]:
@@ -310,8 +315,8 @@ def _of_subject(measured: list[_Row], source: str, subject: str | None) -> Densi
     subjects = list(dict.fromkeys(row.subject for row in measured))
     if subject is None:
         if len(subjects) > 1:
-            some = ", ".join(subjects[:5]) + (", ..." if len(subjects) > 5 else "")
-            raise InputError(f"{source} holds {len(subjects)} subjects ({some}); choose one with --subject")
+            # not by name: messages end up in logs
+            raise InputError(f"{source} holds {len(subjects)} subjects; choose one with --subject")
         subject = subjects[0]
     elif subject not in subjects:
         raise InputError(f"{source} has no subject {subject!r}")

@@ -1261,5 +1261,97 @@ vertebral perfusion and bone mineral density (BMD) in postmenopausal women. Adv 
         <source>Columns not recognized: {names}.</source>
         <translation>未识别的列：{names}。</translation>
     </message>
+    <message>
+        <source>Subject:</source>
+        <translation>受试者：</translation>
+    </message>
+    <message>
+        <source>Whose bone densitometry to take; offered where the table holds several subjects.</source>
+        <translation>采用哪位受试者的骨密度测量；表中含多名受试者时提供。</translation>
+    </message>
+    <message>
+        <source>not chosen</source>
+        <translation>未选择</translation>
+    </message>
+    <message>
+        <source>Reference tissue</source>
+        <translation>参考组织</translation>
+    </message>
+    <message>
+        <source>Time (s)</source>
+        <translation>时间 (s)</translation>
+    </message>
+    <message>
+        <source>Contrast agent (mmol/L)</source>
+        <translation>对比剂 (mmol/L)</translation>
+    </message>
+    <message>
+        <source>The vertebrae are outlined; now outline the artery.</source>
+        <translation>椎体已勾画；现在请勾画动脉。</translation>
+    </message>
+    <message>
+        <source>The outlines could not be copied into the segmentation that is chosen.</source>
+        <translation>无法将轮廓复制到所选分割中。</translation>
+    </message>
+    <message>
+        <source>Perfusion per vertebra</source>
+        <translation>各椎体灌注</translation>
+    </message>
+    <message>
+        <source>Enhancement per vertebra</source>
+        <translation>各椎体强化</translation>
+    </message>
+    <message>
+        <source>Sensitivity to the margin</source>
+        <translation>对边缘的敏感性</translation>
+    </message>
+    <message>
+        <source>Enhancement curves</source>
+        <translation>强化曲线</translation>
+    </message>
+    <message>
+        <source>BMD classification</source>
+        <translation>骨密度分类</translation>
+    </message>
+    <message>
+        <source>Perfusion comparison</source>
+        <translation>灌注比较</translation>
+    </message>
+    <message>
+        <source>Motion</source>
+        <translation>运动</translation>
+    </message>
+    <message>
+        <source>Export DICOM…</source>
+        <translation>导出 DICOM…</translation>
+    </message>
+    <message>
+        <source>Write maps, regions and a measurement report as DICOM objects beside the source series; they name the patient as it does.</source>
+        <translation>将参数图、区域和测量报告写成与源序列并列的 DICOM 对象；其中的患者信息与源序列相同。</translation>
+    </message>
+    <message>
+        <source>Folder with the DICOM series that was analyzed</source>
+        <translation>已分析的 DICOM 序列所在文件夹</translation>
+    </message>
+    <message>
+        <source>Folder for the DICOM objects</source>
+        <translation>DICOM 对象的输出文件夹</translation>
+    </message>
+    <message>
+        <source>Exporting DICOM</source>
+        <translation>正在导出 DICOM</translation>
+    </message>
+    <message>
+        <source>The DICOM objects are written.</source>
+        <translation>DICOM 对象已写出。</translation>
+    </message>
+    <message>
+        <source>DICOM objects need highdicom, which Slicer 5.12 brings and Slicer 5.10 does not.</source>
+        <translation>DICOM 对象需要 highdicom；Slicer 5.12 自带，Slicer 5.10 没有。</translation>
+    </message>
+    <message>
+        <source>DICOM objects belong to a series that was read with Load DICOM…; this one was not.</source>
+        <translation>DICOM 对象须属于用“加载 DICOM…”读取的序列；此序列不是。</translation>
+    </message>
 </context>
 </TS>
