@@ -1139,7 +1139,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if not missing:
             cohort = self.logic.readCohort(node.cohortTable, cohortSettingsOf(node))
             told = _("{rows} rows read, {kept} kept, {left} left out.")
-            lines = [told.format(rows=cohort.rows_read, kept=result.rows, left=cohort.rows_read - result.rows)]
+            lines = [told.format(rows=cohort.rows_read, kept=cohort.subjects.size, left=len(cohort.left_out))]
             if cohort.ignored:
                 lines.append(_("Columns not recognized: {names}.").format(names=", ".join(cohort.ignored)))
             lines += cohort.notes
