@@ -319,7 +319,6 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._lastRun = self._resultKey = None
         self._shownInputs = None
         self._shownPair = None
-        self._listed = None
         self._views = None
         self._hover = None
         self._inputChart = None
@@ -448,7 +447,6 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """List as inputs only what can be one."""
         if self._parameterNode is None:
             return
-        self._listed = self._parameterNode.series
         for selector, className in (
             (self.ui.seriesSelector, "vtkMRMLVolumeNode"),
             (self.ui.segmentationSelector, "vtkMRMLSegmentationNode"),
@@ -463,8 +461,10 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def listSeries(self, caller=None, event=None):
         """List a volume that shows a sequence where a script has chosen it."""
-        if self._parameterNode is not None and self._parameterNode.series is not self._listed:
-            self.hideResults()
+        series, model = self._parameterNode.series, self.ui.seriesSelector.sortFilterProxyModel()
+        # not by hideResults, which walks through the scene: a node may just be leaving it
+        if series is not None and series.GetID() in model.hiddenNodeIDs:
+            model.hiddenNodeIDs = [each for each in model.hiddenNodeIDs if each != series.GetID()]
 
     def onReload(self):
         """Reload the module together with its library, which Python would otherwise keep as it was."""

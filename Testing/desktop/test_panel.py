@@ -256,6 +256,7 @@ class Inputs(Desktop):
         parameters.series = proxy
         self.assertIs(self.panel._parameterNode.series, proxy)
         parameters.series = sequence
+        self.panel.hideResults()
         self.assertIn(proxy.GetID(), self.ui.seriesSelector.sortFilterProxyModel().hiddenNodeIDs)
         self.panel.exit()
         parameters.series = proxy
