@@ -563,21 +563,69 @@ class Texts(Exported):
             0x00101010: ("AS", b"sixty "),  # PatientAge
             0x00100040: ("CS", b"XYZ "),  # PatientSex
             0x00282110: ("CS", b"01"),  # LossyImageCompression, without its ratio
+            0x00120062: ("CS", b"MAYBE "),  # PatientIdentityRemoved
+            0x001021A0: ("CS", b"SOMETIMES "),  # SmokingStatus
+            0x00102203: ("CS", b"neutered"),  # PatientSexNeutered, small letters
+            0x00100010: ("PN", b"Doe^A\\Roe^B "),  # PatientName
+            0x00100020: ("LO", b"12\\34 "),  # PatientID
+            0x00200010: ("SH", b"1\\2 "),  # StudyID
+            0x00081030: ("LO", b"spine\\lumbar"),  # StudyDescription
         }
-        folder = self.root / "odd"
+
+        def change(item):
+            for tag, (kind, text) in texts.items():
+                item[tag] = RawDataElement(BaseTag(tag), kind, len(text), text, 0, False, True)
+
+        notes, items = self.export_changed("odd", change)
+        for tag in texts:
+            keyword = pydicom.datadict.keyword_for_tag(tag)
+            self.assertIn(keyword, notes[0])
+            for item in items:
+                self.assertIn(item.get(keyword) or "", ("", "00"), keyword)  # 00: the objects are not compressed
+        self.assertNotIn("heavy", notes[0])
+
+    def export_changed(self, name, change):
+        """Export beside a study whose headers are changed; returns the notes and the objects."""
+        folder = self.root / name
         vendors.ge_lava(folder / "study")
         for path in (folder / "study").iterdir():
             item = read(path)
-            for tag, (kind, text) in texts.items():
-                item[tag] = RawDataElement(BaseTag(tag), kind, len(text), text, 0, False, True)
+            change(item)
             quietly(item.save_as, path)
         made_up_result(folder / "out", quietly(read_series, folder / "study"))
         notes = quietly(export_dicom, folder / "out", folder / "study", folder / "dicom")
-        for name in ("StudyDate", "PatientWeight", "PatientAge", "PatientSex", "LossyImageCompression"):
-            self.assertIn(name, notes[0])
-        self.assertNotIn("heavy", notes[0])
-        for path in (folder / "dicom").rglob("*.dcm"):
-            self.assertEqual(errors_of(path), [])
+        paths = list((folder / "dicom").rglob("*.dcm"))
+        self.assertEqual([line for path in paths for line in errors_of(path)], [])
+        return notes, [read(path) for path in paths]
+
+    def test_how_the_identity_was_removed(self):
+        def by_code(item):
+            code = pydicom.Dataset()
+            code.CodeValue, code.CodingSchemeDesignator = "113100", "DCM"
+            code.CodeMeaning = "Basic Application Confidentiality Profile"
+            code.add_new(0x00090010, "LO", "SOMEBODY")
+            item.PatientIdentityRemoved, item.DeidentificationMethodCodeSequence = "YES", [code]
+
+        def by_text(item):
+            item.PatientIdentityRemoved, item.DeidentificationMethod = "YES", "by hand"
+
+        def untold(item):
+            item.PatientIdentityRemoved = "YES"
+
+        notes, items = self.export_changed("by code", by_code)
+        self.assertEqual(notes, [])
+        for item in items:
+            self.assertEqual(item.PatientIdentityRemoved, "YES")
+            self.assertEqual([code.CodeValue for code in item.DeidentificationMethodCodeSequence], ["113100"])
+            self.assertFalse([element for element in item.iterall() if element.tag.is_private])
+        notes, items = self.export_changed("by text", by_text)
+        self.assertEqual(notes, [])
+        for item in items:
+            self.assertEqual((item.PatientIdentityRemoved, item.DeidentificationMethod), ("YES", "by hand"))
+        notes, items = self.export_changed("untold", untold)
+        self.assertRegex(notes[0], r"PatientIdentityRemoved \(0012,0062\), which lacks the method")
+        for item in items:
+            self.assertNotIn("PatientIdentityRemoved", item)
 
     def test_no_frame_of_reference(self):
         folder = self.root / "no frame"

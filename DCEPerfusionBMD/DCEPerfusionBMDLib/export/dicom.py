@@ -116,7 +116,12 @@ _TYPE_2 = (
     *("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate"),
     *("StudyTime", "ReferringPhysicianName"),
 )
-_CHECKED = ("AS", "DA", "DS", "DT", "IS", "TM")
+_CHECKED = ("AS", "CS", "DA", "DS", "DT", "IS", "TM")
+_ALLOWED = {
+    "PatientSex": ("M", "F", "O"),
+    "PatientIdentityRemoved": ("YES", "NO"),
+    "SmokingStatus": ("YES", "NO", "UNKNOWN"),
+}
 _OF_THE_PATIENT = ("sex", "age_years", "menopause", "weight_kg")  # these stand in their own attributes
 _LONGEST = 64  # characters of a description
 
@@ -296,8 +301,10 @@ def _taken_over(source: Any, notes: list[str]) -> Dataset:
                 if element.VR in _CHECKED and not element.is_empty:
                     for one in value if element.VM > 1 else [value]:
                         validate_value(element.VR, str(one), pydicom.config.RAISE)
-                if keyword == "PatientSex" and value not in (None, "", "M", "F", "O"):
-                    raise InputError("not one of M, F and O")
+                if element.VM > 1 and pydicom.datadict.dictionary_VM(tag) == "1":
+                    raise InputError("more than one value")
+                if not element.is_empty and value not in _ALLOWED.get(keyword, (value,)):
+                    raise InputError("not one of the values that are defined")
         except InputError:
             unusable.append(f"{keyword} {tag}")
             continue
@@ -307,9 +314,29 @@ def _taken_over(source: Any, notes: list[str]) -> Dataset:
     if header.get("LossyImageCompression") == "01" and not header.get("LossyImageCompressionRatio"):
         unusable.append("LossyImageCompression (0028,2110), which lacks the ratio")
         del header.LossyImageCompression
+    if header.get("PatientIdentityRemoved") == "YES":
+        codes = _methods_of_deidentification(source)
+        if codes:
+            header.DeidentificationMethodCodeSequence = codes
+        elif not header.get("DeidentificationMethod"):
+            unusable.append("PatientIdentityRemoved (0012,0062), which lacks the method")
+            del header.PatientIdentityRemoved
     if unusable:
         notes.append(f"the objects leave out what the source holds against the standard: {', '.join(unusable)}")
     return header
+
+
+def _methods_of_deidentification(source: Any) -> list[Dataset]:
+    """Codes of how the source was freed of the patient's identity, without private tags; none where one is damaged."""
+    try:
+        with damage_told(InputError):
+            codes = [
+                Code(str(item.CodeValue), str(item.CodingSchemeDesignator), str(item.CodeMeaning))
+                for item in source.get("DeidentificationMethodCodeSequence") or ()
+            ]
+    except (AttributeError, InputError):
+        return []
+    return [_coded(code) for code in codes]
 
 
 def _first_number(header: Any) -> int:
