@@ -197,13 +197,14 @@ def read_studies(path: Path) -> Plan:
         subject = one_line(row.pop("subject", ""))
         if not subject:
             raise InputError(f"{path.name} row {number} has no subject")
-        other = seen.setdefault(subject.casefold(), subject)
-        if other != subject or len(seen) == len(studies) + len(failures):
+        other = seen.get(subject.casefold())
+        if other is not None:
             raise InputError(
                 f"{path.name} row {number}: the subject {subject!r} is there already"
                 + (f" as {other!r}" if other != subject else "")
                 + "; each study needs a subject of its own"
             )
+        seen[subject.casefold()] = subject
         try:
             studies.append(_study(subject, row, known, base))
         except InputError as error:
