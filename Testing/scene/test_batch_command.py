@@ -2,8 +2,8 @@
 
 import csv
 import hashlib
-import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,20 +26,19 @@ LIKE_SLICER = (
 
 def contents(folder: Path) -> dict[str, str]:
     """SHA-256 of all that a result holds, without the time of its making and the record of the batch."""
+
+    def digest(content: bytes) -> str:
+        return hashlib.sha256(re.sub(rb"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", b"", content)).hexdigest()
+
     found = {}
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
         if path.suffix == ".mrb":
             with zipfile.ZipFile(path) as archive:
                 for member in archive.namelist():
-                    inside = member.partition("/")[2]
-                    found[f"{name}/{inside}"] = hashlib.sha256(archive.read(member)).hexdigest()
-        elif path.name == "provenance.json":
-            history = json.loads(path.read_bytes())
-            del history["created"]
-            found[name] = json.dumps(history)
+                    found[f"{name}/{member.partition('/')[2]}"] = digest(archive.read(member))
         elif path.is_file() and name != batch.RECORD:
-            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+            found[name] = digest(path.read_bytes())
     return found
 
 
