@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import os
 import shutil
 import sys
@@ -47,3 +49,16 @@ def small_phantom(**changes: object) -> LumbarPhantom:
     """The lumbar phantom on a coarse grid with 50 frames."""
     protocol = {"rows": 128, "columns": 96, "slices": 6, "duration_s": 150.0}
     return LumbarPhantom(**{**protocol, **changes})  # type: ignore[arg-type]
+
+
+def run(*arguments: object) -> tuple[object, str, str]:
+    """Exit status, standard output and standard error of the command line."""
+    from DCEPerfusionBMDLib import cli  # not every test needs it
+
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            status: object = cli.main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            status = stop.code
+    return status, out.getvalue(), err.getvalue()

@@ -19,14 +19,13 @@ from .cohort import (
     Scatter,
     cohort_from_columns,
 )
-from .cohort.columns import NUMBERS, heading, quantity_of, read_headings
+from .cohort.columns import NUMBERS, heading, printed_scale, quantity_of, read_headings
 from .cohort.drawing import (
     CLASS_COLORS,
     LINE_COLORS,
     MOST_POINTS,
     NO_CLASS_COLOR,
     how_many_drawn,
-    printed_scale,
     sample,
 )
 from .cohort.papertables import for_people

@@ -54,7 +54,7 @@ from .result import (
     vertebrae_table,
 )
 from .roi import BY_CURVE, Bolus, Fate, Region, SegmentLabel, VertebralRois, build_rois, find_input
-from .series import DynamicSeries, FloatArray, Progress, Sourced, TissueMaps
+from .series import DynamicSeries, FloatArray, Progress, Sourced, TissueMaps, part_of
 from .settings import ModelSettings, Settings, unread_warnings
 
 _CHUNK_VOXELS = 8192
@@ -118,7 +118,7 @@ def analyze(
     groups = perfusion_groups(settings.densitometry.perfusion_comparison, cohort)
     read = _read_curves(series, masks, labels, settings, maps, times_s, report, memory)
     rois, source, motion = read.rois, read.source, read.motion
-    report = report if motion is None else _part(report, *_AFTER_MOTION)
+    report = report if motion is None else part_of(report, *_AFTER_MOTION)
     used["baseline_frames"] = source.baseline
     conversion = Conversion.of(used, settings.conversion, maps, source.baseline_frames)
     kept = _union(rois, lambda region: region.analyzed).ravel()[read.voxels]
@@ -303,8 +303,8 @@ def _read_curves(
     voxels = recalled(memory, "voxels", drawn, lambda: np.flatnonzero(_union(rois, lambda region: region.body)))
     motion = None
     if settings.motion.motion != "none":
-        motion = _motion(series, rois, settings, _part(report, 0.0, _AFTER_MOTION[0]))
-        report, memory = _part(report, *_AFTER_MOTION), None
+        motion = _motion(series, rois, settings, part_of(report, 0.0, _AFTER_MOTION[0]))
+        report, memory = part_of(report, *_AFTER_MOTION), None
     signal, input_signal = recalled(
         memory, "signal", drawn, lambda: _gather(series, voxels, np.flatnonzero(rois.input), report, motion)
     )
@@ -423,10 +423,6 @@ def _step(report: Progress, fraction: float, message: str) -> None:
         raise Cancelled
 
 
-def _part(report: Progress, start: float, end: float) -> Progress:
-    return lambda fraction, message: report(start + fraction * (end - start), message)
-
-
 def _assessed(
     series: DynamicSeries,
     settings: Settings,
@@ -527,9 +523,11 @@ def _motion(series: DynamicSeries, rois: VertebralRois, settings: Settings, repo
     """Motion against the frames before contrast, which the artery tells where it lies without correction."""
     simpleitk()  # refuse before the frames are read
     nothing = np.empty(0, dtype=np.intp)
-    _, input_signal = _gather(series, nothing, np.flatnonzero(rois.input), _part(report, 0.0, 0.2))
+    _, input_signal = _gather(series, nothing, np.flatnonzero(rois.input), part_of(report, 0.0, 0.2))
     source = _InputSignal.of(np.asarray(series.times_s, dtype=float), input_signal, rois, settings, False)
-    return estimate_motion(series, source.rois, source.baseline_frames, settings.motion.motion, _part(report, 0.1, 1.0))
+    return estimate_motion(
+        series, source.rois, source.baseline_frames, settings.motion.motion, part_of(report, 0.1, 1.0)
+    )
 
 
 def _finite_input(

@@ -1,33 +1,19 @@
 """`dce-perfusion-bmd audit`: what it prints, what it writes, what it refuses; and the page that is made of it."""
 
-import contextlib
 import copy
 import csv
-import io
 import json
 import tempfile
 import unittest
 from pathlib import Path
 
 import numpy as np
-from DCEPerfusionBMDLib import cli
 from DCEPerfusionBMDLib.errors import InputError
 from DCEPerfusionBMDLib.statistics import audit, audit_page, source_paper
-from support import REPOSITORY
+from support import REPOSITORY, run
 
 FUZZ_SEED, FUZZ_TRIES = 2019, 200
 FILES = {"audit.md", "findings.csv", "readings.csv", "correlations.csv", "retests.csv"}
-
-
-def run(*arguments):
-    """Exit status, standard output and standard error of a command."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            status = cli.main([str(argument) for argument in arguments])
-        except SystemExit as stop:
-            status = stop.code
-    return status, out.getvalue(), err.getvalue()
 
 
 class Folder(unittest.TestCase):

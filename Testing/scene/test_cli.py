@@ -1,11 +1,9 @@
 """The command line as a user meets it: all outputs, bad input, interruption, and the QIBA object."""
 
-import contextlib
 import csv
 import dataclasses
 import hashlib
 import importlib.util
-import io
 import json
 import math
 import os
@@ -31,7 +29,7 @@ from DCEPerfusionBMDLib.phantom import LEVELS, TISSUES
 from DCEPerfusionBMDLib.series import Sourced
 from DCEPerfusionBMDLib.settings import Settings, all_parameters
 from DCEPerfusionBMDLib.study import analyze
-from support import needs, reference_data, small_phantom
+from support import needs, reference_data, run, small_phantom
 
 FILES = [
     "bmd_classification.csv",
@@ -47,17 +45,6 @@ FILES = [
 ]
 MAP_NAMES = ("emax", "iauc60", "kep", "ktrans", "max_slope", "status", "time_to_peak", "ve")
 MAPS = [f"maps/{name}.nrrd" for name in MAP_NAMES]
-
-
-def run(*arguments):
-    """Exit status, standard output and standard error of the command line."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            status = cli.main([str(argument) for argument in arguments])
-        except SystemExit as stop:
-            status = stop.code
-    return status, out.getvalue(), err.getvalue()
 
 
 def read_csv(path):

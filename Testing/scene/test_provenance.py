@@ -1,9 +1,7 @@
 """The history of a result: complete, after its schema, in the scene too; and an analysis made again from it."""
 
-import contextlib
 import copy
 import dataclasses
-import io
 import json
 import re
 import shutil
@@ -25,21 +23,10 @@ from DCEPerfusionBMDLib.phantom import TISSUES
 from DCEPerfusionBMDLib.series import Sourced
 from DCEPerfusionBMDLib.settings import Settings, all_parameters
 from DCEPerfusionBMDLib.study import analyze
-from support import needs, small_phantom
+from support import needs, run, small_phantom
 from test_seriesfiles import nifti
 
 SCHEMA = Path(DCEPerfusionBMDLib.__file__).parent / "data" / "provenance.schema.json"
-
-
-def run(*arguments):
-    """Exit status, standard output and standard error of the command line."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            status = cli.main([str(argument) for argument in arguments])
-        except SystemExit as stop:
-            status = stop.code
-    return status, out.getvalue(), err.getvalue()
 
 
 class Study(unittest.TestCase):

@@ -93,6 +93,11 @@ def heading(column: str, ve_unit: str = "fraction") -> str:
     return f"{number.title} ({unit})" if unit else number.title
 
 
+def printed_scale(column: str, ve_unit: str) -> float:
+    """What the numbers of a column are multiplied with to be in the unit that is printed."""
+    return 100.0 if column == "ve" and ve_unit == "mL/100mL" else 1.0
+
+
 def quantity_of(column: str) -> str:
     """Name in `quantities.BY_NAME` of what a column of numbers holds; empty where there is none."""
     if column.startswith(("bmd_", "t_")) and column in NUMBERS:

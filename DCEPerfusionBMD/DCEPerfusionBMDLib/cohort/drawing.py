@@ -1,4 +1,4 @@
-"""What drawings of a cohort share, on paper and in Slicer: colors, which points are drawn, and in which unit."""
+"""What drawings of a cohort share, on paper and in Slicer: colors, and which points are drawn."""
 
 from __future__ import annotations
 
@@ -27,8 +27,3 @@ def sample(size: int) -> npt.NDArray[np.intp]:
 def how_many_drawn(shown: int, there: int) -> list[str]:
     """That not all subjects are drawn, as a sentence; nothing where they are."""
     return [f"{shown:,} of {there:,} subjects drawn"] if shown < there else []
-
-
-def printed_scale(column: str, ve_unit: str) -> float:
-    """What the numbers of a column are multiplied with to be in the unit that is printed."""
-    return 100.0 if column == "ve" and ve_unit == "mL/100mL" else 1.0

@@ -13,7 +13,7 @@ import numpy as np
 from ..settings import CohortSettings
 from ..statistics import MarkTest, group_table
 from ..tables import Column, Table
-from .columns import KINETIC, NUMBERS, heading, quantity_of
+from .columns import KINETIC, NUMBERS, heading, printed_scale, quantity_of
 from .model import CLASSES, Cohort, FloatArray, PaperTable
 from .rows import Findings, Row, title
 from .subjects import Groups, grouped
@@ -208,7 +208,8 @@ def _printed(
         Column("n", [str(size) for size in sizes], "n"),
     ]
     for key in quantities:
-        scale, digits = (100.0, 1) if key == "ve" and settings.ve_unit == "mL/100mL" else (1.0, 3)
+        scale = printed_scale(key, settings.ve_unit)
+        digits = 3 if scale == 1 else 1
         print_mean = partial(_mean, scale=scale, digits=digits)
         columns.append(Column(key, cells(key, f"{key}_mean", f"{key}_sd", print_mean), heading(key, settings.ve_unit)))
     for key in conditions:

@@ -13,7 +13,7 @@ from .. import statistics as st
 from ..errors import InputError
 from ..settings import CohortSettings
 from ..statistics.values import check_regressors, resamples_drawn
-from .columns import DESCRIPTIVE, KINETIC, heading
+from .columns import DESCRIPTIVE, KINETIC, heading, printed_scale
 from .model import CLASSES, Cohort, FloatArray, RocFigure
 from .rows import Findings, Row, title
 from .subjects import Groups, small_groups
@@ -219,7 +219,7 @@ def _roc_figure(
     for column in columns:
         values = cohort.numbers[column]
         inside = known & np.isfinite(values)
-        scale = 100.0 if column == "ve" and settings.ve_unit == "mL/100mL" else 1.0
+        scale = printed_scale(column, settings.ve_unit)
         try:
             higher = _higher(column, target)
             curves.append(st.roc_curve(values[inside], has[inside], higher))

@@ -14,7 +14,7 @@ from .. import statistics as st
 from ..errors import InputError
 from ..settings import CohortSettings
 from ..statistics.values import interval_text
-from .columns import KINETIC, heading
+from .columns import KINETIC, heading, printed_scale
 from .model import CLASSES, AgreementFigure, Cohort, FloatArray
 from .relations import AGE, BMD
 from .rows import Findings, Row, title
@@ -110,7 +110,7 @@ def _bland_altman(row: Row, pair: FloatArray) -> Iterator[Row]:
 
 def _figure(column: str, first: str, second: str, pair: FloatArray, settings: CohortSettings) -> AgreementFigure:
     found = st.bland_altman(pair[:, 0], pair[:, 1])
-    scaled = st.bland_altman(*(_scale(column, settings) * pair).T)
+    scaled = st.bland_altman(*(printed_scale(column, settings.ve_unit) * pair).T)
     caption = (
         f"{heading(column, settings.ve_unit)}, {first} less {second}: bias {scaled.bias:.4g} "
         f"{interval_text(scaled.bias_interval)}, limits of agreement {scaled.lower:.4g} "
@@ -119,10 +119,6 @@ def _figure(column: str, first: str, second: str, pair: FloatArray, settings: Co
     )
     means, differences = pair.mean(axis=1), pair[:, 0] - pair[:, 1]
     return AgreementFigure(column, first, second, means, differences, found.bias, found.lower, found.upper, caption)
-
-
-def _scale(column: str, settings: CohortSettings) -> float:
-    return 100.0 if column == "ve" and settings.ve_unit == "mL/100mL" else 1.0
 
 
 def within_subjects(

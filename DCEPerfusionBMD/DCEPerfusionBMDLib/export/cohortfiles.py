@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from ..tables import Column, Table, visible
 from .cohortreport import cohort_report
 from .files import staged
 from .html import data_uri
-from .provenance import cohort_provenance, software
+from .provenance import as_text, cohort_provenance, software
 
 _TABLES = ("table1", "table2", "table3")
 _BLOCK = 20_000  # rows
@@ -84,7 +83,7 @@ def write_cohort(
         _report(progress, 0.9, "Writing the report")
         _write(stage / "report.html", cohort_report(result, drawn, software(), *warnings))
         history = cohort_provenance(result, dict(input_hashes or {}), warnings)
-        _write(stage / "provenance.json", json.dumps(history, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+        _write(stage / "provenance.json", as_text(history))
         _report(progress, 1.0, "Done")
     return tuple(warnings)
 

@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 
 from ..cohort import CLASSES, AgreementFigure, Boxes, CohortResult, MeanCurve, RocFigure, Scatter
-from ..cohort.columns import NUMBERS, heading
+from ..cohort.columns import NUMBERS, heading, printed_scale
 from ..cohort.drawing import (
     CLASS_COLORS,
     LINE_COLORS,
     MOST_POINTS,
     NO_CLASS_COLOR,
     how_many_drawn,
-    printed_scale,
     sample,
 )
 from ..errors import Cancelled
