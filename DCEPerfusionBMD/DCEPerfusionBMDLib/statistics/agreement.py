@@ -38,19 +38,28 @@ class Icc:
 
 
 def icc(ratings: npt.ArrayLike) -> dict[str, Icc]:
-    """The six intraclass correlations of Shrout and Fleiss (Psychol Bull 1979;86:420), by name.
+    """The six intraclass correlations of Shrout and Fleiss, by name.
 
     (1,.) every subject has raters of its own; (2,.) raters are a sample, absolute agreement; (3,.) these raters,
     consistency; (.,1) one reading, (.,k) the mean of k.
 
     Parameters
     ----------
-    ratings : shape (subjects, raters), complete.
+    ratings : (subjects, raters) array, complete, in any unit.
+
+    Returns
+    -------
+    The correlations by name, `ICC(1,1)` to `ICC(3,k)`, without unit, each with its 95 % interval and F-test.
 
     Raises
     ------
     InputError
-        when there are fewer than two subjects or raters, a rating is missing, or no rating varies within subjects.
+        when there are fewer than two subjects or raters, a rating is missing, or the raters differ by no more than a
+        constant.
+
+    References
+    ----------
+    Shrout & Fleiss, Psychol Bull 1979;86:420, the interval of ICC(2,.) by its appendix.
     """
     x = _ratings(ratings)
     n, k = x.shape
@@ -122,7 +131,14 @@ def icc(ratings: npt.ArrayLike) -> dict[str, Icc]:
 
 @dataclass(frozen=True)
 class Concordance:
-    """Lin's concordance correlation: precision r times accuracy."""
+    """Lin's concordance correlation: precision r times accuracy.
+
+    Attributes
+    ----------
+    value, interval : the coefficient, from -1 to 1, and its 95 % interval; NaN where it cannot be told.
+    precision : Pearson's correlation.
+    accuracy : value over precision: 1 where means and variances of both readings are equal.
+    """
 
     value: float
     interval: tuple[float, float]
@@ -134,16 +150,28 @@ class Concordance:
 
 
 def concordance(x: npt.ArrayLike, y: npt.ArrayLike) -> Concordance:
-    """Lin's concordance correlation with its interval by the z-transform (Biometrics 1989;45:255, 2000;56:324).
+    """Lin's concordance correlation with its interval by the z-transform.
 
     Parameters
     ----------
-    x, y : two readings, shape (n,).
+    x, y : (n,) two readings of the same subjects, in one unit.
+
+    Returns
+    -------
+    The coefficient with its 95 % interval, and its two factors; without unit.
 
     Raises
     ------
     InputError
         when lengths differ, there are fewer than three pairs, or a reading does not vary.
+
+    Notes
+    -----
+    2 s_xy / (s_x^2 + s_y^2 + (mean(x) - mean(y))^2), with n in the denominators.
+
+    References
+    ----------
+    Lin, Biometrics 1989;45:255, with the correction of 2000;56:324.
     """
     a = complete("x", x, least=3)
     b = complete("y", y, length=a.size)
@@ -202,16 +230,28 @@ class BlandAltman:
 
 
 def bland_altman(first: npt.ArrayLike, second: npt.ArrayLike) -> BlandAltman:
-    """Limits of agreement (Bland & Altman, Lancet 1986;1:307, and Stat Methods Med Res 1999;8:135 for intervals).
+    """Limits of agreement of two readings.
 
     Parameters
     ----------
-    first, second : two readings of the same subjects, shape (n,).
+    first, second : (n,) two readings of the same subjects, in one unit.
+
+    Returns
+    -------
+    Bias, limits of agreement and their 95 % intervals, in the unit of the readings.
 
     Raises
     ------
     InputError
         when lengths differ, there are fewer than three pairs, or all differences are equal.
+
+    Notes
+    -----
+    The standard error of a limit is SD sqrt(1 / n + 1.96^2 / (2 (n - 1))).
+
+    References
+    ----------
+    Bland & Altman, Lancet 1986;1:307, and Stat Methods Med Res 1999;8:135 for the intervals.
     """
     a = complete("first", first, least=3)
     b = complete("second", second, length=a.size)
@@ -267,16 +307,29 @@ class Repeatability:
 
 
 def repeatability(ratings: npt.ArrayLike) -> Repeatability:
-    """Within-subject variation of repeated readings (Raunig et al., Stat Methods Med Res 2015;24:27).
+    """Within-subject variation of repeated readings.
 
     Parameters
     ----------
-    ratings : shape (subjects, repeats), complete.
+    ratings : (subjects, repeats) array, complete, in any unit.
+
+    Returns
+    -------
+    Within-subject SD and repeatability coefficient in the unit of the readings, coefficient of variation as a fraction.
 
     Raises
     ------
     InputError
         when there are fewer than two subjects or repeats, or no reading varies within subjects.
+
+    Notes
+    -----
+    The coefficient is 1.96 sqrt(2) times the root of the mean variance within subjects; its interval is that of
+    chi-squared with subjects x (repeats - 1) degrees of freedom.
+
+    References
+    ----------
+    Raunig et al., Stat Methods Med Res 2015;24:27.
     """
     x = _ratings(ratings)
     n, k = x.shape

@@ -237,7 +237,16 @@ class Audit:
         return {(check.x, check.y): check.possible for check in self.correlations}
 
     def of(self, kind: str) -> list[Finding]:
-        """Findings of one kind."""
+        """Findings of one kind.
+
+        Parameters
+        ----------
+        kind : as of `Finding`.
+
+        Returns
+        -------
+        These findings, in the order in which they were found.
+        """
         return [finding for finding in self.findings if finding.kind == kind]
 
     def __str__(self) -> str:
@@ -246,7 +255,16 @@ class Audit:
 
 
 def source_paper() -> dict[str, Any]:
-    """The tables of Huang et al. 2019 as printed: the example of what `audit` takes."""
+    """The tables of Huang et al. 2019 as printed: the example of what `audit` takes.
+
+    Returns
+    -------
+    As `data/huang2019_tables.json` holds it.
+
+    References
+    ----------
+    Huang Z et al., Adv Clin Exp Med 2019;28(8):1005-1011, Tables 1 to 3.
+    """
     text = resources.files("DCEPerfusionBMDLib").joinpath("data").joinpath("huang2019_tables.json")
     data: dict[str, Any] = json.loads(text.read_text(encoding="utf-8"))
     return data
@@ -261,10 +279,22 @@ def audit(paper: Mapping[str, Any]) -> Audit:
         group sizes have the same sum are taken to be of the same subjects, products to hold in every subject, and
         correlations to be Pearson's.
 
+    Returns
+    -------
+    What cannot be as printed, what the spreads can be, and the numbers that this rests on, in the units of the paper.
+
     Raises
     ------
     InputError
         naming the place in `paper` that is missing or cannot be read.
+
+    Notes
+    -----
+    A printed number stands for all that round to it; a finding is raised only where none of them agree. Tables of the
+    same subjects share their grand mean sum(n m) / N and their total sum of squares sum((n - 1) s^2 + n (m - M)^2); the
+    mean of a product is off the product of the means by a covariance, at most (n - 1) / n s_a s_b; what correlations
+    are possible follows from the sums of products between groups, and those within by the inequality of Cauchy and
+    Schwarz. `docs/source-paper-audit.md` says which finding rests on what.
     """
     return _Auditor(paper).result()
 

@@ -76,7 +76,16 @@ def by_kind(audit: Audit) -> Iterable[tuple[Method, list[Finding]]]:
 
 
 def findings_text(audit: Audit) -> str:
-    """Findings by kind with what they rest on, for a terminal."""
+    """Findings by kind with what they rest on, for a terminal.
+
+    Parameters
+    ----------
+    audit : of a paper.
+
+    Returns
+    -------
+    Several lines of text.
+    """
     count = len(audit.findings)
     parts = [f"{count} finding{'s' * (count != 1)}: things that cannot be as printed"]
     for method, found in by_kind(audit):
@@ -86,7 +95,17 @@ def findings_text(audit: Audit) -> str:
 
 
 def audit_tables(audit: Audit) -> tuple[Table, ...]:
-    """The tables `findings`, `readings`, `correlations` and `retests`."""
+    """The tables `findings`, `readings`, `correlations` and `retests`.
+
+    Parameters
+    ----------
+    audit : of a paper.
+
+    Returns
+    -------
+    Four tables: a row per finding; per quantity and reading of its spreads; per published correlation; per quantity
+    tested again. Numbers are in the units of the paper.
+    """
     return _findings(audit), _readings(audit), _correlations(audit), _retests(audit)
 
 
@@ -98,6 +117,10 @@ def audit_page(audit: Audit, paper: Mapping[str, Any]) -> str:
     audit : of `paper`.
     paper : as `source_paper` shows it; its `citation` makes the heading, its `remarks` what people found by reading:
         `where`, `printed` and `remark`.
+
+    Returns
+    -------
+    The page as text.
 
     Raises
     ------

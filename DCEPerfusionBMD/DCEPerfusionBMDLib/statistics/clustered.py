@@ -83,7 +83,7 @@ def random_intercept(
     subjects: Sequence[Hashable] | npt.NDArray[np.generic],
     method: str = "REML",
 ) -> RandomIntercept:
-    """Linear model with one random intercept per subject (Laird & Ware, Biometrics 1982;38:963).
+    """Linear model with one random intercept per subject.
 
     Coefficients and the residual variance are profiled out; what is searched is the ratio of the two variances.
 
@@ -93,16 +93,29 @@ def random_intercept(
 
     Parameters
     ----------
-    outcome : shape (n,).
-    predictors : by name, shape (n,) each; may be empty.
-    subjects : subject of each value.
+    outcome : (n,), in any unit.
+    predictors : by name, (n,) each; may be empty.
+    subjects : (n,) subject of each value.
     method : `REML`, or `ML` to compare models that differ in predictors.
+
+    Returns
+    -------
+    Coefficients in the unit of the outcome over that of the predictor, variances in that of the outcome squared.
 
     Raises
     ------
     InputError
-        when lengths differ, no subject has two values, a predictor follows from the others, the model fits exactly, or
-        subjects or values within them are too few for the predictors.
+        when the method is another, lengths differ, no subject has two values, a predictor follows from the others, the
+        model fits exactly, or subjects or values within them are too few for the predictors.
+
+    Notes
+    -----
+    y = X b + u(subject) + e. The share of the variance between subjects is icc = var(u) / (var(u) + var(e)); n values
+    of one subject are worth n / (1 + (n - 1) icc) independent ones.
+
+    References
+    ----------
+    Laird & Ware, Biometrics 1982;38:963.
     """
     if method not in ("REML", "ML"):
         raise InputError(f"the method is REML or ML, not {method!r}")
@@ -227,15 +240,25 @@ def cluster_bootstrap(
     Parameters
     ----------
     statistic : of columns by name.
-    columns : shape (n,) each.
-    subjects : subject of each row.
-    seed : of the random numbers.
+    columns : (n,) each.
+    subjects : (n,) subject of each row.
+    seed : of the random numbers, 0 or more.
+    resamples : how many are drawn, at least 200.
+
+    Returns
+    -------
+    Estimate and percentile interval in the unit of the statistic; how many resamples were drawn, and how many have no
+    value.
 
     Raises
     ------
     InputError
         when lengths differ, there are fewer than two subjects, the statistic has no value for all of them or for more
         than a tenth of the resamples, the seed is negative, or resamples are fewer than 200.
+
+    Notes
+    -----
+    The limits are the quantiles .025 and .975 of the statistic over the resamples.
     """
     size = len(subjects)
     arrays = {name: complete(name, values, length=size) for name, values in columns.items()}

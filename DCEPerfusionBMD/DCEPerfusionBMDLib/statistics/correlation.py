@@ -44,10 +44,22 @@ class Correlation:
 def pearson(x: npt.ArrayLike, y: npt.ArrayLike) -> Correlation:
     """Pearson correlation of two lists, shape (n,) each.
 
+    Parameters
+    ----------
+    x, y : (n,) pairs, in any unit.
+
+    Returns
+    -------
+    Coefficient, two-sided p and 95 % interval by Fisher's z.
+
     Raises
     ------
     InputError
         when lengths differ, there are fewer than three pairs, or one list does not vary.
+
+    Notes
+    -----
+    See `pearson_from_r`.
     """
     a, b = _two(x, y)
     return pearson_from_r(float(stats.pearsonr(a, b).statistic), a.size)
@@ -60,11 +72,20 @@ def pearson_from_r(r: float, n: int, controlled: int = 0, kind: str = "Pearson")
     ----------
     r, n : coefficient and number of subjects.
     controlled : number of variables held constant.
+    kind : of the coefficient, for its text.
+
+    Returns
+    -------
+    The coefficient with its two-sided p and 95 % interval; (-1, 1) with one degree of freedom.
 
     Raises
     ------
     InputError
         when r lies outside -1 to 1, n or the number held constant is no count, or there are too few subjects.
+
+    Notes
+    -----
+    t = r sqrt(df / (1 - r^2)) with df = n - 2 - controlled; the interval is tanh(atanh(r) -+ 1.96 / sqrt(df - 1)).
     """
     if not (float(n).is_integer() and float(controlled).is_integer() and controlled >= 0):
         raise InputError(f"{n} subjects and {controlled} variables held constant are no counts")
@@ -81,14 +102,30 @@ def pearson_from_r(r: float, n: int, controlled: int = 0, kind: str = "Pearson")
 
 
 def spearman(x: npt.ArrayLike, y: npt.ArrayLike) -> Correlation:
-    """Spearman's rank correlation; the interval is Bonett and Wright's (Psychometrika 2000;65:23), NaN where r is 1.
+    """Spearman's rank correlation.
 
     Up to 8 pairs p is the share of all orders of y that correlate as much; from 9 on that of the t distribution.
+
+    Parameters
+    ----------
+    x, y : (n,) pairs, in any unit.
+
+    Returns
+    -------
+    Coefficient, two-sided p and 95 % interval; the interval is NaN where r is 1 or -1.
 
     Raises
     ------
     InputError
         when lengths differ, there are fewer than four pairs, or one list does not vary.
+
+    Notes
+    -----
+    The interval is tanh(atanh(r) -+ 1.96 sqrt((1 + r^2 / 2) / (n - 3))).
+
+    References
+    ----------
+    Bonett & Wright, Psychometrika 2000;65:23, for the interval.
     """
     a, b = _two(x, y, least=4)
     found = stats.spearmanr(a, b)
@@ -109,8 +146,13 @@ def partial(x: npt.ArrayLike, y: npt.ArrayLike, held: Mapping[str, npt.ArrayLike
 
     Parameters
     ----------
-    x, y : shape (n,).
-    held : variables held constant by name, shape (n,) each; for example age.
+    x, y : (n,) pairs, in any unit.
+    held : variables held constant by name, (n,) each; for example age.
+
+    Returns
+    -------
+    Coefficient, two-sided p and 95 % interval, as `pearson_from_r` has them with one degree of freedom less for each
+    variable held constant that does not follow from the others.
 
     Raises
     ------

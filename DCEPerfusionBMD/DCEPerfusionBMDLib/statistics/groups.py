@@ -100,7 +100,11 @@ def describe(samples: Samples) -> GroupSummary:
 
     Parameters
     ----------
-    samples : values by name of the group.
+    samples : values by name of the group, each (n_group,) in one unit.
+
+    Returns
+    -------
+    Counts, means and variances, in the unit of the values and in it squared.
 
     Raises
     ------
@@ -126,13 +130,22 @@ def from_statistics(
 
     Parameters
     ----------
-    names, counts, means, spreads : one per group.
+    names, counts, means, spreads : one per group; means and spreads in one unit.
     reading : what the spreads are: `sd`, `se` (standard errors of the means) or `variance`.
+
+    Returns
+    -------
+    Counts, means and variances, in the unit of the means and in it squared.
 
     Raises
     ------
     InputError
-        when lengths differ, a name comes twice, a count is no whole number of at least 2, or a spread is negative.
+        when the reading is another, lengths differ, a name comes twice, there are fewer than two groups, a count is no
+        whole number of at least 2, or a spread is negative.
+
+    Notes
+    -----
+    variance = sd^2 = n se^2.
     """
     if reading not in _READINGS:
         raise InputError(f"a spread is read as {', '.join(_READINGS)}, not as {reading!r}")
@@ -184,19 +197,31 @@ class Anova:
 
 
 def anova(groups: GroupSummary | Samples) -> Anova:
-    """One-way analysis of variance.
-
-    The interval inverts the noncentral F distribution (Steiger, Psychol Methods 2004;9:164): the share is
-    lambda / (lambda + N).
+    """One-way analysis of variance with equal variances.
 
     Parameters
     ----------
     groups : values by group, or a summary.
 
+    Returns
+    -------
+    The F-test; sums of squares in the unit of the values squared; the share of the variance between the groups with its
+    95 % interval, as fractions.
+
     Raises
     ------
     InputError
         when no group varies, or no subject is left within the groups.
+
+    Notes
+    -----
+    F = (SS_between / df_between) / (SS_within / df_within), eta2 = SS_between / SS_total, omega2 = (SS_between -
+    df_between MS_within) / (SS_total + MS_within). The interval inverts the noncentral F distribution: the share is
+    lambda / (lambda + N).
+
+    References
+    ----------
+    Steiger, Psychol Methods 2004;9:164, for the interval.
     """
     summary = summary_of(groups)
     within, df_within = summary.ss_within, summary.df_within
@@ -213,7 +238,12 @@ def anova(groups: GroupSummary | Samples) -> Anova:
 
 @dataclass(frozen=True)
 class WelchAnova:
-    """Welch's analysis of variance: the variances may differ."""
+    """Welch's analysis of variance: the variances may differ.
+
+    Attributes
+    ----------
+    f, df1, df2, p : the test.
+    """
 
     f: float
     df1: int
@@ -225,16 +255,24 @@ class WelchAnova:
 
 
 def welch_anova(groups: GroupSummary | Samples) -> WelchAnova:
-    """Welch's analysis of variance (Biometrika 1951;38:330).
+    """Welch's analysis of variance, for variances that may differ.
 
     Parameters
     ----------
     groups : values by group, or a summary; every group needs two subjects and a variance.
 
+    Returns
+    -------
+    The F-test, with its degrees of freedom, the second of which is no whole number.
+
     Raises
     ------
     InputError
-        naming the group without a variance.
+        naming the group without a variance, or when there are fewer than two groups.
+
+    References
+    ----------
+    Welch, Biometrika 1951;38:330.
     """
     summary = summary_of(groups)
     check_variances(summary)
@@ -250,7 +288,12 @@ def welch_anova(groups: GroupSummary | Samples) -> WelchAnova:
 
 @dataclass(frozen=True)
 class RankTest:
-    """Kruskal-Wallis test: statistic H, corrected for ties."""
+    """Kruskal-Wallis test: statistic H, corrected for ties.
+
+    Attributes
+    ----------
+    h, df, p : the test, H as chi-squared with df degrees of freedom.
+    """
 
     h: float
     df: int
@@ -261,12 +304,24 @@ class RankTest:
 
 
 def kruskal(samples: Samples) -> RankTest:
-    """Kruskal-Wallis test.
+    """Kruskal-Wallis test of values by group.
+
+    Parameters
+    ----------
+    samples : values by name of the group, each (n_group,) in one unit.
+
+    Returns
+    -------
+    H, corrected for ties, with its degrees of freedom (groups less 1) and the p of chi-squared.
 
     Raises
     ------
     InputError
         when all values are equal, and as `describe` does.
+
+    Notes
+    -----
+    By `scipy.stats.kruskal`.
     """
     describe(samples)
     arrays = [complete(name, values) for name, values in samples.items()]
@@ -307,10 +362,22 @@ class TTest:
 def student_t(groups: GroupSummary | Samples) -> TTest:
     """Two-sample t-test with equal variances, of exactly two groups.
 
+    Parameters
+    ----------
+    groups : values by group, or a summary; two groups.
+
+    Returns
+    -------
+    The two-sided test; difference (first less second) with its 95 % interval in the unit of the values, and Hedges' g.
+
     Raises
     ------
     InputError
         when there are not two groups, or none of them varies.
+
+    Notes
+    -----
+    t = (m1 - m2) / sqrt(s^2 (1 / n1 + 1 / n2)) with the pooled variance s^2 and n1 + n2 - 2 degrees of freedom.
     """
     summary = _two(groups)
     check_varies(summary)
@@ -321,10 +388,23 @@ def student_t(groups: GroupSummary | Samples) -> TTest:
 def welch_t(groups: GroupSummary | Samples) -> TTest:
     """Two-sample t-test with variances that may differ, of exactly two groups.
 
+    Parameters
+    ----------
+    groups : values by group, or a summary; two groups.
+
+    Returns
+    -------
+    The two-sided test; difference (first less second) with its 95 % interval in the unit of the values, and Hedges' g.
+
     Raises
     ------
     InputError
         when there are not two groups, or one of them has no variance.
+
+    Notes
+    -----
+    t = (m1 - m2) / sqrt(v1 + v2) with v = s^2 / n and (v1 + v2)^2 / (v1^2 / (n1 - 1) + v2^2 / (n2 - 1)) degrees of
+    freedom.
     """
     summary = _two(groups)
     check_variances(summary)
@@ -334,12 +414,24 @@ def welch_t(groups: GroupSummary | Samples) -> TTest:
 
 
 def paired_t(first: npt.ArrayLike, second: npt.ArrayLike) -> TTest:
-    """Paired t-test of two measurements of the same subjects, shape (n,) each.
+    """Paired t-test of two measurements of the same subjects.
+
+    Parameters
+    ----------
+    first, second : (n,) each, in one unit.
+
+    Returns
+    -------
+    The two-sided test; mean of the differences (first less second) with its 95 % interval in the unit of the values.
 
     Raises
     ------
     InputError
         when lengths differ, there is one pair, or all differences are equal.
+
+    Notes
+    -----
+    t = mean(d) / (sd(d) / sqrt(n)) with n - 1 degrees of freedom.
     """
     a = complete("first", first, least=2)
     b = complete("second", second, length=a.size)
@@ -357,13 +449,26 @@ def paired_t(first: npt.ArrayLike, second: npt.ArrayLike) -> TTest:
 def hedges_g(groups: GroupSummary | Samples) -> tuple[float, tuple[float, float]]:
     """Difference of two means in pooled standard deviations, corrected for small samples, and its 95 % interval.
 
-    Exact correction and normal approximation of the error (Hedges & Olkin 1985, ch. 5); NaN with one degree of freedom,
-    where the correction is 0.
+    Parameters
+    ----------
+    groups : values by group, or a summary; two groups.
+
+    Returns
+    -------
+    g (first less second) and its interval, without unit; NaN with one degree of freedom, where the correction is 0.
 
     Raises
     ------
     InputError
         when there are not two groups, or none of them varies.
+
+    Notes
+    -----
+    g = J d, J = gamma(df / 2) / (sqrt(df / 2) gamma((df - 1) / 2)); the error is sqrt(N / (n1 n2) + g^2 / (2 N)).
+
+    References
+    ----------
+    Hedges & Olkin 1985, ch. 5.
     """
     summary = _two(groups)
     check_varies(summary)
@@ -383,7 +488,13 @@ def hedges_g(groups: GroupSummary | Samples) -> tuple[float, tuple[float, float]
 
 @dataclass(frozen=True)
 class Assumption:
-    """A test of what another test assumes; a small p speaks against it."""
+    """A test of what another test assumes; a small p speaks against it.
+
+    Attributes
+    ----------
+    name : of the test; with the reason in parentheses where it could not be made.
+    statistic, p : of the test; NaN where it could not be made.
+    """
 
     name: str
     statistic: float
@@ -394,12 +505,25 @@ class Assumption:
 
 
 def levene(samples: Samples, center: str = "mean") -> Assumption:
-    """Equality of variances: Levene (`center` mean) or Brown-Forsythe (`center` median).
+    """Equality of variances: Levene or Brown-Forsythe.
+
+    Parameters
+    ----------
+    samples : values by name of the group, each (n_group,) in one unit.
+    center : `mean` is Levene's test, `median` Brown and Forsythe's.
+
+    Returns
+    -------
+    F and its p.
 
     Raises
     ------
     InputError
-        when the distances from the centre do not vary within any group, and as `describe` does.
+        when the center is another, the distances from it do not vary within any group, and as `describe` does.
+
+    Notes
+    -----
+    Analysis of variance of the distances |x - center of the group|, by `scipy.stats.levene`.
     """
     names = {"mean": "Levene", "median": "Brown-Forsythe"}
     if center not in names:
@@ -421,12 +545,22 @@ def levene(samples: Samples, center: str = "mean") -> Assumption:
 def residual_normality(samples: Samples) -> Assumption:
     """Shapiro-Wilk test of the values less the mean of their group.
 
-    Above 5000 residuals the p-value is NaN: its approximation ends there (Royston, Appl Stat 1995;44:547).
+    Parameters
+    ----------
+    samples : values by name of the group, each (n_group,) in one unit.
+
+    Returns
+    -------
+    W and its p, which is NaN above 5000 residuals, where its approximation ends.
 
     Raises
     ------
     InputError
-        when there are fewer than three values or they do not vary.
+        when there are fewer than three values or they do not vary, and as `describe` does.
+
+    References
+    ----------
+    Royston, Appl Stat 1995;44:547, by `scipy.stats.shapiro`.
     """
     summary = describe(samples)
     check_varies(summary)
@@ -445,6 +579,13 @@ class Comparison:
 
     A test of an assumption that cannot be made has the reason in its name and NaN for numbers.
     The p to report is Welch's: it holds whether or not variances are equal. Nothing is chosen by the assumption tests.
+
+    Attributes
+    ----------
+    quantity : name of the column.
+    groups : counts, means and variances.
+    welch, anova, kruskal : the three tests.
+    levene, brown_forsythe, shapiro : what they assume: equal variances, and residuals of a normal distribution.
     """
 
     quantity: str
@@ -466,8 +607,12 @@ def compare(samples: Samples, quantity: str, grouping: str) -> Comparison:
 
     Parameters
     ----------
-    samples : values by group.
+    samples : values by group, each (n_group,) in one unit.
     quantity, grouping : names of the columns, for example `ktrans_per_min` and `bmd_class`.
+
+    Returns
+    -------
+    The three tests, and those of what they assume.
 
     Raises
     ------

@@ -35,7 +35,8 @@ class MarkTest:
     group, reference : which are compared.
     test : `welch-holm` and so on for a quantity, `fisher` for a condition.
     n : subjects of both groups that have a value.
-    p : not corrected, NaN where the test corrects by itself; p_adjusted : what the marks rest on.
+    p : not corrected, NaN where the test corrects by itself.
+    p_adjusted : what the marks rest on.
     together : comparisons that are corrected together, 0 where p is not corrected.
     mark : that was set, if any.
     """
@@ -113,18 +114,28 @@ def group_table(
     ----------
     name, title : of the table.
     grouping : name of the column that makes the groups, for example `age_group`.
-    labels : group of each subject.
+    labels : (n,) group of each subject.
     order : the groups in the order of the rows; a label that is not among them is refused.
-    quantities : values by name, one per subject; NaN where missing.
-    conditions : who has what, by name, true or false per subject; NaN where it is not known.
+    quantities : values by name, (n,) each, in the unit that is to be printed; NaN where missing.
+    conditions : who has what, by name, (n,) each, true or false; NaN where it is not known.
     marks : by mark, the group it compares with and the level.
     method : a key of `METHODS`.
+
+    Returns
+    -------
+    The table, one row per group, with its footnote and the tests behind its marks; rates in percent.
 
     Raises
     ------
     InputError
-        when a label is unknown or missing, a group is empty or comes twice, a name is that of a quantity and of a
-        condition, a level does not lie between 0 and 1, or lengths differ.
+        when the method is unknown, there is neither a quantity nor a condition, a label is unknown or missing, a group
+        is empty or comes twice, a name is that of a quantity and of a condition, a mark compares with no group, a level
+        does not lie between 0 and 1, a condition holds anything but true and false, or lengths differ.
+
+    Notes
+    -----
+    The tests are `welch_t`, `games_howell`, `dunnett`, `lsd` and `fisher`, which name their sources; Holm's correction
+    is `holm`.
     """
     if method not in METHODS:
         raise InputError(f"marks come from {', '.join(METHODS)}, not from {method!r}")

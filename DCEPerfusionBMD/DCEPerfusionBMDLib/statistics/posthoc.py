@@ -76,10 +76,23 @@ class PostHoc:
 def lsd(groups: GroupSummary | Samples) -> PostHoc:
     """Fisher's least significant difference: pooled variance, no correction for the number of pairs.
 
+    Parameters
+    ----------
+    groups : values by group, or a summary.
+
+    Returns
+    -------
+    All pairs, with differences and 95 % intervals in the unit of the values.
+
     Raises
     ------
     InputError
-        when no group varies.
+        when no group varies, or there are fewer than two.
+
+    Notes
+    -----
+    t = (m1 - m2) / sqrt(MS_within (1 / n1 + 1 / n2)), with the pooled variance of all groups and its degrees of
+    freedom.
     """
     summary = summary_of(groups)
     check_varies(summary)
@@ -91,10 +104,22 @@ def lsd(groups: GroupSummary | Samples) -> PostHoc:
 def tukey(groups: GroupSummary | Samples) -> PostHoc:
     """Tukey-Kramer honestly significant difference, all pairs, pooled variance.
 
+    Parameters
+    ----------
+    groups : values by group, or a summary.
+
+    Returns
+    -------
+    All pairs, with differences and simultaneous 95 % intervals in the unit of the values.
+
     Raises
     ------
     InputError
-        when no group varies.
+        when no group varies, or there are fewer than two.
+
+    Notes
+    -----
+    p is that of the studentized range of all groups at |t| sqrt(2), t as of `lsd`.
     """
     summary = summary_of(groups)
     check_varies(summary)
@@ -105,12 +130,28 @@ def tukey(groups: GroupSummary | Samples) -> PostHoc:
 
 
 def games_howell(groups: GroupSummary | Samples) -> PostHoc:
-    """Games-Howell, all pairs: variances may differ (J Educ Stat 1976;1:113).
+    """Games-Howell, all pairs: variances may differ.
+
+    Parameters
+    ----------
+    groups : values by group, or a summary; every group needs two subjects and a variance.
+
+    Returns
+    -------
+    All pairs, with differences and simultaneous 95 % intervals in the unit of the values.
 
     Raises
     ------
     InputError
-        naming the group without a variance.
+        naming the group without a variance, or when there are fewer than two groups.
+
+    Notes
+    -----
+    p is that of the studentized range of all groups at |t| sqrt(2), t and its degrees of freedom as of `welch_t`.
+
+    References
+    ----------
+    Games & Howell, J Educ Stat 1976;1:113.
     """
     summary = summary_of(groups)
     check_variances(summary)
@@ -131,7 +172,7 @@ def games_howell(groups: GroupSummary | Samples) -> PostHoc:
 
 
 def dunnett(groups: GroupSummary | Samples, control: str) -> PostHoc:
-    """Dunnett's comparison of every group with one control, two-sided, pooled variance (JASA 1955;50:1096).
+    """Dunnett's comparison of every group with one control, two-sided, pooled variance.
 
     The joint distribution is integrated over the control's mean and the pooled standard deviation by Gauss-Legendre
     panels, so the same input gives the same digits; tails below 1e-12 mean no more than that.
@@ -141,10 +182,18 @@ def dunnett(groups: GroupSummary | Samples, control: str) -> PostHoc:
     groups : values by group, or a summary.
     control : name of the group that the others are compared with.
 
+    Returns
+    -------
+    A pair per group but the control: group less control, with simultaneous 95 % intervals, in the unit of the values.
+
     Raises
     ------
     InputError
         when no group is called like the control, or no group varies.
+
+    References
+    ----------
+    Dunnett, JASA 1955;50:1096.
     """
     summary = summary_of(groups)
     if control not in summary.names:
@@ -191,12 +240,24 @@ def dunnett_p(t: float, loadings: npt.ArrayLike, df: float) -> float:
 
 
 def dunn(samples: Samples) -> PostHoc:
-    """Dunn's comparison of mean ranks, all pairs, corrected for ties and by Holm (Technometrics 1964;6:241).
+    """Dunn's comparison of mean ranks, all pairs, corrected for ties and by Holm.
+
+    Parameters
+    ----------
+    samples : values by name of the group, each (n_group,) in one unit.
+
+    Returns
+    -------
+    All pairs, with differences of mean ranks, z and corrected p; they have no intervals.
 
     Raises
     ------
     InputError
         when all values are equal, and as `describe` does.
+
+    References
+    ----------
+    Dunn, Technometrics 1964;6:241.
     """
     summary = describe(samples)
     arrays = [complete(name, values) for name, values in samples.items()]
@@ -218,13 +279,49 @@ def dunn(samples: Samples) -> PostHoc:
 
 
 def bonferroni(p: npt.ArrayLike) -> FloatArray:
-    """P-values times their number, at most 1."""
+    """P-values times their number, at most 1.
+
+    Parameters
+    ----------
+    p : (m,) p-values of m tests.
+
+    Returns
+    -------
+    (m,) corrected p-values.
+
+    Raises
+    ------
+    InputError
+        when a value does not lie between 0 and 1, or there is none.
+
+    Notes
+    -----
+    min(1, m p).
+    """
     values = _probabilities(p)
     return np.minimum(values * values.size, 1.0)
 
 
 def holm(p: npt.ArrayLike) -> FloatArray:
-    """P-values corrected for their number by Holm (Scand J Stat 1979;6:65), in the order given."""
+    """P-values corrected for their number by Holm.
+
+    Parameters
+    ----------
+    p : (m,) p-values of m tests.
+
+    Returns
+    -------
+    (m,) corrected p-values, in the order given.
+
+    Raises
+    ------
+    InputError
+        when a value does not lie between 0 and 1, or there is none.
+
+    References
+    ----------
+    Holm, Scand J Stat 1979;6:65.
+    """
     values = _probabilities(p)
     order = np.argsort(values, kind="stable")
     stepped = np.maximum.accumulate(values[order] * np.arange(values.size, 0, -1))
@@ -234,7 +331,25 @@ def holm(p: npt.ArrayLike) -> FloatArray:
 
 
 def benjamini_hochberg(p: npt.ArrayLike) -> FloatArray:
-    """P-values that control the false discovery rate (Benjamini & Hochberg, JRSS B 1995;57:289)."""
+    """P-values that control the false discovery rate.
+
+    Parameters
+    ----------
+    p : (m,) p-values of m tests.
+
+    Returns
+    -------
+    (m,) corrected p-values, in the order given.
+
+    Raises
+    ------
+    InputError
+        when a value does not lie between 0 and 1, or there is none.
+
+    References
+    ----------
+    Benjamini & Hochberg, JRSS B 1995;57:289, by `scipy.stats.false_discovery_control`.
+    """
     return np.asarray(stats.false_discovery_control(_probabilities(p), method="bh"), dtype=np.float64)
 
 

@@ -17,7 +17,13 @@ _LARGEST = 1e9
 
 @dataclass(frozen=True)
 class Rate:
-    """A rate with Wilson's 95 % interval."""
+    """A rate with Wilson's 95 % interval.
+
+    Attributes
+    ----------
+    count, total : of subjects.
+    rate, interval : fraction, and its 95 % interval.
+    """
 
     count: int
     total: int
@@ -30,12 +36,24 @@ class Rate:
 
 
 def rate(count: int, total: int) -> Rate:
-    """Share of a count in a total (Wilson, JASA 1927;22:209).
+    """Share of a count in a total, with Wilson's interval.
+
+    Parameters
+    ----------
+    count, total : of subjects.
+
+    Returns
+    -------
+    The rate as a fraction, with its 95 % interval.
 
     Raises
     ------
     InputError
-        when the count exceeds the total, or one is no whole number.
+        when the count exceeds the total, the total is 0, or one is no whole number.
+
+    References
+    ----------
+    Wilson, JASA 1927;22:209.
     """
     (c,), (n,) = _counts("count", [count]), _counts("total", [total])
     if not n > 0 or c > n:
@@ -50,7 +68,24 @@ def rate(count: int, total: int) -> Rate:
 
 
 def rate_difference(first: Rate, second: Rate) -> tuple[float, tuple[float, float]]:
-    """First rate less second, of different subjects, with its 95 % interval (Newcombe, Stat Med 1998;17:873)."""
+    """First rate less second, of different subjects, with its 95 % interval.
+
+    Parameters
+    ----------
+    first, second : as `rate` gives them.
+
+    Returns
+    -------
+    The difference and its interval, as fractions.
+
+    Notes
+    -----
+    By Wilson's intervals of both rates, without continuity correction.
+
+    References
+    ----------
+    Newcombe, Stat Med 1998;17:873.
+    """
     difference = first.rate - second.rate
     below = math.hypot(first.rate - first.interval[0], second.interval[1] - second.rate)
     above = math.hypot(first.interval[1] - first.rate, second.rate - second.interval[0])
@@ -59,7 +94,12 @@ def rate_difference(first: Rate, second: Rate) -> tuple[float, tuple[float, floa
 
 @dataclass(frozen=True)
 class Fisher:
-    """Fisher's exact test of a table of two by two, two-sided; the odds ratio is that of the sample."""
+    """Fisher's exact test of a table of two by two, two-sided; the odds ratio is that of the sample.
+
+    Attributes
+    ----------
+    odds_ratio, p : of the table, and the two-sided p.
+    """
 
     odds_ratio: float
     p: float
@@ -69,16 +109,25 @@ class Fisher:
 
 
 def fisher(table: npt.ArrayLike) -> Fisher:
-    """Fisher's exact test.
+    """Fisher's exact test of a table of two by two.
 
     Parameters
     ----------
-    table : counts, shape (2, 2).
+    table : (2, 2) counts.
+
+    Returns
+    -------
+    Odds ratio of the sample, and the two-sided p.
 
     Raises
     ------
     InputError
         when the shape is another or an entry is no count.
+
+    Notes
+    -----
+    p is the probability of all tables with these sums that are no more likely than this one, by
+    `scipy.stats.fisher_exact`.
     """
     counts = _table(table)
     if counts.shape != (2, 2):
@@ -110,10 +159,22 @@ class ChiSquared:
 def chi_squared(table: npt.ArrayLike) -> ChiSquared:
     """Chi-squared test of a table of counts.
 
+    Parameters
+    ----------
+    table : (r, c) counts, two rows and two columns or more.
+
+    Returns
+    -------
+    Chi-squared with (r - 1) (c - 1) degrees of freedom, its p, and how many cells expect fewer than 5.
+
     Raises
     ------
     InputError
-        when an entry is no count, or a row or column is empty.
+        when the shape is another, an entry is no count, or a row or column is empty.
+
+    Notes
+    -----
+    sum((observed - expected)^2 / expected), by `scipy.stats.chi2_contingency`.
     """
     counts = _table(table)
     if not (counts.sum(axis=0).all() and counts.sum(axis=1).all()):
@@ -142,17 +203,31 @@ class Trend:
 
 
 def cochran_armitage(counts: npt.ArrayLike, totals: npt.ArrayLike, scores: npt.ArrayLike | None = None) -> Trend:
-    """Trend of a rate over ordered groups (Armitage, Biometrics 1955;11:375).
+    """Trend of a rate over ordered groups.
 
     Parameters
     ----------
-    counts, totals : per group, in order.
-    scores : of the groups; 0, 1, 2, ... unless told.
+    counts, totals : (k,) per group, in order.
+    scores : (k,) of the groups; 0, 1, 2, ... where None.
+
+    Returns
+    -------
+    z and its two-sided p, and the linear-by-linear statistic of SPSS.
 
     Raises
     ------
     InputError
-        when a count exceeds its total, all or none have the condition, or the scores do not vary.
+        when an entry is no count, lengths differ, a count exceeds its total, all or none have the condition, or the
+        scores do not vary.
+
+    Notes
+    -----
+    z = sum(c (x - m)) / sqrt(p (1 - p) sum(n (x - m)^2)) for scores x with the mean m over all subjects;
+    linear-by-linear is (N - 1) / N z^2.
+
+    References
+    ----------
+    Armitage, Biometrics 1955;11:375.
     """
     n = _counts("totals", totals)
     c = _counts("counts", counts)

@@ -83,14 +83,23 @@ def linear_regression(outcome: npt.ArrayLike, predictors: Mapping[str, npt.Array
 
     Parameters
     ----------
-    outcome : shape (n,).
-    predictors : by name, shape (n,) each.
+    outcome : (n,), in any unit.
+    predictors : by name, (n,) each.
+
+    Returns
+    -------
+    Coefficients in the unit of the outcome over that of the predictor, with standard error, t-test, 95 % interval and
+    variance inflation; R2, and the F-test of all.
 
     Raises
     ------
     InputError
-        when Ktrans, kep and ve are all among the predictors, one is constant or follows from the others, the outcome is
-        constant or follows from them exactly, or there are too few subjects.
+        when Ktrans, kep and ve are all among the predictors, there is none, one is constant or follows from the others,
+        the outcome is constant or follows from them exactly, lengths differ, or there are too few subjects.
+
+    Notes
+    -----
+    b = (X'X)^-1 X'y, by the QR factors of the centered predictors; errors are those of n - 1 - k degrees of freedom.
     """
     check_regressors(list(predictors))
     y = complete("outcome", outcome, least=len(predictors) + 2)
@@ -130,10 +139,22 @@ def linear_regression(outcome: npt.ArrayLike, predictors: Mapping[str, npt.Array
 def variance_inflation(predictors: Mapping[str, npt.ArrayLike]) -> dict[str, float]:
     """How many times the others inflate the variance of each predictor's coefficient, by name.
 
+    Parameters
+    ----------
+    predictors : by name, (n,) each.
+
+    Returns
+    -------
+    Factors by name, 1 where a predictor is uncorrelated with the others.
+
     Raises
     ------
     InputError
-        when there is no predictor, or one is constant or follows from the others.
+        when there is no predictor, one is constant or follows from the others, or lengths differ.
+
+    Notes
+    -----
+    1 / (1 - R_j^2), R_j^2 being the share of predictor j that the others explain.
     """
     size = max((numbers(name, values).size for name, values in predictors.items()), default=0)
     triangle = _directions(predictors, size)[3]
@@ -144,10 +165,24 @@ def variance_inflation(predictors: Mapping[str, npt.ArrayLike]) -> dict[str, flo
 def line_band(x: npt.ArrayLike, y: npt.ArrayLike, at: npt.ArrayLike) -> tuple[FloatArray, FloatArray, FloatArray]:
     """The regression line of y on x at some x, with the lower and upper 95 % limit of the mean there.
 
+    Parameters
+    ----------
+    x, y : (n,) pairs, in any unit.
+    at : (k,) places on the line, in the unit of x.
+
+    Returns
+    -------
+    middle : (k,) the line, in the unit of y.
+    low, high : (k,) limits of the mean.
+
     Raises
     ------
     InputError
-        when x does not vary, all points lie on one line, or there are fewer than three pairs.
+        when x or y does not vary, all points lie on one line, lengths differ, or there are fewer than three pairs.
+
+    Notes
+    -----
+    a + b x -+ t s sqrt(1 / n + (x - mean(x))^2 / S_xx), with n - 2 degrees of freedom: pointwise, not simultaneous.
     """
     a = complete("x", x, least=3)
     fit = linear_regression(y, {"x": a})
@@ -161,7 +196,14 @@ def line_band(x: npt.ArrayLike, y: npt.ArrayLike, at: npt.ArrayLike) -> tuple[Fl
 
 @dataclass(frozen=True)
 class Term:
-    """One line of an analysis of covariance."""
+    """One line of an analysis of covariance.
+
+    Attributes
+    ----------
+    name : of the term.
+    ss, df : sum of squares, in the unit of the outcome squared, and degrees of freedom.
+    f, p : the test; NaN where nothing is left to test with.
+    """
 
     name: str
     ss: float
@@ -207,14 +249,24 @@ def ancova(
 
     Parameters
     ----------
-    outcome, covariate : shape (n,).
-    labels : group of each subject.
+    outcome, covariate : (n,), each in any unit.
+    labels : (n,) group of each subject.
     name : of the covariate.
+
+    Returns
+    -------
+    F-tests of groups, of the covariate and of the slopes; means of the groups at the mean of the covariate, in the unit
+    of the outcome.
 
     Raises
     ------
     InputError
-        when there are fewer than two groups, the covariate varies in no group, or nothing is left to estimate error.
+        when lengths differ, a label is missing, there are fewer than two groups, the covariate varies in no group, the
+        model fits exactly, or nothing is left to estimate error.
+
+    Notes
+    -----
+    y = a_group + b z + e, with sums of squares of type II: what the residual grows by when the term is left out.
     """
     y = complete("outcome", outcome)
     z = complete(name, covariate, length=y.size)

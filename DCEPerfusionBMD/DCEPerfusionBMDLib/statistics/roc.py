@@ -50,14 +50,29 @@ def roc(values: npt.ArrayLike, positive: npt.ArrayLike, higher_is_positive: bool
 
     Parameters
     ----------
-    values : shape (n,).
-    positive : shape (n,), who has the condition.
+    values : (n,), in any unit.
+    positive : (n,) who has the condition: true or false, or 1 or 0.
     higher_is_positive : whether high values speak for the condition; perfusion falls with osteoporosis, so not there.
+
+    Returns
+    -------
+    Area with standard error and 95 % interval, as fractions; cut in the unit of the values, with its sensitivity and
+    specificity.
 
     Raises
     ------
     InputError
-        when a value is no number, or fewer than two subjects have or have not the condition.
+        when a value is no number, lengths differ, `positive` holds anything but true and false, or fewer than two
+        subjects have or have not the condition.
+
+    Notes
+    -----
+    The area is the chance that one with the condition has the more telling value, ties counted half. The cut is where
+    sensitivity + specificity - 1 is largest.
+
+    References
+    ----------
+    DeLong et al., Biometrics 1988;44:837, for the error, by placement values as of Sun & Xu, IEEE SPL 2014;21:1389.
     """
     score, has = _scores(values, positive, higher_is_positive)
     cases, controls = _placements(score, has)
@@ -84,6 +99,15 @@ def roc_curve(
 ) -> tuple[FloatArray, FloatArray]:
     """The curve from (0, 0) to (1, 1): one less specificity, and sensitivity, at every distinct value.
 
+    Parameters
+    ----------
+    values, positive, higher_is_positive : as `roc` takes them.
+
+    Returns
+    -------
+    x : (m + 1,) one less specificity, m being the number of distinct values.
+    y : (m + 1,) sensitivity.
+
     Raises
     ------
     InputError
@@ -95,7 +119,13 @@ def roc_curve(
 
 @dataclass(frozen=True)
 class RocDifference:
-    """Two areas under the curve of the same subjects: difference, its standard error and the test."""
+    """Two areas under the curve of the same subjects: difference, its standard error and the test.
+
+    Attributes
+    ----------
+    difference, se : as fractions.
+    z, p : two-sided test that the areas are equal.
+    """
 
     difference: float
     se: float
@@ -109,17 +139,25 @@ class RocDifference:
 def compare_roc(
     first: npt.ArrayLike, second: npt.ArrayLike, positive: npt.ArrayLike, higher_is_positive: bool
 ) -> RocDifference:
-    """Difference of the areas of two quantities of the same subjects (DeLong et al., Biometrics 1988;44:837).
+    """Difference of the areas of two quantities of the same subjects.
 
     Parameters
     ----------
-    first, second : shape (n,).
+    first, second : (n,), each in any unit.
     positive, higher_is_positive : as `roc` takes them.
+
+    Returns
+    -------
+    First area less second with its standard error, as fractions, and the two-sided test.
 
     Raises
     ------
     InputError
         as `roc` does, and when both order the subjects alike, so that the difference has no error.
+
+    References
+    ----------
+    DeLong et al., Biometrics 1988;44:837.
     """
     cases, controls = [], []
     for values in (first, second):
@@ -145,10 +183,24 @@ def auc_bootstrap(
     in 89 % of samples, and 8 % of them have none. The work is bounded: above 50 million drawn subjects the number of
     resamples is cut down, to no fewer than 200.
 
+    Parameters
+    ----------
+    values, positive, higher_is_positive : as `roc` takes them.
+    seed : of the random numbers, 0 or more.
+    resamples : how many are drawn, at least 200.
+
+    Returns
+    -------
+    Lower and upper limit, as fractions; NaN where all resamples are alike.
+
     Raises
     ------
     InputError
         as `roc` does, and when the seed is negative or resamples are fewer than 200.
+
+    Notes
+    -----
+    The limits are the quantiles .025 and .975 of the areas of the resamples.
     """
     score, has = _scores(values, positive, higher_is_positive)
     levels, place = np.unique(score, return_inverse=True)
@@ -170,7 +222,12 @@ def auc_bootstrap(
 
 @dataclass(frozen=True)
 class CliffDelta:
-    """Chance that a value of the first group lies above one of the second, less the chance that it lies below."""
+    """Chance that a value of the first group lies above one of the second, less the chance that it lies below.
+
+    Attributes
+    ----------
+    delta, interval : from -1 to 1, and its 95 % interval; the interval is NaN as that of `Roc` is.
+    """
 
     delta: float
     interval: tuple[float, float]
@@ -182,10 +239,26 @@ class CliffDelta:
 def cliff_delta(first: npt.ArrayLike, second: npt.ArrayLike) -> CliffDelta:
     """Cliff's delta, which is 2 AUC - 1, with DeLong's interval on the logit scale of the area.
 
+    Parameters
+    ----------
+    first, second : (n,) and (m,) values in one unit.
+
+    Returns
+    -------
+    Delta with its 95 % interval, without unit.
+
     Raises
     ------
     InputError
         when a group has fewer than two values.
+
+    Notes
+    -----
+    P(first > second) - P(first < second).
+
+    References
+    ----------
+    DeLong et al., Biometrics 1988;44:837, for the error.
     """
     a, b = complete("first", first, least=2), complete("second", second, least=2)
     cases, controls = _placements(np.concatenate([a, b]), np.arange(a.size + b.size) < a.size)

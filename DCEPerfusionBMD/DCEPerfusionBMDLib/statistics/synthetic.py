@@ -32,6 +32,15 @@ def synthetic_cohort(seed: int) -> dict[str, npt.NDArray[np.generic]]:
     Parameters
     ----------
     seed : of the random numbers; the same seed gives the same cohort.
+
+    Returns
+    -------
+    By name (197,): `subject`, `age` (years), `age_group`, `bmd_class`, `bmd_lumbar` and `bmd_femoral_neck` (g/cm2),
+    `t_lumbar`, `ktrans` and `kep` (/min), `ve` (fraction) and `fn_class`.
+
+    References
+    ----------
+    Huang Z et al., Adv Clin Exp Med 2019;28(8):1005-1011, Tables 1 to 3, whose groups are met.
     """
     random = np.random.default_rng(seed)
     table1, table2, table3 = source_paper()["tables"]

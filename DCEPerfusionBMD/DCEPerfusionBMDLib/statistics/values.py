@@ -63,12 +63,16 @@ def complete_rows(rows: Sequence[str], columns: Mapping[str, npt.ArrayLike]) -> 
     Parameters
     ----------
     rows : one name per row.
-    columns : numbers by column name, one per row; NaN where there is none.
+    columns : numbers by column name, (n_rows,) each; NaN where there is none.
+
+    Returns
+    -------
+    The rows kept, and the others by name with the reason.
 
     Raises
     ------
     InputError
-        when a name comes twice, a column has another length, or a number is infinite.
+        when a name comes twice, a column has another length or holds what is no number, or a number is infinite.
     """
     seen: set[str] = set()
     for name in rows:
@@ -134,6 +138,15 @@ def varies(values: FloatArray, *sources: FloatArray) -> bool:
 def split(values: npt.ArrayLike, labels: Sequence[Hashable] | npt.NDArray[np.generic]) -> dict[str, FloatArray]:
     """Values by label, labels in the order of their first appearance.
 
+    Parameters
+    ----------
+    values : (n,), in any unit.
+    labels : (n,) what prints as the label of each.
+
+    Returns
+    -------
+    Values by label as it prints.
+
     Raises
     ------
     InputError
@@ -188,6 +201,11 @@ def check_not_circular(quantity: str, grouping: str) -> None:
     ------
     InputError
         with the reason, for BMD or T between classes that T defines, and for age between groups of age.
+
+    Notes
+    -----
+    A group that a quantity defines differs in it by construction, so that p says nothing; T-scores are made of BMD (T =
+    (BMD - mean) / SD of young adults), so that each defines the classes of the other.
     """
     words, groups = _words(quantity), _words(grouping)
     classes = "class" in groups or ("category" in groups and groups & (_BONE_SCORES | _BONE_SITES))
@@ -219,7 +237,16 @@ def check_regressors(names: Sequence[str]) -> None:
 
 
 def p_text(p: float) -> str:
-    """A p-value for people; below 1e-12 only that it is, since the tails of several tests are not known further."""
+    """A p-value for people; below 1e-12 only that it is, since the tails of several tests are not known further.
+
+    Parameters
+    ----------
+    p : from 0 to 1, or NaN.
+
+    Returns
+    -------
+    Three digits, or more where these would round up to .05, .01 or .001; `<1e-12`; `none` for NaN.
+    """
     if math.isnan(p):
         return "none"
     if p < _SMALLEST_P:
