@@ -159,6 +159,10 @@ def partial(x: npt.ArrayLike, y: npt.ArrayLike, held: Mapping[str, npt.ArrayLike
     InputError
         when nothing is held constant, a variable held constant does not vary, lengths differ, there are too few
         subjects, or x or y follows from the variables held constant.
+
+    Notes
+    -----
+    Pearson's correlation of the residuals of both by least squares on the variables held constant.
     """
     if not held:
         raise InputError("nothing is held constant; use pearson")

@@ -110,6 +110,10 @@ def describe(samples: Samples) -> GroupSummary:
     ------
     InputError
         naming the group that is empty or holds what is no number, or when there are fewer than two groups.
+
+    Notes
+    -----
+    Variances have n - 1 in the denominator.
     """
     arrays = [complete(f"group {name!r}", values) for name, values in samples.items()]
     names = _names(list(samples))
@@ -618,6 +622,10 @@ def compare(samples: Samples, quantity: str, grouping: str) -> Comparison:
     ------
     InputError
         when the comparison would be circular, or a group cannot be used.
+
+    Notes
+    -----
+    `welch_anova`, `anova`, `kruskal`, `levene` and `residual_normality` name their sources.
     """
     check_not_circular(quantity, grouping)
     summary = describe(samples)

@@ -249,8 +249,9 @@ def ancova(
 
     Parameters
     ----------
-    outcome, covariate : (n,), each in any unit.
+    outcome : (n,), in any unit.
     labels : (n,) group of each subject.
+    covariate : (n,), in any unit.
     name : of the covariate.
 
     Returns

@@ -112,6 +112,10 @@ def roc_curve(
     ------
     InputError
         as `roc` does.
+
+    Notes
+    -----
+    A value is positive at or beyond the cut; sensitivity is the share of those with the condition that are.
     """
     _, sensitivity, specificity = _cuts(*_scores(values, positive, higher_is_positive))
     return np.append(0.0, 1 - specificity), np.append(0.0, sensitivity)
