@@ -51,6 +51,11 @@ def analyze_cohort(cohort: Cohort, settings: CohortSettings, progress: Progress 
     settings : test behind the marks, unit of ve, resamples.
     progress : called with the fraction done and what is being done; False cancels.
 
+    Returns
+    -------
+    Tables, statistics and figures as values, in the canonical units of `columns.NUMBERS`, ve as the settings say where
+    it is printed; what could not be made, with the reason.
+
     Raises
     ------
     InputError
@@ -58,6 +63,11 @@ def analyze_cohort(cohort: Cohort, settings: CohortSettings, progress: Progress 
         reading tells apart, or nothing says which of several readings enters the tables.
     Cancelled
         when `progress` returns False.
+
+    Notes
+    -----
+    The tests are those of `statistics`, where each names its source; the tables and figures are those of Huang Z et
+    al., Adv Clin Exp Med 2019;28(8):1005-1011.
     """
 
     def step(fraction: float, message: str) -> None:

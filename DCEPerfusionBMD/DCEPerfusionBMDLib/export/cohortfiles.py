@@ -118,7 +118,16 @@ def _blocks(cohort: Cohort) -> Iterator[str]:
 
 
 def left_out_table(result: CohortResult) -> Table:
-    """Rows and subjects that were not analyzed, and subjects that one of the inputs lacks, with the reason."""
+    """Rows and subjects that were not analyzed, and subjects that one of the inputs lacks, with the reason.
+
+    Parameters
+    ----------
+    result : of a cohort.
+
+    Returns
+    -------
+    One row each, with `row` (its name), `kind` and `reason`.
+    """
     parts = {
         "left out": (*result.cohort.left_out, *result.rows_left_out),
         "subject left out": result.subjects_left_out,

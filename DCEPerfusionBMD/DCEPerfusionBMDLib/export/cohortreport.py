@@ -81,6 +81,14 @@ def cohort_report(
     figures : data URI by name, as `figures.cohort_figures` names them.
     versions : of the software, by name.
     no_figures : why there are none, where they were to be made.
+
+    Returns
+    -------
+    HTML, which loads nothing from elsewhere.
+
+    Notes
+    -----
+    The checklist is STROBE for cross-sectional studies (von Elm E et al., Lancet 2007;370:1453).
     """
     cohort = result.cohort
     sections = [

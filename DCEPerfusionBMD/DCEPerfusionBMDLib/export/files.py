@@ -16,9 +16,18 @@ from ..errors import InputError
 
 
 def check_output_folder(output: Path) -> None:
-    """Raise InputError when results could not be put into this folder; nothing is written.
+    """Refuse a folder that results could not be put into; nothing is written.
 
     Asked before the work begins, so that it is not lost at its end.
+
+    Parameters
+    ----------
+    output : need not exist.
+
+    Raises
+    ------
+    InputError
+        when it or a folder above it is a file, or nothing may be written there.
     """
     existing = output
     while not existing.exists() and existing != existing.parent:
@@ -49,6 +58,15 @@ def staged(output: Path, stale: Sequence[str] = ()) -> Iterator[Path]:
     ----------
     output : is made when it does not exist; what else lies in it stays.
     stale : patterns of files of an earlier run, relative to `output`, that go when the new ones have not replaced them.
+
+    Yields
+    ------
+    The temporary folder.
+
+    Raises
+    ------
+    InputError
+        when something in `output` is in the way of a file, as a folder of its name.
     """
     made = [folder for folder in (output, *output.parents) if not folder.exists()]
     output.mkdir(parents=True, exist_ok=True)
@@ -99,7 +117,21 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, as hexadecimal digits."""
+    """SHA-256 of a file.
+
+    Parameters
+    ----------
+    path : of the file.
+
+    Returns
+    -------
+    64 hexadecimal digits.
+
+    Raises
+    ------
+    OSError
+        when it cannot be read.
+    """
     digest = hashlib.sha256()
     with path.open("rb") as file:
         for block in iter(lambda: file.read(1 << 20), b""):

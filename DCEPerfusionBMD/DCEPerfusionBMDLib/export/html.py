@@ -243,7 +243,16 @@ def page(title: str, sections: Sequence[Section], opening: Iterable[str] = ()) -
 
 
 def data_uri(path: Path) -> str:
-    """A PNG or SVG file as an address that holds it."""
+    """A PNG or SVG file as an address that holds it.
+
+    Parameters
+    ----------
+    path : of the file, by whose ending its kind is known.
+
+    Returns
+    -------
+    A `data:` address with its bytes in base64.
+    """
     return _data_uri(_TYPES[path.suffix], path.read_bytes())
 
 

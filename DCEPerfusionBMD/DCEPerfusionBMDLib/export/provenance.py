@@ -36,10 +36,17 @@ def provenance(
 
     Parameters
     ----------
-    series, settings, result : of the analysis.
+    series : that was analyzed.
+    settings : of the analysis, with what the user has given.
+    result : of the analysis.
     input_hashes : SHA-256 of the files that were read beside the series.
     choices : what else the user chose, such as names of labels; by the names in `data/provenance.schema.json`.
     keep_identifiers : whether to name the patient and the study of the source.
+
+    Returns
+    -------
+    Nested dictionaries as `data/provenance.schema.json` describes them; times in s, None for numbers that are not
+    finite.
     """
     history: dict[str, Any] = {
         "format": FORMAT,
@@ -84,6 +91,10 @@ def cohort_provenance(
     result : of the analysis.
     input_hashes : SHA-256 of the files that were read.
     warnings : what was noticed while writing, beside those of the result.
+
+    Returns
+    -------
+    Nested dictionaries; None for numbers that are not finite.
     """
     cohort = result.cohort
     history = {
@@ -115,12 +126,26 @@ def cohort_provenance(
 
 
 def as_text(history: Mapping[str, Any]) -> str:
-    """A history as the text of a JSON file."""
+    """A history as the text of a JSON file.
+
+    Parameters
+    ----------
+    history : what `provenance` or `cohort_provenance` returned.
+
+    Returns
+    -------
+    JSON, indented, with a line break at its end.
+    """
     return json.dumps(history, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def software() -> dict[str, str]:
-    """Versions of what takes part in an analysis, by name, and the kind of system."""
+    """Versions of what takes part in an analysis, by name, and the kind of system.
+
+    Returns
+    -------
+    Version by name, and `System`; packages that are not installed are left out.
+    """
     system = f"{platform.system()} {platform.machine()}".strip()
     return {"DCEPerfusionBMD": __version__, "Python": platform.python_version(), "System": system, **_versions()}
 

@@ -59,6 +59,17 @@ def write_regions(path: Path, rois: VertebralRois, ijk_to_ras: FloatArray) -> No
     """Write the regions and the input as a segmentation that Slicer opens, one layer each, so that they may overlap.
 
     The values of a layer are the codes of `Fate`; those of the last layer, the input, are 0 and 1.
+
+    Parameters
+    ----------
+    path : of the NRRD file, for which `.seg.nrrd` is Slicer's ending.
+    rois : regions and input, (K, J, I) each.
+    ijk_to_ras : (4, 4) voxel index to mm.
+
+    References
+    ----------
+    The NRRD format, teem.sourceforge.net/nrrd/format.html; the `Segment*` fields are those of Slicer's segmentation
+    files.
     """
     layers = np.stack([*(region.fate for region in rois.regions), rois.input.astype(np.uint8)], axis=-1)
     matrix = _RAS_TO_LPS @ ijk_to_ras

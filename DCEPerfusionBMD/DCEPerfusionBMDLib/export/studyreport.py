@@ -77,6 +77,10 @@ def study_report(
     history : what `provenance` returned.
     figures : data URI by name, as `figures.curve_figures` names them; may be empty.
     no_figures : why they are not there, where they were to be made.
+
+    Returns
+    -------
+    HTML, which loads nothing from elsewhere.
     """
     sections = [
         Section("analyzed", "What was analyzed", "".join(_analyzed(series, result, history))),

@@ -151,7 +151,16 @@ def _scatter(axis: Any, part: Scatter, ve_unit: str, letter: str) -> None:
 
 
 def band_said(curves: Sequence[MeanCurve]) -> str:
-    """What line and band of mean curves are; one subject has no band."""
+    """What line and band of mean curves are; one subject has no band.
+
+    Parameters
+    ----------
+    curves : one or more.
+
+    Returns
+    -------
+    One sentence.
+    """
     alone = [curve for curve in curves if not np.isfinite(curve.low).any()]
     if len(alone) == len(curves):
         return "Line: mean, without a band since each is of one subject."

@@ -60,6 +60,10 @@ def region_pictures(series: DynamicSeries, result: StudyResult) -> tuple[RegionP
     Parameters
     ----------
     series, result : of one analysis.
+
+    Returns
+    -------
+    One per region, at most `MOST_REGIONS`, in the order of the regions.
     """
     regions = result.rois.regions[:MOST_REGIONS]
     slices = [_best_slice(region) for region in regions]
@@ -89,7 +93,12 @@ def region_pictures(series: DynamicSeries, result: StudyResult) -> tuple[RegionP
 
 
 def color_bar() -> bytes:
-    """PNG of the colors from the lowest to the highest value."""
+    """PNG of the colors from the lowest to the highest value.
+
+    Returns
+    -------
+    256 by 12 pixels.
+    """
     return png(np.repeat(colors(np.arange(256, dtype=np.uint8))[None], 12, axis=0))
 
 

@@ -92,6 +92,10 @@ def curve_figures(result: StudyResult, folder: Path) -> list[Path]:
     result : of an analysis.
     folder : for the files; it is there.
 
+    Returns
+    -------
+    The files, in the order above.
+
     Raises
     ------
     InputError
