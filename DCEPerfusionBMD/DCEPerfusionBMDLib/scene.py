@@ -219,7 +219,12 @@ def segment_labels(segmentation: Any) -> dict[str, SegmentLabel]:
 
     Returns
     -------
-    By the names that `masks_on_grid` gives, with its errors.
+    By the names that `masks_on_grid` gives.
+
+    Raises
+    ------
+    InputError
+        when there is no segment, or two have the same name.
     """
     labels = {}
     for name, segment_id in _segments_by_name(segmentation).items():
@@ -247,13 +252,33 @@ def _segments_by_name(segmentation: Any) -> dict[str, str]:
 
 
 def tag_of(segment: Any, name: str) -> str:
-    """A tag of a segment; empty where it has none of that name."""
+    """A tag of a segment; empty where it has none of that name.
+
+    Parameters
+    ----------
+    segment : vtkSegment.
+    name : of the tag.
+
+    Returns
+    -------
+    Its value.
+    """
     value = vtk.reference("")
     return str(value) if segment.GetTag(name, value) else ""
 
 
 def read_map(path: Path, series: DynamicSeries, between: tuple[float, float]) -> FloatArray:
     """A map from a NRRD or NIfTI file on the grid of a series; see `series.on_grid_of`.
+
+    Parameters
+    ----------
+    path : NRRD or NIfTI with one volume.
+    series : the grid.
+    between : lowest and highest value that counts, in the unit of the map.
+
+    Returns
+    -------
+    (K, J, I) in the unit of the map, NaN outside its grid and where its value does not count.
 
     Raises
     ------
@@ -280,6 +305,10 @@ def read_dxa_node(table: Any, subject: str | None = None) -> Densitometry:
     table : vtkMRMLTableNode.
     subject : which subject to take; may be left out when the table holds one only.
 
+    Returns
+    -------
+    Densities and scores of the subject by site, as `densitometry.read_dxa_table` gives them.
+
     Raises
     ------
     InputError
@@ -290,13 +319,36 @@ def read_dxa_node(table: Any, subject: str | None = None) -> Densitometry:
 
 
 def subjects_of_dxa_node(table: Any) -> list[str]:
-    """Names of the subjects in a table node that `read_dxa_node` takes; errors as there."""
+    """Names of the subjects in a table node that `read_dxa_node` takes.
+
+    Parameters
+    ----------
+    table : vtkMRMLTableNode.
+
+    Returns
+    -------
+    Each name once, in the order of the rows.
+
+    Raises
+    ------
+    InputError
+        as `read_dxa_node`, but for the choice of the subject.
+    """
     heading, columns = table_texts(table)
     return subjects_in_rows(heading, list(zip(*columns, strict=True)), table.GetName())
 
 
 def table_texts(table: Any) -> tuple[list[str], list[list[str]]]:
     """Names and cells of the columns of a table node, numbers with all their digits.
+
+    Parameters
+    ----------
+    table : vtkMRMLTableNode.
+
+    Returns
+    -------
+    names : one per column.
+    cells : per column its texts, from the first row on.
 
     Raises
     ------
@@ -333,9 +385,15 @@ def write_series(scene: Any, series: DynamicSeries, name: str) -> Any:
     These are a browser, a volume that shows a frame, and a volume of the mean enhancement, on which vessels and
     marrow stand out; `sceneinput.read_node` reads the sequence back.
 
+    Parameters
+    ----------
+    scene : vtkMRMLScene.
+    series : with at least one frame; its voxels are copied.
+    name : of the sequence.
+
     Returns
     -------
-    vtkMRMLSequenceNode with index `time` in `s`.
+    vtkMRMLSequenceNode with index `time` in s.
     """
     sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", name)
     sequence.SetIndexName("time")
@@ -406,16 +464,48 @@ def _nodes(scene: Any, kind: str) -> list[Any]:
 
 
 def hierarchy_of(scene: Any) -> Any:
+    """The subject hierarchy of a scene, which is made where there is none.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene.
+
+    Returns
+    -------
+    vtkMRMLSubjectHierarchyNode.
+    """
     return scene.GetSubjectHierarchyNode() or slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
 
 
 def item_of(hierarchy: Any, node: Any) -> int:
+    """The item of a node in the subject hierarchy, which is made where there is none.
+
+    Parameters
+    ----------
+    hierarchy : vtkMRMLSubjectHierarchyNode.
+    node : any MRML node of its scene.
+
+    Returns
+    -------
+    Number of the item.
+    """
     item = hierarchy.GetItemByDataNode(node)
     return int(item or hierarchy.CreateItem(hierarchy.GetSceneItemID(), node))
 
 
 def own_nodes(scene: Any, references: Mapping[str, Any], attributes: Mapping[str, str]) -> list[Any]:
-    """All nodes that refer to these nodes, by reference role, and have these attributes."""
+    """All nodes that refer to others and have certain attributes.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene.
+    references : by reference role, the node that they refer to.
+    attributes : by name, the value that they have.
+
+    Returns
+    -------
+    Nodes in the order of the scene.
+    """
     nodes = [scene.GetNthNode(n) for n in range(scene.GetNumberOfNodes())]
     return [
         node
@@ -426,7 +516,18 @@ def own_nodes(scene: Any, references: Mapping[str, Any], attributes: Mapping[str
 
 
 def nodes_of_pair(scene: Any, sequence: Any, segmentation: Any) -> list[Any]:
-    """All nodes that belong to the results of a series and a segmentation."""
+    """All nodes that belong to the results of a series and a segmentation.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene.
+    sequence : node of the series.
+    segmentation : vtkMRMLSegmentationNode.
+
+    Returns
+    -------
+    Nodes in the order of the scene.
+    """
     return own_nodes(scene, {SERIES_REFERENCE: sequence, SEGMENTATION_REFERENCE: segmentation}, {})
 
 
@@ -672,7 +773,17 @@ class ResultWriter(NodeWriter):
 
 
 def fill_table(node: Any, table: Table) -> None:
-    """Put a table into a table node: columns with title, unit, description and codes."""
+    """Put a table into a table node: columns with title, unit, description and codes.
+
+    Parameters
+    ----------
+    node : vtkMRMLTableNode; the columns that it has are replaced.
+    table : its columns keep their machine names, the titles are shown.
+
+    Notes
+    -----
+    Codes of quantity and unit go to the column properties `DICOM.QuantityCode` and `DICOM.UnitsCode`, units in UCUM.
+    """
     modified = node.StartModify()
     node.RemoveAllColumns()
     for column in table.columns:
@@ -704,7 +815,17 @@ def fill_table(node: Any, table: Table) -> None:
 
 
 def volume_from_array(values: npt.NDArray[np.generic], ijk_to_ras: npt.NDArray[np.float64]) -> Any:
-    """A scalar volume node outside any scene, for writing to a file."""
+    """A scalar volume node outside any scene, for writing to a file.
+
+    Parameters
+    ----------
+    values : (K, J, I); double precision is stored as single.
+    ijk_to_ras : (4, 4) voxel index to mm.
+
+    Returns
+    -------
+    vtkMRMLScalarVolumeNode.
+    """
     node = slicer.vtkMRMLScalarVolumeNode()
     _set_volume(node, values, ijk_to_ras)
     return node
@@ -713,7 +834,19 @@ def volume_from_array(values: npt.NDArray[np.generic], ijk_to_ras: npt.NDArray[n
 def segmentation_from_masks(
     scene: Any, name: str, masks: Mapping[str, BoolArray], ijk_to_ras: npt.NDArray[np.float64]
 ) -> Any:
-    """Add a segmentation node with one segment per mask to the scene."""
+    """Add a segmentation node with one segment per mask to the scene.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene.
+    name : of the node.
+    masks : (K, J, I) by name of the segment.
+    ijk_to_ras : (4, 4) voxel index to mm.
+
+    Returns
+    -------
+    vtkMRMLSegmentationNode.
+    """
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     for segment, mask in masks.items():
         _set_segment(node, segment, mask, ijk_to_ras)
@@ -722,6 +855,12 @@ def segmentation_from_masks(
 
 def write_file(node: Any, storage: Any, path: Path) -> None:
     """Write a storable node to a file.
+
+    Parameters
+    ----------
+    node : that can be stored.
+    storage : storage node of its kind, in no scene.
+    path : of the file.
 
     Raises
     ------

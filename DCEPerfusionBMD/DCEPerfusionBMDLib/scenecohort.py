@@ -74,6 +74,10 @@ def read_cohort_node(table: Any, settings: CohortSettings, dictionary: Mapping[s
     table : vtkMRMLTableNode; cells are texts or numbers.
     settings, dictionary : as for `cohort.read_table`.
 
+    Returns
+    -------
+    As of `cohort.read_table`.
+
     Raises
     ------
     InputError
@@ -94,9 +98,15 @@ def read_cohort_node(table: Any, settings: CohortSettings, dictionary: Mapping[s
 def write_made_up_cohort(scene: Any, name: str, seed: int) -> Any:
     """Add a table of a made-up cohort to the scene, to try things on: for examples and tests, never for inference.
 
+    Parameters
+    ----------
+    scene : vtkMRMLScene.
+    name : of the table.
+    seed : of the random numbers.
+
     Returns
     -------
-    vtkMRMLTableNode with one row per subject.
+    vtkMRMLTableNode with one row per subject, as `statistics.synthetic_cohort` makes it.
     """
     columns = synthetic_cohort(seed)
     node = scene.AddNewNodeByClass("vtkMRMLTableNode", name)
@@ -106,7 +116,17 @@ def write_made_up_cohort(scene: Any, name: str, seed: int) -> Any:
 
 
 def cohort_nodes(scene: Any, table: Any) -> CohortNodes:
-    """What is there of the result of a table node; empty where there is nothing."""
+    """What is there of the result of a table node.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene.
+    table : vtkMRMLTableNode that was analyzed.
+
+    Returns
+    -------
+    Nodes by name; empty, with folder 0, where there is nothing.
+    """
     return _sorted(scene, {COHORT_REFERENCE: table}, {})
 
 
@@ -122,6 +142,10 @@ def write_cohort_result(scene: Any, result: CohortResult, table: Any = None) -> 
     scene : vtkMRMLScene.
     result : of a cohort.
     table : the vtkMRMLTableNode that it comes from; without one the result belongs to the name of the cohort.
+
+    Returns
+    -------
+    Folder, tables and charts.
     """
     return _Writer(scene, result, table).write()
 

@@ -66,6 +66,10 @@ def is_dynamic_candidate(node: Any, scene: Any) -> bool:
     ----------
     node : any MRML node.
     scene : vtkMRMLScene; its sequence browsers tell which volumes show a sequence.
+
+    Returns
+    -------
+    False for a result of this extension, and where there are fewer than `FEWEST_FRAMES` frames.
     """
     if node.GetAttribute(OWN + "role"):
         return False
@@ -90,11 +94,16 @@ def read_node(
     times : of the user, as for `times.resolve_times`, for all frames of the node; goes before what the node says.
     skip_frames : leading frames to leave out, e.g. before the steady state.
 
+    Returns
+    -------
+    (K, J, I) frames that are views of the voxels of the nodes, times in s from the first frame on, (4, 4) index to
+    world in mm, acquisition values with their sources.
+
     Raises
     ------
     InputError
         naming the node and what is wrong: no series, a result of this extension, mixed geometry, a transform that is
-        not linear, no usable times.
+        not linear or changes from frame to frame, no usable times.
     """
     name = node.GetName() or "the node"
     if node.GetAttribute(OWN + "role"):
@@ -109,19 +118,47 @@ def read_node(
 
 
 def placement(node: Any, scene: Any) -> tuple[Any, ...]:
-    """What tells whether the volumes that show a series have been moved: for each what `placed` tells."""
+    """What tells whether the volumes that show a series have been moved: for each what `placed` tells.
+
+    Parameters
+    ----------
+    node : of the series.
+    scene : vtkMRMLScene.
+
+    Returns
+    -------
+    Compares equal as long as none has been moved.
+    """
     return tuple(placed(volume) for volume in volumes_of(node, scene))
 
 
 def volumes_of(node: Any, scene: Any) -> list[Any]:
-    """The volumes that show a series, above which its transforms are: those of a sequence, else the node itself."""
+    """The volumes that show a series, above which its transforms are: those of a sequence, else the node itself.
+
+    Parameters
+    ----------
+    node : of the series.
+    scene : vtkMRMLScene; its sequence browsers tell which volumes show a sequence.
+
+    Returns
+    -------
+    Volume nodes; none where nothing shows a sequence.
+    """
     sequence = _sequence_of(node, scene)
     return [node] if sequence is None else _proxies(sequence, scene)
 
 
 def placed(node: Any) -> tuple[Any, ...]:
-    """What tells whether a node has been moved: the elements of its transform to the world, or what stands in for them
-    where it is not linear.
+    """What tells whether a node has been moved.
+
+    Parameters
+    ----------
+    node : with a transform above it, or none.
+
+    Returns
+    -------
+    ID of the node and the 16 elements of its transform to the world; ID and time of change of the transform where it is
+    not linear.
     """
     transform, matrix = node.GetParentTransformNode(), vtk.vtkMatrix4x4()
     if transform is not None and not transform.IsTransformToWorldLinear():

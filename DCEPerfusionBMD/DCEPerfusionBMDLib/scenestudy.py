@@ -64,7 +64,9 @@ def write_phantom(
 
     Parameters
     ----------
-    frames : of `phantom.series()`, made before, since that takes a while.
+    scene : vtkMRMLScene.
+    phantom : whose masks, geometry and DXA table are taken.
+    frames : (K, J, I) each, of `phantom.series()`, made before, since that takes a while.
     name : of the sequence.
 
     Returns
@@ -85,10 +87,19 @@ def write_phantom(
 def read_table_file(scene: Any, path: Path) -> Any:
     """Add a table from a comma, semicolon or tab separated file to a scene, every cell as text.
 
+    Parameters
+    ----------
+    scene : vtkMRMLScene.
+    path : UTF-8 or UTF-16, with a heading.
+
+    Returns
+    -------
+    vtkMRMLTableNode.
+
     Raises
     ------
     InputError
-        when the file cannot be read or is empty.
+        when the file cannot be read or is empty, or a row has another number of cells than the heading.
     """
     cells = table_cells(path, "the table")
     if not cells or not cells[0]:
@@ -132,7 +143,24 @@ class Inputs:
     def series(
         self, node: Any, times: str = "", skip_frames: int = 0, tags: sceneinput.TagLookup | None = None
     ) -> DynamicSeries:
-        """As `sceneinput.read_node`; what was read is kept until the node changes or is moved."""
+        """As `sceneinput.read_node`; what was read is kept until the node changes or is moved.
+
+        Parameters
+        ----------
+        node : of the series.
+        times : of the user, in s; blank for those of the node.
+        skip_frames : leading frames to leave out.
+        tags : looks up DICOM tags of the frames.
+
+        Returns
+        -------
+        The series; the same object as long as nothing has changed.
+
+        Raises
+        ------
+        InputError
+            as `sceneinput.read_node`.
+        """
         key = (node.GetID(), node.GetMTime(), sceneinput.placement(node, self._scene), times, skip_frames)
 
         def read() -> DynamicSeries:
@@ -142,7 +170,22 @@ class Inputs:
         return recalled(self._kept, "series", key, read)
 
     def masks(self, segmentation: Any, series: DynamicSeries) -> dict[str, BoolArray]:
-        """As `scene.masks_on_grid`; kept, as a refusal is, until the segmentation changes or is moved."""
+        """As `scene.masks_on_grid`; kept, as a refusal is, until the segmentation changes or is moved.
+
+        Parameters
+        ----------
+        segmentation : vtkMRMLSegmentationNode.
+        series : the grid.
+
+        Returns
+        -------
+        Segment name to (K, J, I) mask; the same object as long as nothing has changed.
+
+        Raises
+        ------
+        InputError
+            as `scene.masks_on_grid`.
+        """
 
         def read() -> dict[str, BoolArray] | InputError:
             self._kept.pop("counts", None)
@@ -157,17 +200,52 @@ class Inputs:
         return found
 
     def placed_nodes(self, series_node: Any, segmentation: Any) -> list[Any]:
-        """The nodes whose transforms place a series and a segmentation, either of which may be None."""
+        """The nodes whose transforms place a series and a segmentation.
+
+        Parameters
+        ----------
+        series_node : None where there is none.
+        segmentation : None where there is none.
+
+        Returns
+        -------
+        Volume nodes, then the segmentation.
+        """
         volumes = sceneinput.volumes_of(series_node, self._scene) if series_node is not None else []
         return [*volumes, *([segmentation] if segmentation is not None else [])]
 
     def state(self, series_node: Any, segmentation: Any) -> tuple[Any, Any]:
-        """What tells whether a series was moved, or a segmentation moved or drawn on; either may be None."""
+        """What tells whether a series was moved, or a segmentation moved or drawn on.
+
+        Parameters
+        ----------
+        series_node : None where there is none.
+        segmentation : None where there is none.
+
+        Returns
+        -------
+        Compares equal as long as nothing has changed.
+        """
         series = series_node and (series_node.GetID(), sceneinput.placement(series_node, self._scene))
         return series, segmentation and contents(segmentation)
 
     def counts(self, segmentation: Any, series: DynamicSeries) -> dict[str, int]:
-        """How many voxels of the series each segment has."""
+        """How many voxels of the series each segment has.
+
+        Parameters
+        ----------
+        segmentation : vtkMRMLSegmentationNode.
+        series : the grid.
+
+        Returns
+        -------
+        Voxels by name of the segment.
+
+        Raises
+        ------
+        InputError
+            as `scene.masks_on_grid`.
+        """
         masks = self.masks(segmentation, series)
         return recalled(
             self._kept, "counts", id(masks), lambda: {name: int(mask.sum()) for name, mask in masks.items()}
@@ -176,7 +254,18 @@ class Inputs:
     def memory(
         self, series: DynamicSeries, masks: Mapping[str, BoolArray], labels: Mapping[str, SegmentLabel]
     ) -> Memory:
-        """What `study.analyze` remembers of these inputs; empty where they are others than the last."""
+        """What `study.analyze` remembers of these inputs; empty where they are others than the last.
+
+        Parameters
+        ----------
+        series : of the analysis.
+        masks : (K, J, I) by name of the segment.
+        labels : what each segment is.
+
+        Returns
+        -------
+        Is filled by `study.analyze`.
+        """
         inputs = (series, masks, labels)
         if self._of is None or not study.same_inputs(self._of, inputs):
             self._steps = {}
@@ -185,7 +274,16 @@ class Inputs:
 
 
 def contents(segmentation: Any) -> tuple[Any, ...]:
-    """What tells whether a segmentation has changed: its segments with what they are, and where it lies."""
+    """What tells whether a segmentation has changed: its segments with what they are, and where it lies.
+
+    Parameters
+    ----------
+    segmentation : vtkMRMLSegmentationNode.
+
+    Returns
+    -------
+    Compares equal as long as nothing has changed.
+    """
     segments = segmentation.GetSegmentation()
     source = segments.GetSourceRepresentationName()
     drawn = []
@@ -198,15 +296,33 @@ def contents(segmentation: Any) -> tuple[Any, ...]:
 
 
 def result_nodes(scene: Any, sequence: Any, segmentation: Any) -> dict[str, Any]:
-    """The nodes of the result of a pair, by role; empty where there is none."""
+    """The nodes of the result of a pair.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene.
+    sequence : node of the series.
+    segmentation : vtkMRMLSegmentationNode.
+
+    Returns
+    -------
+    By role, as `scene.ResultWriter.write` gives them; empty where there is no result.
+    """
     nodes = nodes_of_pair(scene, sequence, segmentation)
     return {role: node for node in nodes if (role := node.GetAttribute(ROLE))}
 
 
 def anatomy_of(scene: Any, sequence: Any) -> Any:
-    """The volume on which the anatomy of a series is seen: its mean enhancement, else its current frame, else itself.
+    """The volume on which the anatomy of a series is seen.
 
-    None where a sequence has neither.
+    Parameters
+    ----------
+    scene : vtkMRMLScene.
+    sequence : node of the series.
+
+    Returns
+    -------
+    Its mean enhancement, else its current frame, else itself; None where a sequence has neither.
     """
     for n in range(scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")):
         node = scene.GetNthNodeByClass(n, "vtkMRMLScalarVolumeNode")
@@ -216,9 +332,18 @@ def anatomy_of(scene: Any, sequence: Any) -> Any:
 
 
 def frame_of(scene: Any, sequence: Any) -> Any:
-    """The volume that shows the current frame of a series, or the series itself; None where nothing shows a sequence.
+    """The volume that shows the current frame of a series.
 
     Unlike the mean enhancement it is an image as the scanner makes it.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene.
+    sequence : node of the series.
+
+    Returns
+    -------
+    Volume node; the series itself where it is no sequence, None where nothing shows a sequence.
     """
     volumes = sceneinput.volumes_of(sequence, scene)
     return volumes[0] if volumes else None
@@ -229,13 +354,15 @@ def export_result(folder: Path, series: DynamicSeries, result: StudyResult, hist
 
     Parameters
     ----------
-    series, result : of one analysis.
+    folder : is made when it does not exist.
+    series : that was analyzed.
+    result : of the analysis.
     history : what `export.provenance` returned.
 
     Raises
     ------
     InputError
-        when the folder cannot be written to.
+        when the folder cannot be written to, or something is in the way of a file.
     """
     check_output_folder(folder)
     with staged(folder, STALE_FILES) as stage:
@@ -243,7 +370,19 @@ def export_result(folder: Path, series: DynamicSeries, result: StudyResult, hist
 
 
 def write_record(folder: Path, series: DynamicSeries, result: StudyResult, history: dict[str, Any]) -> None:
-    """Write maps and regions (NRRD), tables (CSV), report and provenance of a result into a folder that is there."""
+    """Write maps and regions (NRRD), tables (CSV), report and provenance of a result into a folder that is there.
+
+    Parameters
+    ----------
+    folder : is there.
+    series : that was analyzed.
+    result : of the analysis.
+    history : what `export.provenance` returned.
+
+    Notes
+    -----
+    `maps/NAME.nrrd` have the units of `quantities.BY_NAME`; tables have them in the names of their columns.
+    """
     (folder / "maps").mkdir()
     for parameter_map in result.maps.values():
         volume = volume_from_array(parameter_map.values, series.ijk_to_ras)
