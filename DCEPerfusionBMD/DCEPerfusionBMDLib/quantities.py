@@ -13,7 +13,18 @@ PRIVATE_SCHEME = "99DCEBMD"
 
 @dataclass(frozen=True)
 class Code:
-    """A coded concept: value, coding scheme designator and meaning (DICOM PS3.3 section 8.8)."""
+    """A coded concept.
+
+    Attributes
+    ----------
+    value : code.
+    scheme : designator of the coding scheme.
+    meaning : for people.
+
+    References
+    ----------
+    DICOM PS3.3 section 8.8.
+    """
 
     value: str
     scheme: str

@@ -264,7 +264,17 @@ class RegionSettings(_Checked):
         self.rules()
 
     def rules(self) -> tuple[str, ...]:
-        """The rules of exclusion that apply, by name."""
+        """The rules of exclusion that apply, by name.
+
+        Returns
+        -------
+        Some of `EXCLUSION_RULES`.
+
+        Raises
+        ------
+        InputError
+            when `exclude` names another rule.
+        """
         if self.exclude in ("all", "none"):
             return EXCLUSION_RULES if self.exclude == "all" else ()
         names = tuple(name.strip() for name in self.exclude.split(","))
@@ -358,6 +368,10 @@ class DensitometrySettings(_Checked):
     def excluded(self) -> tuple[str, ...] | None:
         """The vertebrae that the user excludes; None where nothing was said.
 
+        Returns
+        -------
+        Some of L1 to L4; empty for `none`.
+
         Raises
         ------
         InputError
@@ -425,7 +439,14 @@ class CohortSettings(_Checked):
 
 @dataclass(frozen=True)
 class Settings:
-    """All parameters of one analysis, in groups; `given` names those that the user has set, as `group.name`."""
+    """All parameters of one analysis, in groups.
+
+    Attributes
+    ----------
+    acquisition, conversion, arterial_input, model, regions, motion, densitometry, output : the groups; their fields
+        describe themselves.
+    given : names of those that the user has set, as `group.name`; two settings that differ in it alone are equal.
+    """
 
     acquisition: AcquisitionSettings = field(default_factory=AcquisitionSettings)
     conversion: ConversionSettings = field(default_factory=ConversionSettings)
@@ -438,7 +459,16 @@ class Settings:
     given: frozenset[str] = field(default=frozenset(), compare=False)
 
     def origin(self, group: str, name: str) -> str:
-        """Where the value of a parameter comes from: `user` or `default`."""
+        """Where the value of a parameter comes from.
+
+        Parameters
+        ----------
+        group, name : of the parameter.
+
+        Returns
+        -------
+        `user` or `default`.
+        """
         return "user" if f"{group}.{name}" in self.given else "default"
 
 
@@ -536,7 +566,16 @@ _UNREAD += (
 
 
 def unread_warnings(settings: Settings) -> list[str]:
-    """A sentence for each parameter that the user has set and the analysis does not read."""
+    """A sentence for each parameter that the user has set and the analysis does not read.
+
+    Parameters
+    ----------
+    settings : of one analysis.
+
+    Returns
+    -------
+    Sentences for the user.
+    """
     return [
         f"{name} = {value} has no effect: {why}"
         for applies, why, group, names in _UNREAD
@@ -548,7 +587,21 @@ def unread_warnings(settings: Settings) -> list[str]:
 
 @dataclass(frozen=True)
 class Parameter:
-    """The description of one field of a settings group, as users meet it."""
+    """The description of one field of a settings group, as users meet it.
+
+    Attributes
+    ----------
+    group : name of its group in `Settings`; empty where it is of another class.
+    name : of the field, with the unit where the number is bare.
+    type : float, int, str or bool.
+    default : its value where nothing is said.
+    optional : whether None is a value.
+    help : one sentence, without a point.
+    unit : of the number; empty where it has none.
+    minimum, maximum : smallest and largest value accepted, in this unit; None for no limit.
+    choices : texts accepted; empty where any is.
+    option : of the command line, without dashes.
+    """
 
     group: str
     name: str
@@ -563,7 +616,17 @@ class Parameter:
     option: str
 
     def check(self, value: Any) -> None:
-        """Raise InputError unless `value` is of the right type, in range and among the choices."""
+        """Refuse a value of the wrong type, out of range or not among the choices.
+
+        Parameters
+        ----------
+        value : of the parameter, in its unit.
+
+        Raises
+        ------
+        InputError
+            naming the parameter, its value and what is accepted.
+        """
         if value is None and self.optional:
             return
         right_type: Any = (int, float) if self.type is float else self.type
@@ -586,7 +649,16 @@ _TYPE_NAMES = {float: "a number", int: "a whole number", str: "a text", bool: "t
 
 
 def parameters(group_class: type) -> list[Parameter]:
-    """Descriptions of the fields of one settings group, in the order in which they are declared."""
+    """Descriptions of the fields of one settings group, in the order in which they are declared.
+
+    Parameters
+    ----------
+    group_class : a dataclass such as `RegionSettings`.
+
+    Returns
+    -------
+    One per field.
+    """
     hints = typing.get_type_hints(group_class)
     described = []
     for item in dataclasses.fields(group_class):
@@ -611,7 +683,7 @@ _GROUP_NAMES: dict[Any, str] = {
 
 
 def all_parameters() -> list[Parameter]:
-    """Descriptions of every parameter of `Settings`."""
+    """Descriptions of every parameter of `Settings`, group after group."""
     return [parameter for group_class in _GROUP_NAMES for parameter in parameters(group_class)]
 
 
@@ -622,6 +694,10 @@ def from_dict(values: dict[str, Any], base: Settings | None = None) -> Settings:
     ----------
     values : {group: {parameter: value}}; what is not named keeps its value in `base`.
     base : settings to start from, the defaults when None.
+
+    Returns
+    -------
+    Settings whose `given` names what the values set, beside what `base` had.
 
     Raises
     ------
@@ -646,5 +722,14 @@ def from_dict(values: dict[str, Any], base: Settings | None = None) -> Settings:
 
 
 def to_dict(settings: Settings) -> dict[str, dict[str, Any]]:
-    """The settings as nested dictionaries; `from_dict` takes them back."""
+    """The settings as nested dictionaries.
+
+    Parameters
+    ----------
+    settings : of one analysis.
+
+    Returns
+    -------
+    {group: {parameter: value}}, which `from_dict` takes back; it does not say what was given.
+    """
     return {name: dataclasses.asdict(getattr(settings, name)) for name in _GROUP_NAMES.values()}

@@ -39,6 +39,12 @@ class Column:
 class Table:
     """Columns of equal length under a name.
 
+    Attributes
+    ----------
+    name : of its file, and of its node's role.
+    title : for people.
+    columns : of equal length.
+
     Raises
     ------
     ValueError
@@ -81,6 +87,14 @@ def one_line(text: str) -> str:
     """Text from outside, as it may stand in a table: no line breaks, tabs or double quotes, single blanks.
 
     Tables in a Slicer scene are saved as tab-separated text, and their reader stumbles over these.
+
+    Parameters
+    ----------
+    text : from outside.
+
+    Returns
+    -------
+    One line, with single quotes for double ones.
     """
     return " ".join(text.replace('"', "'").split())
 
@@ -89,6 +103,14 @@ def visible(text: str) -> str:
     """Text from outside, as it may be shown: one line, without control characters and signs that reorder text.
 
     What has no character at all, as a byte that could not be decoded, becomes a question mark.
+
+    Parameters
+    ----------
+    text : from outside.
+
+    Returns
+    -------
+    One line.
     """
     return " ".join(_UNSEEN.sub("", text).encode("utf-8", "replace").decode("utf-8").split())
 
@@ -97,12 +119,29 @@ def inert_cell(text: str) -> str:
     """A text as a cell of CSV: one that begins with = + - @, tab or line break gets an apostrophe before it.
 
     Numbers, and a sign alone, stay as they are. `plain_cell` gives the text back, whatever it was.
+
+    Parameters
+    ----------
+    text : of the cell.
+
+    Returns
+    -------
+    The text, or it after an apostrophe.
     """
     return f"'{text}" if _FORMULA.match(text) and not _NUMBER_OR_SIGN.fullmatch(text) else text
 
 
 def plain_cell(text: str) -> str:
-    """The text that `inert_cell` made a cell of."""
+    """The text that `inert_cell` made a cell of.
+
+    Parameters
+    ----------
+    text : of the cell.
+
+    Returns
+    -------
+    The text as it was.
+    """
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
