@@ -1313,7 +1313,21 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
     # ---- inputs
 
     def loadPhantom(self, progress=None):
-        """Put the lumbar phantom into the scene: a dict of the nodes `series`, `segmentation` and `dxa`."""
+        """Put the lumbar phantom into the scene.
+
+        Parameters
+        ----------
+        progress : called as progress(fraction, message); where it returns False, the scene stays as it was.
+
+        Returns
+        -------
+        Dictionary of the nodes `series`, `segmentation` and `dxa`.
+
+        Raises
+        ------
+        Cancelled
+            where progress returned False.
+        """
         from DCEPerfusionBMDLib import phantom, scenestudy
 
         made = phantom.LumbarPhantom()
@@ -1326,18 +1340,48 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         return scenestudy.write_phantom(slicer.mrmlScene, made, frames, name)
 
     def dynamicSeries(self, folder, progress=None):
-        """What a folder of DICOM files holds of dynamic series: a line about each, and its instance UID."""
+        """What a folder of DICOM files holds of dynamic series.
+
+        Parameters
+        ----------
+        folder : is searched with all folders in it.
+        progress : called as progress(fraction, message); False cancels.
+
+        Returns
+        -------
+        A line about each series, and its instance UID.
+
+        Raises
+        ------
+        InputError
+            where it is no folder.
+        Cancelled
+            where progress returned False.
+        """
         from DCEPerfusionBMDLib.dicomio import inspect_folder
 
         found = [each for each in inspect_folder(Path(folder), progress).series if each.kind == "dynamic"]
         return {f"{each.number}: {each.description} ({each.why}; {each.times})": each.uid for each in found}
 
     def loadDicom(self, folder, progress=None, seriesNumber=None):
-        """Read the dynamic series of a folder of DICOM files into the scene; returns the sequence node.
+        """Read the dynamic series of a folder of DICOM files into the scene.
 
         Parameters
         ----------
+        folder : is searched with all folders in it.
+        progress : called as progress(fraction, message); where it returns False, the scene stays as it was.
         seriesNumber : number or instance UID, needed where the folder holds several dynamic series.
+
+        Returns
+        -------
+        vtkMRMLSequenceNode with an index in s.
+
+        Raises
+        ------
+        InputError
+            where the folder holds no dynamic series that can be read, or several and none is chosen.
+        Cancelled
+            where progress returned False.
         """
         from DCEPerfusionBMDLib import scene
         from DCEPerfusionBMDLib.dicomio import read_series
@@ -1349,13 +1393,36 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         return node
 
     def loadDxaTable(self, path):
-        """Read a table of bone densitometry into the scene; returns the table node."""
+        """Read a table of bone densitometry into the scene.
+
+        Parameters
+        ----------
+        path : comma, semicolon or tab separated file.
+
+        Returns
+        -------
+        vtkMRMLTableNode, every cell as text.
+
+        Raises
+        ------
+        InputError
+            where the file cannot be read or is empty.
+        """
         from DCEPerfusionBMDLib import scenestudy
 
         return scenestudy.read_table_file(slicer.mrmlScene, Path(path))
 
     def inputCandidates(self, className):
-        """Nodes of a class that may be an input: series that can be one, segmentations that are not ours."""
+        """Nodes of a class that may be an input: series that can be one, segmentations that are not ours.
+
+        Parameters
+        ----------
+        className : `vtkMRMLSequenceNode`, `vtkMRMLVolumeNode` or another class of nodes.
+
+        Returns
+        -------
+        List of nodes.
+        """
         from DCEPerfusionBMDLib.sceneinput import is_dynamic_candidate
 
         nodes = slicer.util.getNodesByClass(className)
@@ -1364,13 +1431,43 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         return [node for node in nodes if not node.GetAttribute("DCEPerfusionBMD.role")]
 
     def readSeries(self, seriesNode, frameTimes="", skipFrames=0):
-        """The dynamic series of a node; what was read is kept until the node changes or is moved."""
+        """The dynamic series of a node; what was read is kept until the node changes or is moved.
+
+        Parameters
+        ----------
+        seriesNode : sequence of volumes, the volume that shows one, or a multivolume.
+        frameTimes : times that go before those of the data, in s: a step, or one per frame separated by commas.
+        skipFrames : leading frames to leave out.
+
+        Returns
+        -------
+        `DCEPerfusionBMDLib.series.DynamicSeries`: frames (K, J, I), times in s, (4, 4) index to world in mm.
+
+        Raises
+        ------
+        InputError
+            naming the node and why it is no series that can be used.
+        """
         database = getattr(slicer, "dicomDatabase", None)
         tags = database.instanceValue if database is not None and database.isOpen else None
         return self.inputs.series(seriesNode, frameTimes, skipFrames, tags)
 
     def checkInputs(self, seriesNode, segmentationNode, settings, frameTimes="", skipFrames=0):
-        """Raise InputError where an analysis could not begin; says nothing of what is found on the way."""
+        """Refuse inputs with which an analysis could not begin; nothing is said of what is found on the way.
+
+        Parameters
+        ----------
+        seriesNode : sequence of volumes, the volume that shows one, or a multivolume.
+        segmentationNode : vertebrae and artery.
+        settings : `DCEPerfusionBMDLib.settings.Settings`.
+        frameTimes : times that go before those of the data, in s: a step, or one per frame separated by commas.
+        skipFrames : leading frames to leave out.
+
+        Raises
+        ------
+        InputError
+            naming what is missing or cannot be used.
+        """
         from DCEPerfusionBMDLib import panel, scene
 
         series = self.readSeries(seriesNode, frameTimes, skipFrames)
@@ -1378,7 +1475,22 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         self.inputs.masks(segmentationNode, series)
 
     def describeSegments(self, series, parameterNode):
-        """Rows for the table of segments: what each is taken for, and what became of its voxels."""
+        """Rows for the table of segments: what each is taken for, and what became of its voxels.
+
+        Parameters
+        ----------
+        series : what `readSeries` returned; None where there is none.
+        parameterNode : with the segmentation and the roles of its segments.
+
+        Returns
+        -------
+        List of `DCEPerfusionBMDLib.panel.SegmentRow`, in the order of the segments.
+
+        Raises
+        ------
+        InputError
+            where there is no segment, two have the same name, or they cannot be put on the grid of the series.
+        """
         from DCEPerfusionBMDLib import panel, scene
 
         segmentation = parameterNode.segmentation
@@ -1392,7 +1504,21 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         return panel.segment_rows(scene.segment_labels(segmentation), voxels, roles, result)
 
     def arterialInput(self, parameterNode):
-        """The input of the model with its findings, before the analysis of what a parameter node describes."""
+        """The input of the model with its findings, before the analysis of what a parameter node describes.
+
+        Parameters
+        ----------
+        parameterNode : with series, segmentation and settings.
+
+        Returns
+        -------
+        `DCEPerfusionBMDLib.study.ModelInput`.
+
+        Raises
+        ------
+        InputError
+            where the inputs cannot be used.
+        """
         from DCEPerfusionBMDLib import scene, study
 
         series = self.readSeries(parameterNode.series, parameterNode.frameTimes, parameterNode.skipFrames)
@@ -1401,13 +1527,31 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         return study.arterial_input(series, masks, settingsOf(parameterNode), labels)
 
     def anatomyOf(self, seriesNode):
-        """The volume that shows a series: its mean enhancement where there is one, else its current frame."""
+        """The volume that shows a series.
+
+        Parameters
+        ----------
+        seriesNode : of the series; may be None.
+
+        Returns
+        -------
+        Its mean enhancement where there is one, else its current frame; None where there is none.
+        """
         from DCEPerfusionBMDLib import scenestudy
 
         return scenestudy.anatomy_of(slicer.mrmlScene, ownerOf(seriesNode)) if seriesNode is not None else None
 
     def frameOf(self, seriesNode):
-        """The volume that shows the current frame of a series; None where there is none."""
+        """The volume that shows the current frame of a series.
+
+        Parameters
+        ----------
+        seriesNode : of the series; may be None.
+
+        Returns
+        -------
+        Volume node; None where there is none.
+        """
         from DCEPerfusionBMDLib import scenestudy
 
         return scenestudy.frame_of(slicer.mrmlScene, ownerOf(seriesNode)) if seriesNode is not None else None
@@ -1445,6 +1589,18 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         Returns
         -------
         Role to node: `map.ktrans`, `table.vertebrae`, `chart.tissue`, `analyzed`, `excluded`, and so on.
+
+        Raises
+        ------
+        InputError
+            naming what is wrong with the inputs or the settings.
+        Cancelled
+            where progress returned False.
+
+        Notes
+        -----
+        The quantities and their units are those of `DCEPerfusionBMDLib.quantities`; the methods are those of
+        `DCEPerfusionBMDLib.study.analyze`, which the report describes with their sources.
         """
         from DCEPerfusionBMDLib import export, scene, study
         from DCEPerfusionBMDLib.settings import Settings
@@ -1466,7 +1622,25 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         return nodes
 
     def analyzeParameters(self, parameterNode, progress=None, live=False):
-        """Analyze what a parameter node describes."""
+        """Analyze what a parameter node describes.
+
+        Parameters
+        ----------
+        parameterNode : with inputs and settings.
+        progress : called as progress(fraction, message); where it returns False, the scene stays as it was.
+        live : as for `analyze`.
+
+        Returns
+        -------
+        Role to node, as of `analyze`.
+
+        Raises
+        ------
+        InputError
+            as `analyze`.
+        Cancelled
+            where progress returned False.
+        """
         return self.analyze(
             parameterNode.series,
             parameterNode.segmentation,
@@ -1481,23 +1655,63 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         )
 
     def boneMeasurements(self, parameterNode):
-        """The bone densitometry that a parameter node describes: of its table, else typed in; None where there is none.
+        """The bone densitometry that a parameter node describes.
 
-        Raises InputError where it cannot be read.
+        Parameters
+        ----------
+        parameterNode : with a table, or with values that were typed in.
+
+        Returns
+        -------
+        `DCEPerfusionBMDLib.densitometry.Densitometry`, of the table if there is one; None where there is nothing.
+
+        Raises
+        ------
+        InputError
+            where it cannot be read.
         """
         if parameterNode.dxaTable is not None:
             return self.readDxa(parameterNode.dxaTable, parameterNode.dxaSubject)
         return self.singleMeasurement(parameterNode)
 
     def readDxa(self, tableNode, subject=""):
-        """The bone densitometry of one subject in a table node; a subject that is not in the table counts as none."""
+        """The bone densitometry of one subject in a table node.
+
+        Parameters
+        ----------
+        tableNode : vtkMRMLTableNode.
+        subject : whose; one that is not in the table counts as none, which suffices where the table has one only.
+
+        Returns
+        -------
+        `DCEPerfusionBMDLib.densitometry.Densitometry`: BMD in g/cm2, scores without unit, QCT in mg/cm3.
+
+        Raises
+        ------
+        InputError
+            naming row and column of what cannot be read, or that the choice of the subject is open.
+        """
         from DCEPerfusionBMDLib import scene
 
         chosen = subject if subject in self.dxaSubjects(tableNode) else None
         return self._dxaKept(tableNode, ("of", chosen), lambda: scene.read_dxa_node(tableNode, chosen))
 
     def dxaSubjects(self, tableNode):
-        """Names of the subjects in a table node of bone densitometry; none of None."""
+        """Names of the subjects in a table node of bone densitometry.
+
+        Parameters
+        ----------
+        tableNode : vtkMRMLTableNode; may be None.
+
+        Returns
+        -------
+        List of names, empty for None.
+
+        Raises
+        ------
+        InputError
+            naming row and column of what cannot be read.
+        """
         from DCEPerfusionBMDLib import scene
 
         if tableNode is None:
@@ -1522,7 +1736,21 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         return found
 
     def singleMeasurement(self, parameterNode):
-        """The bone measurement that was typed in; None where there is none."""
+        """The bone measurement that was typed in.
+
+        Parameters
+        ----------
+        parameterNode : with the texts; a comma in them is the decimal one.
+
+        Returns
+        -------
+        `DCEPerfusionBMDLib.densitometry.Densitometry` of one site; None where nothing was typed in.
+
+        Raises
+        ------
+        InputError
+            where a text is no number, or one that cannot be.
+        """
         from DCEPerfusionBMDLib.densitometry import measurements_from_values
 
         typed = {"t_score": parameterNode.singleTScore, "bmd_g_cm2": parameterNode.singleBmd}
@@ -1534,7 +1762,17 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
     # ---- results
 
     def resultNodes(self, seriesNode, segmentationNode):
-        """Role to node of the result of a pair of series and segmentation; empty where there is none."""
+        """The nodes of the result of a pair.
+
+        Parameters
+        ----------
+        seriesNode : of the series; may be None.
+        segmentationNode : of the same analysis; may be None.
+
+        Returns
+        -------
+        Role to node, as of `analyze`; empty where there is no result.
+        """
         from DCEPerfusionBMDLib import scenestudy
 
         if seriesNode is None or segmentationNode is None:
@@ -1542,13 +1780,32 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         return scenestudy.result_nodes(slicer.mrmlScene, ownerOf(seriesNode), segmentationNode)
 
     def resultOf(self, seriesNode, segmentationNode):
-        """The last result where it is that of a pair of series and segmentation, else None."""
+        """The last result, where it is that of a pair.
+
+        Parameters
+        ----------
+        seriesNode : of the series; may be None.
+        segmentationNode : of the same analysis; may be None.
+
+        Returns
+        -------
+        `DCEPerfusionBMDLib.result.StudyResult`, or None.
+        """
         if seriesNode is None or segmentationNode is None:
             return None
         return self.result if self._pair == (ownerOf(seriesNode), segmentationNode) else None
 
     def titleOf(self, node):
-        """A result in a list, by its role: its quantity with the unit, or its title."""
+        """A result in a list, by its role: its quantity with the unit, or its title.
+
+        Parameters
+        ----------
+        node : of a result.
+
+        Returns
+        -------
+        Text for people.
+        """
         from DCEPerfusionBMDLib import panel
 
         role = node.GetAttribute("DCEPerfusionBMD.role")
@@ -1564,14 +1821,34 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         return titles.get(role) or panel.title_of(role, node.GetName())
 
     def copySegments(self, fromNode, toNode):
-        """Copy all segments of a node into another one beside what it holds; RuntimeError where that fails."""
+        """Copy all segments of a node into another one beside what it holds.
+
+        Parameters
+        ----------
+        fromNode : vtkMRMLSegmentationNode.
+        toNode : vtkMRMLSegmentationNode.
+
+        Raises
+        ------
+        RuntimeError
+            where that fails.
+        """
         source, target = fromNode.GetSegmentation(), toNode.GetSegmentation()
         for n in range(source.GetNumberOfSegments()):
             if not target.CopySegmentFromSegmentation(source, source.GetNthSegmentID(n)):
                 raise RuntimeError(_("The outlines could not be copied into the segmentation that is chosen."))
 
     def segmentNames(self, segmentationNode):
-        """Names of the segments of a node; none of None."""
+        """Names of the segments of a node.
+
+        Parameters
+        ----------
+        segmentationNode : vtkMRMLSegmentationNode; may be None.
+
+        Returns
+        -------
+        List of names, empty for None.
+        """
         if segmentationNode is None:
             return []
         segments = segmentationNode.GetSegmentation()
@@ -1584,13 +1861,23 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         return panel.bone_sentences(self.result) if self.result is not None else []
 
     def voxelCurves(self):
-        """Looks up the curve of a voxel of the last result."""
+        """What looks up the curve of a voxel of the last result, as `DCEPerfusionBMDLib.study.VoxelCurves`."""
         from DCEPerfusionBMDLib.study import VoxelCurves
 
         return VoxelCurves(self._series, self.result, self._settings)
 
     def exportResult(self, folder):
-        """Write maps (NRRD), tables (CSV), report and provenance of the last result into a folder."""
+        """Write maps (NRRD), tables (CSV), report and provenance of the last result into a folder.
+
+        Parameters
+        ----------
+        folder : is made when it does not exist; it gets all files or none.
+
+        Raises
+        ------
+        InputError
+            where it cannot be written to.
+        """
         from DCEPerfusionBMDLib import scenestudy
 
         scenestudy.export_result(Path(folder), self._series, self.result, self._history)
@@ -1606,11 +1893,24 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         return ""
 
     def exportDicom(self, source, folder, progress=None):
-        """Write the last result into a folder as DICOM objects; returns what is to be said of it.
+        """Write the last result into a folder as DICOM objects.
 
         Parameters
         ----------
         source : folder with the DICOM series that was analyzed; its files must be as they were.
+        folder : is made when it does not exist; it gets all objects or none.
+        progress : called as progress(fraction, message); False cancels.
+
+        Returns
+        -------
+        Sentences for the user.
+
+        Raises
+        ------
+        InputError
+            where highdicom is missing, the series is another, or the folder cannot be written to.
+        Cancelled
+            where progress returned False.
         """
         import tempfile
 
@@ -1626,20 +1926,58 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
     # ---- cohort
 
     def loadCohortTable(self, path):
-        """Read a table of subjects into the scene; returns the table node."""
+        """Read a table of subjects into the scene.
+
+        Parameters
+        ----------
+        path : comma, semicolon or tab separated file.
+
+        Returns
+        -------
+        vtkMRMLTableNode, every cell as text.
+
+        Raises
+        ------
+        InputError
+            where the file cannot be read or is empty.
+        """
         from DCEPerfusionBMDLib import scenestudy
 
         return scenestudy.read_table_file(slicer.mrmlScene, Path(path))
 
     def loadMadeUpCohort(self, seed=2019):
-        """Put a table of 197 made-up subjects into the scene, to try things on; returns the table node."""
+        """Put a table of 197 made-up subjects into the scene, to try things on.
+
+        Parameters
+        ----------
+        seed : of the random numbers.
+
+        Returns
+        -------
+        vtkMRMLTableNode, a row per subject.
+        """
         from DCEPerfusionBMDLib import scenecohort
 
         name = slicer.mrmlScene.GenerateUniqueName("Made-up cohort")
         return scenecohort.write_made_up_cohort(slicer.mrmlScene, name, seed)
 
     def readCohort(self, tableNode, settings):
-        """The cohort in a table node; what was read, or why it cannot be, is kept until the table changes."""
+        """The cohort in a table node; what was read, or why it cannot be, is kept until the table changes.
+
+        Parameters
+        ----------
+        tableNode : vtkMRMLTableNode, a row per subject or per vertebra.
+        settings : `DCEPerfusionBMDLib.settings.CohortSettings`.
+
+        Returns
+        -------
+        `DCEPerfusionBMDLib.cohort.Cohort`, in canonical units.
+
+        Raises
+        ------
+        InputError
+            naming row and column of what cannot be read.
+        """
         from DCEPerfusionBMDLib import scenecohort
         from DCEPerfusionBMDLib.errors import InputError
 
@@ -1667,6 +2005,13 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         -------
         `DCEPerfusionBMDLib.scenecohort.CohortNodes`: folder, tables and charts by name.
 
+        Raises
+        ------
+        InputError
+            naming what is wrong with the table.
+        Cancelled
+            where progress returned False.
+
         Example
         -------
         >>> logic = DCEPerfusionBMDLogic()
@@ -1687,7 +2032,16 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         return nodes
 
     def cohortNodes(self, tableNode):
-        """Tables and charts of the result of a table node, by `table.` or `chart.` and their name; empty without."""
+        """Tables and charts of the result of a table node.
+
+        Parameters
+        ----------
+        tableNode : vtkMRMLTableNode that was analyzed; may be None.
+
+        Returns
+        -------
+        Nodes by `table.` or `chart.` and their name; empty where there is no result.
+        """
         from DCEPerfusionBMDLib import scenecohort
 
         if tableNode is None:
@@ -1697,11 +2051,37 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         return {**tables, **{f"chart.{name}": node for name, node in found.charts.items()}}
 
     def cohortResultOf(self, tableNode):
-        """The last result where it is that of a table node, else None."""
+        """The last result of a cohort, where it is that of a table node.
+
+        Parameters
+        ----------
+        tableNode : vtkMRMLTableNode; may be None.
+
+        Returns
+        -------
+        `DCEPerfusionBMDLib.cohort.CohortResult`, or None.
+        """
         return self.cohortResult if tableNode is not None and self._cohortTable is tableNode else None
 
     def writeCohortReport(self, folder, progress=None):
-        """Write tables (CSV), figures and report of the last cohort into a folder; returns what is to be said of it."""
+        """Write tables (CSV), figures and report of the last cohort into a folder.
+
+        Parameters
+        ----------
+        folder : is made when it does not exist; it gets all files or none.
+        progress : called as progress(fraction, message); False cancels.
+
+        Returns
+        -------
+        Sentences for the user.
+
+        Raises
+        ------
+        InputError
+            where the folder cannot be written to.
+        Cancelled
+            where progress returned False.
+        """
         from DCEPerfusionBMDLib.export import write_cohort
 
         return write_cohort(self.cohortResult, Path(folder), progress)
