@@ -97,6 +97,11 @@ def assemble(
     with_curves : whether the enhancement curves are read, which takes most of the time.
     progress : called with the fraction done and what is being done; a return of False cancels.
 
+    Returns
+    -------
+    One row per subject with a result that can be used, in canonical units; curves in mM over s from the arrival of the
+    bolus.
+
     Raises
     ------
     InputError

@@ -70,6 +70,10 @@ def read_table(path: Path, settings: CohortSettings, dictionary: Mapping[str, st
     settings : which T-score classifies, and how it is rounded.
     dictionary : heading to canonical name, with a unit if need be; to an empty text to ignore it.
 
+    Returns
+    -------
+    Rows in their order, in canonical units; what was left out, and why.
+
     Raises
     ------
     InputError
@@ -94,6 +98,10 @@ def cohort_from_columns(
     heading, columns : a heading per column; columns of equal length.
     settings, dictionary : as for `read_table`.
 
+    Returns
+    -------
+    As `read_table`.
+
     Raises
     ------
     InputError
@@ -108,6 +116,14 @@ def read_dictionary(path: Path) -> dict[str, str]:
     """Headings and what they mean: a JSON object, or a CSV table with the columns `heading` and `column`.
 
     A meaning is a canonical name, with a unit if need be (`ve (%)`), or empty for a heading to ignore.
+
+    Parameters
+    ----------
+    path : `.json`, or a comma, semicolon or tab separated table.
+
+    Returns
+    -------
+    Meaning by heading.
 
     Raises
     ------
@@ -139,15 +155,20 @@ def read_dictionary(path: Path) -> dict[str, str]:
 
 
 def subject_means(cohort: Cohort) -> Cohort:
-    """One row per subject and reading: means over the vertebrae that count, as `subject_perfusion` takes them.
+    """One row per subject and reading: means over the vertebrae that count.
 
-    The mean of each kinetic or descriptive number is over the rows of L1 to L4 that have it, at least two; what is of
-    the subject stays. Subjects with fewer than two such levels go to `left_out`, after the rows that the cohort had
-    left out already; L5 and other levels are in no mean.
+    The mean of each kinetic or descriptive number is over the rows of L1 to L4 that have it, at least two; where all
+    have it, this is what `densitometry.tables.subject_perfusion` takes, which gives no mean otherwise. What is of the
+    subject stays. Subjects with fewer than two such levels go to `left_out`, after the rows that the cohort had left
+    out already; L5 and other levels are in no mean.
 
     Parameters
     ----------
     cohort : by vertebra; one by subject is given back as it is.
+
+    Returns
+    -------
+    A cohort of which no row has a level; numbers in the units that they had.
     """
     if not cohort.by_vertebra:
         return cohort
@@ -574,7 +595,16 @@ def without_t_score(numbers: Mapping[str, FloatArray], labels: Mapping[str, Text
 
     Parameters
     ----------
-    numbers, labels : as of `Cohort`.
+    numbers, labels : by column, (n,) each, as of `Cohort`; those that are missing are not known.
+
+    Returns
+    -------
+    has : rows for whom ISCD takes the Z-score.
+    may : women below 50 years whose menopausal status is not known.
+
+    References
+    ----------
+    ISCD Official Positions, Adult, 2019.
     """
     columns = {**numbers, **labels}
     size = next((values.size for values in columns.values()), 0)

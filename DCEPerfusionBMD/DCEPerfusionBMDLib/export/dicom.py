@@ -195,7 +195,10 @@ def export_dicom(folder: Path, source: Path, output: Path, progress: Progress | 
     Raises
     ------
     InputError
-        when highdicom is missing, the result is incomplete, or the series is not the one that was analyzed.
+        when highdicom is missing, the result is incomplete, the folder cannot be written to, or the series is not the
+        one that was analyzed.
+    Cancelled
+        when `progress` returns False.
     """
     report = progress or (lambda fraction, message: True)
     _check_highdicom()
