@@ -111,8 +111,10 @@ class Job:
 
     Attributes
     ----------
+    study : what is done.
     output : absolute folder of the batch.
     token : of this run of the batch; where another or none is in `output`, the study stops.
+    limits : of its time and memory.
     program : starts a child, the path of the job follows; when empty, the Python that hands it out does.
     version : of this software, which must be the same everywhere.
     """
@@ -127,7 +129,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a study; `stage` (of `STAGES`) is empty where it is done."""
+    """What became of a study.
+
+    Attributes
+    ----------
+    subject : of the study.
+    stage : where it failed, of `STAGES`; empty where it is done.
+    message : why, in one line; empty where it is done.
+    exit_code : of its process, negative where a signal ended it; None where there was no process, or it is done.
+    """
 
     subject: str
     stage: str = ""
@@ -136,7 +146,21 @@ class Outcome:
 
 
 def inputs_by_stat(study: Study) -> str:
-    """A key of all input files made of their names, sizes and times of change; InputError where one is missing."""
+    """A key of all input files, made of their names, sizes and times of change.
+
+    Parameters
+    ----------
+    study : with its inputs.
+
+    Returns
+    -------
+    SHA-256 as 64 hexadecimal digits.
+
+    Raises
+    ------
+    InputError
+        where a file is missing or cannot be read, or a folder is empty.
+    """
     digest = hashlib.sha256()
     for where, _, status in _input_files(study):
         digest.update(f"{where}\0{status.st_size}\0{status.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
@@ -144,7 +168,21 @@ def inputs_by_stat(study: Study) -> str:
 
 
 def inputs_by_content(study: Study) -> str:
-    """A key of all input files made of their names and bytes; InputError where one is missing."""
+    """A key of all input files, made of their names and bytes.
+
+    Parameters
+    ----------
+    study : with its inputs.
+
+    Returns
+    -------
+    SHA-256 as 64 hexadecimal digits.
+
+    Raises
+    ------
+    InputError
+        where a file is missing or cannot be read, or a folder is empty.
+    """
     from .export import sha256_of  # the rest of this file needs none of what comes with it
 
     digest = hashlib.sha256()
@@ -191,10 +229,19 @@ def _below(folder: str) -> Iterator[tuple[str, os.stat_result]]:
 def is_done(study: Study, output: Path) -> bool:
     """Whether the result is complete, of these options, and of inputs that have not been touched since.
 
+    Parameters
+    ----------
+    study : with its options and inputs.
+    output : folder of the batch.
+
+    Returns
+    -------
+    False also where there is no result.
+
     Raises
     ------
     InputError
-        where an input is missing.
+        where an input is missing or cannot be read.
     """
     by_stat = inputs_by_stat(study)
     record = _read_record(output / STUDIES / study.name)
@@ -232,6 +279,14 @@ def run_study(job: Job) -> Outcome:
     """Do one study in a child process, with one thread, and wait for it; the result folder appears whole or not.
 
     Where the inputs have other times but the same bytes as those of the result there is, nothing is done again.
+
+    Parameters
+    ----------
+    job : the study, with where it belongs and what it may take.
+
+    Returns
+    -------
+    Done, or where and why it failed: failures of a study are told, not raised.
     """
     study = job.study
     if job.version != __version__:
@@ -351,7 +406,12 @@ def _text_of(path: Path) -> str:
 
 
 def limit_memory(memory_MB: float | None) -> None:
-    """Bound the memory of this process, beside that of program code; without effect on other systems than Linux."""
+    """Bound the memory of this process, beside that of program code; without effect on other systems than Linux.
+
+    Parameters
+    ----------
+    memory_MB : in 10^6 bytes; None for no limit.
+    """
     if memory_MB is not None and sys.platform == "linux":
         import resource
 
@@ -362,6 +422,11 @@ def limit_memory(memory_MB: float | None) -> None:
 
 def finish(job: Mapping[str, Any], work: Path) -> None:
     """Put the result of a child in its place, with its record; for `cli.child`.
+
+    Parameters
+    ----------
+    job : what the child was given, as read from its file.
+    work : folder of the child, which holds the result.
 
     Raises
     ------
@@ -388,7 +453,15 @@ def finish(job: Mapping[str, Any], work: Path) -> None:
 
 @contextlib.contextmanager
 def locked(output: Path) -> Iterator[str]:
-    """The only batch in a folder; gives the token of this run. What killed runs left is removed.
+    """The only batch in a folder; what killed runs left there is removed.
+
+    Parameters
+    ----------
+    output : folder of the batch; is made when it does not exist.
+
+    Yields
+    ------
+    Token of this run, which ends with the block.
 
     Raises
     ------
@@ -424,12 +497,27 @@ def _remove_left(output: Path) -> None:
 
 
 def stop(output: Path) -> None:
-    """End the run in a folder: what is still at work there stops within seconds, on whatever machine."""
+    """End the run in a folder: what is still at work there stops within seconds, on whatever machine.
+
+    Parameters
+    ----------
+    output : folder of the batch.
+    """
     (output / _TOKEN).unlink(missing_ok=True)
 
 
 def runs(output: Path, token: str) -> bool:
-    """Whether the run of this token still goes on in `output`."""
+    """Whether a run still goes on in a folder.
+
+    Parameters
+    ----------
+    output : folder of the batch.
+    token : of the run.
+
+    Returns
+    -------
+    True also where the folder cannot be read at the moment.
+    """
     try:
         return (output / _TOKEN).read_text(encoding="ascii") == token
     except FileNotFoundError:
@@ -441,12 +529,18 @@ def runs(output: Path, token: str) -> bool:
 def run_studies(
     jobs: Iterable[Job], executor: Executor, window: int, work: Callable[[Job], Outcome] = run_study
 ) -> Iterator[Outcome | None]:
-    """Outcomes as they come, and None about once a second; `window` studies are handed out at a time.
+    """Outcomes as they come, and None about once a second.
 
     Parameters
     ----------
+    jobs : are taken when there is room for them.
     executor : of the standard library, or `distributed.Client.get_executor`.
+    window : how many are handed out at a time.
     work : what is done with a job; must be importable on the workers.
+
+    Yields
+    ------
+    An outcome per job, in the order in which they end; None where none has ended within a second.
 
     Raises
     ------
@@ -478,7 +572,16 @@ def run_studies(
 
 
 def run_on_worker(job: Job) -> Outcome:
-    """`run_study` on a worker of Dask; without a memory limit of the batch its share of the worker's counts."""
+    """`run_study` on a worker of Dask; without a memory limit of the batch its share of the worker's counts.
+
+    Parameters
+    ----------
+    job : as for `run_study`.
+
+    Returns
+    -------
+    As `run_study`.
+    """
     from distributed import get_worker
 
     worker = get_worker()
@@ -491,7 +594,16 @@ def run_on_worker(job: Job) -> Outcome:
 
 @contextlib.contextmanager
 def thread_pool(workers: int) -> Iterator[tuple[Executor, int, Callable[[Job], Outcome]]]:
-    """Executor, window and work for `run_studies` on this machine."""
+    """What `run_studies` needs to work on this machine.
+
+    Parameters
+    ----------
+    workers : studies at a time.
+
+    Yields
+    ------
+    Executor, window and work.
+    """
     pool = ThreadPoolExecutor(workers)
     try:
         yield pool, workers, run_study
@@ -501,7 +613,15 @@ def thread_pool(workers: int) -> Iterator[tuple[Executor, int, Callable[[Job], O
 
 @contextlib.contextmanager
 def dask_cluster(address: str) -> Iterator[tuple[Executor, int, Callable[[Job], Outcome]]]:
-    """The same on the workers of a running scheduler.
+    """What `run_studies` needs to work on the workers of a running scheduler.
+
+    Parameters
+    ----------
+    address : of the scheduler, as `tcp://host:8786`.
+
+    Yields
+    ------
+    Executor, window and work.
 
     Raises
     ------
@@ -531,9 +651,12 @@ class Tally:
 
     Attributes
     ----------
-    total, found : all studies; those that were done before.
+    total : all studies.
+    found : those that were done before.
+    refused : those that never began, which are the first of the failures.
     done : in this run.
-    failures : of this run; the first `refused` of them never began.
+    failures : of this run.
+    began : when this run began, in s of `time.monotonic`.
     """
 
     total: int
@@ -544,7 +667,16 @@ class Tally:
     began: float = field(default_factory=time.monotonic)
 
     def sentence(self, workers: int | None = None) -> str:
-        """Done, failed, running, throughput and time left, in one line."""
+        """Done, failed, running, throughput and time left, in one line.
+
+        Parameters
+        ----------
+        workers : that studies are handed to; None where it is not known.
+
+        Returns
+        -------
+        For example `3 of 10 done, 0 failed, 2 running, 4/min, 75 s left`.
+        """
         ended = self.done + len(self.failures) - self.refused
         left = self.total - self.found - self.refused - ended
         elapsed = time.monotonic() - self.began
@@ -562,7 +694,16 @@ def _duration(seconds: float) -> str:
 
 
 def failures_table(failures: Iterable[Outcome]) -> Table:
-    """One row per study that failed."""
+    """One row per study that failed.
+
+    Parameters
+    ----------
+    failures : in any order.
+
+    Returns
+    -------
+    Columns `subject`, `stage`, `message` and `exit_code`, by subject.
+    """
     rows = sorted(failures, key=lambda outcome: outcome.subject)
     return Table(
         "failures",
@@ -577,7 +718,13 @@ def failures_table(failures: Iterable[Outcome]) -> Table:
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a text file; whoever reads it meets the old or the new one."""
+    """Write a text file; whoever reads it meets the old or the new one.
+
+    Parameters
+    ----------
+    path : in a folder that is there.
+    text : is written as UTF-8.
+    """
     new = path.with_name(f"{_WORK}{path.name}")
     new.write_text(text, encoding="utf-8", newline="")
     new.replace(path)
