@@ -287,6 +287,11 @@ def run_study(job: Job) -> Outcome:
     Returns
     -------
     Done, or where and why it failed: failures of a study are told, not raised.
+
+    Raises
+    ------
+    OSError
+        where no folder can be made beside the results.
     """
     study = job.study
     if job.version != __version__:

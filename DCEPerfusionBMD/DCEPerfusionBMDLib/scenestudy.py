@@ -363,6 +363,8 @@ def export_result(folder: Path, series: DynamicSeries, result: StudyResult, hist
     ------
     InputError
         when the folder cannot be written to, or something is in the way of a file.
+    OSError
+        when a map cannot be written; the folder is as it was.
     """
     check_output_folder(folder)
     with staged(folder, STALE_FILES) as stage:
@@ -378,6 +380,11 @@ def write_record(folder: Path, series: DynamicSeries, result: StudyResult, histo
     series : that was analyzed.
     result : of the analysis.
     history : what `export.provenance` returned.
+
+    Raises
+    ------
+    OSError
+        when a file cannot be written.
 
     Notes
     -----

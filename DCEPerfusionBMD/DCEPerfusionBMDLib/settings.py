@@ -2,7 +2,8 @@
 
 Command-line options, the module's parameter node, tooltips and the documentation are derived from these
 dataclasses: `field(metadata=...)` carries the help text, the unit, the range and the choices. A value of None means
-"take it from the data"; `study.analyze` says in the provenance where it then came from.
+"take it from the data"; `study.analyze` says in the provenance where it then came from. A group with a value of the
+wrong type, out of its range or at odds with another cannot be made: that is an InputError.
 """
 
 from __future__ import annotations
