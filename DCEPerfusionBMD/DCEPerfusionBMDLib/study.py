@@ -16,16 +16,12 @@ from .conversion import Conversion, Tissue, check_maps, constant_warnings, resol
 from .densitometry import Assessment, Densitometry, PerfusionGroup, Reference, Subject, assess, perfusion_groups
 from .errors import Cancelled, InputError
 from .kinetics import (
+    MODELS,
     CurveType,
-    ExtendedTofts,
     Finding,
     Fit,
     FitStatus,
-    LinearTofts,
     Model,
-    Patlak,
-    ReferenceRegion,
-    Tofts,
     TwoCompartmentExchange,
     aif_findings,
     arrival_time_s,
@@ -59,7 +55,6 @@ from .settings import ModelSettings, Settings, unread_warnings
 
 _CHUNK_VOXELS = 8192
 _SLOW_CHUNK_VOXELS = 1024
-_LEAST_VP = 1e-3  # of the exchange model, which needs some plasma
 _MARGINS_MM = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0)  # at which the sensitivity is shown
 _AFTER_MOTION = (0.8, 1.0)  # of the progress
 _RESIDUAL = "residual"
@@ -129,7 +124,7 @@ def analyze(
     used |= sources_of(tissue, maps)
     beside = _MeanTissue.of(voxel_signal[whole], tissue[whole]) if whole.any() else None
     model_input = _model_input(times_s, source, conversion, beside, settings)
-    model = _model(times_s, model_input.input_mM, settings.model)
+    model = MODELS[settings.model.model].make(times_s, model_input.input_mM, settings.model)
 
     delayed = functools.cache(model.with_delay)
 
@@ -763,27 +758,6 @@ def _beside_artery(
     return {name: value for name, value in told.items() if np.isfinite(value)}
 
 
-def _model(times_s: FloatArray, input_mM: FloatArray, chosen: ModelSettings) -> Model:
-    ktrans, ve, vp = (
-        (chosen.ktrans_min_per_min, chosen.ktrans_max_per_min),
-        (chosen.ve_min, chosen.ve_max),
-        (0.0, chosen.vp_max),
-    )
-    if chosen.model == "tofts":
-        return Tofts(times_s, input_mM, ktrans, ve)
-    if chosen.model == "extended-tofts":
-        return ExtendedTofts(times_s, input_mM, ktrans, ve, vp)
-    if chosen.model == "patlak":
-        return Patlak(times_s, input_mM, ktrans, vp)
-    if chosen.model == "exchange":
-        vp = (min(_LEAST_VP, 0.1 * chosen.vp_max), chosen.vp_max)
-        return TwoCompartmentExchange(times_s, input_mM, vp_bounds=vp, ve_bounds=ve)
-    if chosen.model == "reference-region":
-        known = chosen.reference_ktrans_per_min
-        return ReferenceRegion(times_s, input_mM, reference_ktrans_per_min=np.nan if known is None else known)
-    return LinearTofts(times_s, input_mM)
-
-
 @dataclass(frozen=True)
 class _RegionFit:
     """The mean curve of a region and its fit; None where it has no voxel that is analyzed and finite in every frame.
@@ -1053,7 +1027,7 @@ class VoxelCurves:
         constants = resolve_constants(series, settings, maps)
         self._series = series
         self._conversion = Conversion.of(constants, settings.conversion, maps, result.baseline_frames)
-        self._model = _model(result.times_s, result.input_mM, settings.model)
+        self._model = MODELS[settings.model.model].make(result.times_s, result.input_mM, settings.model)
         self._delay_map = result.maps.get(DELAY.name)
         self._delay_s = settings.model.delay_s
         self._to_ijk = np.linalg.inv(series.ijk_to_ras)

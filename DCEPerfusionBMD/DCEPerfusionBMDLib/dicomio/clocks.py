@@ -29,45 +29,51 @@ _CLOCK_CHANGE_FIT = 0.1
 class _Reading:
     """What one tag says of every image: (n_images,) in s, NaN where absent; `against` where it cannot be read.
 
-    `clock` tells that it may start anew at midnight, `utc` that its offsets from UTC are known and taken off.
+    `counted` tells that it counts from a start and knows no time of day, `clock` that it may start anew at midnight,
+    `utc` that its offsets from UTC are known and taken off.
     """
 
     name: str
     seconds: FloatArray
+    counted: bool = False
     clock: bool = False
     utc: bool = False
     against: str = ""
 
 
-def _offset(keyword: str, unit_s: float) -> Callable[[Sequence[Frame]], tuple[FloatArray, bool, bool]]:
-    def read(frames: Sequence[Frame]) -> tuple[FloatArray, bool, bool]:
+_Reader = Callable[[str, Sequence[Frame]], _Reading]
+"""The name of a tag and the images to what the tag says of them."""
+
+
+def _offset(keyword: str, unit_s: float) -> _Reader:
+    def read(name: str, frames: Sequence[Frame]) -> _Reading:
         values = [frame.number(keyword) for frame in frames]
         seconds: FloatArray = np.array([np.nan if value is None else value * unit_s for value in values])
-        return seconds, False, False
+        return _Reading(name, seconds, counted=True)
 
     return read
 
 
-def _date_time(keyword: str) -> Callable[[Sequence[Frame]], tuple[FloatArray, bool, bool]]:
-    def read(frames: Sequence[Frame]) -> tuple[FloatArray, bool, bool]:
+def _date_time(keyword: str) -> _Reader:
+    def read(name: str, frames: Sequence[Frame]) -> _Reading:
         table: FloatArray = np.array([date_time_s(frame, keyword) for frame in frames])
         seconds, utc = _in_utc(table[:, 0], table[:, 1])
-        return seconds, False, utc
+        return _Reading(name, seconds, utc=utc)
 
     return read
 
 
-def _clock(which: str) -> Callable[[Sequence[Frame]], tuple[FloatArray, bool, bool]]:
-    def read(frames: Sequence[Frame]) -> tuple[FloatArray, bool, bool]:
+def _clock(which: str) -> _Reader:
+    def read(name: str, frames: Sequence[Frame]) -> _Reading:
         table: FloatArray = np.array([clock_s(frame, f"{which}Date", f"{which}Time") for frame in frames])
         present = np.isfinite(table[:, 0])
         days = table[:, 1]
         seconds, utc = _in_utc(table[:, 0], table[:, 2])
         dated = bool(present.any()) and bool(np.isfinite(days[present]).all())
         if not dated:
-            return seconds, True, utc
+            return _Reading(name, seconds, clock=True, utc=utc)
         # a date that never changes may be that of the study, so the clock may still start anew
-        return seconds + days * _DAY_S, bool(np.ptp(days[present]) == 0), utc
+        return _Reading(name, seconds + days * _DAY_S, clock=bool(np.ptp(days[present]) == 0), utc=utc)
 
     return read
 
@@ -83,7 +89,7 @@ def _in_utc(seconds: FloatArray, offsets: FloatArray) -> tuple[FloatArray, bool]
     return seconds - offsets, True
 
 
-_SOURCES: tuple[tuple[str, Callable[[Sequence[Frame]], tuple[FloatArray, bool, bool]]], ...] = (
+_SOURCES: tuple[tuple[str, _Reader], ...] = (
     ("FrameAcquisitionDateTime (0018,9074)", _date_time("FrameAcquisitionDateTime")),
     ("FrameReferenceDateTime (0018,9151)", _date_time("FrameReferenceDateTime")),
     ("TemporalPositionTimeOffset (0020,930D)", _offset("TemporalPositionTimeOffset", 1.0)),
@@ -116,13 +122,13 @@ def _readings(frames: Sequence[Frame], joined: bool) -> list[_Reading]:
     found = []
     for name, read in (*_SOURCES, *([_SERIES_TIME] if joined else [])):
         try:
-            seconds, clock, utc = read(frames)
+            reading = read(name, frames)
         except InputError as error:
             absent: FloatArray = np.full(len(frames), np.nan)
             found.append(_Reading(name, absent, against=str(error)))
             continue
-        if name in _ALWAYS_NAMED or np.isfinite(seconds).any():
-            found.append(_Reading(name, seconds, clock, utc))
+        if name in _ALWAYS_NAMED or np.isfinite(reading.seconds).any():
+            found.append(reading)
     return found
 
 
@@ -364,8 +370,7 @@ def count_warnings(frames: Sequence[Frame], arrangement: Arrangement) -> list[st
 
 def _clock_changed(reading: _Reading, table: FloatArray) -> tuple[FloatArray, str]:
     """Local times in which the clock was put by one hour once, with the later ones counted on."""
-    absolute = reading.name.startswith(("TriggerTime", "TemporalPosition", "Nominal"))
-    if absolute or reading.against or table.shape[1] < 4 or not np.isfinite(table).all():
+    if reading.counted or reading.against or table.shape[1] < 4 or not np.isfinite(table).all():
         return table, ""
     steps = np.diff(table, axis=1)
     usual = np.median(steps, axis=1)[:, None]

@@ -25,7 +25,7 @@ from ..dicomio.frames import LPS_TO_RAS
 from ..dicomio.headers import damage_told
 from ..dicomio.source import Instance, SourceSeries, find_source
 from ..errors import Cancelled, InputError
-from ..kinetics import FitStatus
+from ..kinetics import MODELS, FitStatus
 from ..quantities import (
     BONE,
     BY_NAME,
@@ -61,8 +61,6 @@ MEAN_CURVE = Code("mean_curve", PRIVATE_SCHEME, "Value of the mean curve of the 
 MEAN_CURVE_ERROR = Code("mean_curve_se", PRIVATE_SCHEME, "Standard error of the fit of the mean curve")
 EVALUABLE = Code("evaluable", PRIVATE_SCHEME, "Region is evaluable")
 FIT_STATUS = Code("fit_status", PRIVATE_SCHEME, "Outcome of the fit of the mean curve")
-PATLAK = Code("patlak", PRIVATE_SCHEME, "Patlak model")
-REFERENCE_REGION = Code("reference_region", PRIVATE_SCHEME, "Reference region model")
 FATE_CODES = {
     fate: Code(fate.name.lower(), PRIVATE_SCHEME, f"Left out: {fate.reason}"[:64])
     for fate in Fate
@@ -74,20 +72,13 @@ STATUS_CODES = {
     if status is not FitStatus.NOT_ANALYZED
 }
 PRIVATE_CODES = (
-    *(VOXELS, MEAN_CURVE, MEAN_CURVE_ERROR, EVALUABLE, FIT_STATUS, PATLAK, REFERENCE_REGION),
+    *(VOXELS, MEAN_CURVE, MEAN_CURVE_ERROR, EVALUABLE, FIT_STATUS),
+    *(entry.code for entry in MODELS.values() if entry.code.scheme == PRIVATE_SCHEME),
     *FATE_CODES.values(),
     *STATUS_CODES.values(),
 )
 """Our own codes beside those of the quantities."""
 
-_MODELS = {
-    "tofts": Code("126340", "DCM", "Standard Tofts Model"),
-    "linear-tofts": Code("126340", "DCM", "Standard Tofts Model"),
-    "extended-tofts": Code("126341", "DCM", "Extended Tofts Model"),
-    "exchange": Code("126347", "DCM", "Two Compartment Exchange (2CX) Model"),
-    "patlak": PATLAK,
-    "reference-region": REFERENCE_REGION,
-}
 _MODEL_FREE = Code("126342", "DCM", "Model-free concentration-time quantitification")  # as DICOM spells it
 _NO_AIF = Code("126360", "DCM", "AIF Ignored")
 _POPULATION_AIF = Code("126361", "DCM", "Population Averaged AIF")
@@ -492,7 +483,7 @@ def methods(record: Record, quantity: Quantity) -> list[Code]:
         aif = _PICKED_AIF if record.setting("arterial_input", "aif_pick") == "best" else _USER_AIF
     if quantity in _OF_CONCENTRATION:
         return [*known_t1, *([aif] if quantity is IAUGC60 else []), _MODEL_FREE]
-    return [*known_t1, aif, _MODELS[model]]
+    return [*known_t1, aif, MODELS[model].code]
 
 
 # Segmentations --------------------------------------------------------------------------------------------------------

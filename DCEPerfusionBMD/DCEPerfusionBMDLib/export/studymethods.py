@@ -9,27 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from ..kinetics import POPULATION_INPUTS
+from ..kinetics import MODELS, POPULATION_INPUTS
 from ..result import StudyResult
 from ..series import DynamicSeries
 from ..settings import EXCLUSION_RULES
 from ..tables import visible
 from .methods import joined, software_named
 
-_MODELS = {
-    "tofts": ("the Tofts model, by nonlinear least squares within bounds", "Tofts 模型（有界非线性最小二乘）"),
-    "extended-tofts": (
-        "the extended Tofts model, by nonlinear least squares within bounds",
-        "扩展 Tofts 模型（有界非线性最小二乘）",
-    ),
-    "patlak": ("the Patlak model, by linear least squares", "Patlak 模型（线性最小二乘）"),
-    "exchange": (
-        "the two-compartment exchange model, by nonlinear least squares within bounds",
-        "双室交换模型（有界非线性最小二乘）",
-    ),
-    "linear-tofts": ("the Tofts model, by Murase's linear method", "Tofts 模型（Murase 线性法）"),
-    "reference-region": ("the reference region model", "参考区域模型"),
-}
 _DELAYS = {
     "none": ("No delay between artery and tissue was allowed for.", "未考虑动脉到组织的延迟。"),
     "given": (
@@ -102,7 +88,8 @@ class _Said:
         self.grid = " x ".join(str(size) for size in series.shape[::-1])
         self.spacing = " x ".join(f"{size:.3g}" for size in series.spacing_mm[::-1])
         model = self.settings["model"]
-        self.model, self.delay = _MODELS[model["model"]], _DELAYS[model["delay"]]
+        entry = MODELS[model["model"]]
+        self.model, self.delay = (entry.english, entry.chinese), _DELAYS[model["delay"]]
         regions = self.settings["regions"]
         rules = EXCLUSION_RULES if regions["exclude"] == "all" else regions["exclude"].split(",")
         self.rules = [_RULES[rule.strip()] for rule in rules if regions["exclude"] != "none"]

@@ -16,6 +16,7 @@ from .aif import (
     scaled_to_tail,
     weinmann_plasma_concentration,
 )
+from .catalogue import MODELS, ModelChoice
 from .descriptive import CurveRules, CurveType, Descriptive, describe_curves
 from .exchange import TwoCompartmentExchange
 from .findings import Finding, aif_findings, arterial_peak_finding, population_sampling_finding, protocol_findings
@@ -39,6 +40,7 @@ from .t1 import T1_RANGE_MS, T1Fit, T1Status, t1_from_flip_angles
 from .tofts import ExtendedTofts, Tofts, tofts_concentration
 
 __all__ = [
+    "MODELS",
     "POPULATION_INPUTS",
     "T1_RANGE_MS",
     "ArterialPeakErrors",
@@ -51,6 +53,7 @@ __all__ = [
     "FitStatus",
     "LinearTofts",
     "Model",
+    "ModelChoice",
     "Patlak",
     "PopulationInput",
     "ReferenceRegion",
