@@ -1702,7 +1702,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
 
     def writeCohortReport(self, folder, progress=None):
         """Write tables (CSV), figures and report of the last cohort into a folder; returns what is to be said of it."""
-        from DCEPerfusionBMDLib.export import write_cohort
+        from DCEPerfusionBMDLib.export.cohortfiles import write_cohort
 
         return write_cohort(self.cohortResult, Path(folder), progress)
 

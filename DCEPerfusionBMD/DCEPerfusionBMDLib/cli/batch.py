@@ -28,10 +28,9 @@ from ..batch import (
     stop,
     thread_pool,
 )
-from ..cohort import analyze_cohort, assemble
 from ..densitometry.dxa import table_rows
 from ..errors import InputError
-from ..export import check_output_folder, sha256_of, write_cohort
+from ..export import check_output_folder, sha256_of
 from ..figures import RESEARCH_USE
 from ..series import part_of
 from ..settings import CohortSettings
@@ -334,6 +333,9 @@ def _say_of_others(output: Path, plan: Plan) -> None:
 
 def write_cohort_of(folders: Sequence[Path], table: Path, output: Path, progress: Terminal) -> None:
     """The cohort of finished studies as tables, figures and report; as `dce-perfusion-bmd cohort --results`."""
+    from ..cohort import analyze_cohort, assemble
+    from ..export.cohortfiles import write_cohort
+
     settings = CohortSettings()
     try:
         cohort = replace(assemble(folders, settings, progress=part_of(progress, 0.0, 0.3)), name=table.stem)

@@ -14,7 +14,8 @@ from ..result import StudyResult
 from ..series import DynamicSeries
 from ..settings import EXCLUSION_RULES
 from ..tables import visible
-from .methods import joined, software_named
+from .html import joined
+from .provenance import software_named
 
 _MODELS = {
     "tofts": ("the Tofts model, by nonlinear least squares within bounds", "Tofts 模型（有界非线性最小二乘）"),
