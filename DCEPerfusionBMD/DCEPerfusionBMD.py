@@ -2082,7 +2082,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         Cancelled
             where progress returned False.
         """
-        from DCEPerfusionBMDLib.export import write_cohort
+        from DCEPerfusionBMDLib.export.cohortfiles import write_cohort
 
         return write_cohort(self.cohortResult, Path(folder), progress)
 

@@ -252,7 +252,9 @@ def _read_record(folder: Path) -> dict[str, Any] | None:
     """The record of a complete result; None where there is none."""
     try:
         record = json.loads((folder / RECORD).read_bytes())
-        complete = all((folder / name).stat().st_size == size for name, size in record["files"].items())
+        start = len(str(folder)) + 1
+        found = {path[start:].replace(os.sep, "/"): status.st_size for path, status in _below(str(folder))}
+        complete = all(found.get(name) == size for name, size in record["files"].items())
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return None
     return record if complete and isinstance(record.get("inputs"), dict) else None

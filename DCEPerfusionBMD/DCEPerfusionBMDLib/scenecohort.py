@@ -29,7 +29,7 @@ from .cohort.drawing import (
     sample,
 )
 from .cohort.papertables import for_people
-from .export import left_out_table
+from .export.cohortfiles import left_out_table
 from .scene import ATTRIBUTE, NodeWriter, fill_table, hierarchy_of, item_of, own_nodes, table_texts
 from .series import FloatArray
 from .settings import CohortSettings

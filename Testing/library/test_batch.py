@@ -264,6 +264,15 @@ class Failures(Folder):
         job = Job(self.study(), self.output, "t", Limits(), self.program, "9.9")
         self.assertRegex(run_study(job).message, "the batch 9.9: install the same")
 
+    def test_a_child_starts_without_what_only_cohorts_need(self):
+        """Each study pays for every import; these take a second together."""
+        code = "import sys, DCEPerfusionBMDLib.cli.child; print(*sys.modules)"
+        loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split())
+        self.assertIn("DCEPerfusionBMDLib.study", loaded)
+        own = {f"DCEPerfusionBMDLib.{name}" for name in ("cohort", "statistics")}
+        others = {"scipy.stats", "scipy.optimize", "scipy.interpolate", "matplotlib", "highdicom", "distributed"}
+        self.assertEqual(loaded & (own | others), set())
+
     def test_one_thread_per_study(self):
         self.run_one(self.study())
         threads, arguments = json.loads((self.output / "studies/S1/said.json").read_text())

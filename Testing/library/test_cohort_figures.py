@@ -14,8 +14,9 @@ from unittest import mock
 
 import numpy as np
 from DCEPerfusionBMDLib.errors import Cancelled, InputError
-from DCEPerfusionBMDLib.export import cohort_report
-from DCEPerfusionBMDLib.figures import cohort, cohort_figures
+from DCEPerfusionBMDLib.export.cohortreport import cohort_report
+from DCEPerfusionBMDLib.figures import cohort
+from DCEPerfusionBMDLib.figures.cohort import cohort_figures
 from samplecohort import sample_result
 from scipy import stats
 

@@ -613,6 +613,37 @@ class Vendors(Folder):
         self.assertEqual(inventory.other_files, 1)
         self.assertRegex(inventory.reasons[0], "frame0002_slice001.dcm")
 
+    def test_files_cut_before_their_series_are_not_passed_over(self):
+        """Without every second file, all of slice 2, the rest looks like a whole series of one slice."""
+        write_series(self.series, self.folder)
+        whole = {path: path.read_bytes() for path in sorted(self.folder.iterdir())[1::2]}
+        self.assertEqual({path.name[-7:] for path in whole}, {"002.dcm"})
+        for size in (0, 100, 140, 400, 700):  # nothing, before the preamble's end, of the meta header, of group 0008
+            self.assertLess(size, whole[min(whole)].find(b"\x20\x00\x0e\x00UI"))
+            for path, content in whole.items():
+                path.write_bytes(content[:size])
+            with (
+                self.subTest(size=size),
+                self.assertRaisesRegex(InputError, "may be images of series 1: 8 files .*: frame0001_slice002.dcm, "),
+            ):
+                read_series(self.folder)
+
+    def test_what_is_left_of_another_series_does_no_harm(self):
+        write_series(self.series, self.folder)
+        path = self.folder / "frame0001_slice001.dcm"
+        other, before = pydicom.dcmread(path), read_series(self.folder)
+        other.SeriesDescription = "T2 SAGITTAL"
+        other.save_as(self.folder / "frame0009_slice001.dcm")
+        content = (self.folder / "frame0009_slice001.dcm").read_bytes()
+        cut = content[: content.find(b"T2 SAGITTAL") + 30]
+        self.assertNotIn(b"\x20\x00\x0e\x00UI", cut)
+        (self.folder / "frame0009_slice001.dcm").write_bytes(cut)
+        (self.folder / "lockfile").touch()
+        found = read_series(self.folder)
+        np.testing.assert_array_equal(found.frames[3], before.frames[3])
+        self.assertEqual(len(found.frames), 8)
+        self.assertIn("frame0009_slice001.dcm", " ".join(found.warnings))
+
     def test_missing_slice_names_the_frame(self):
         write_series(self.series, self.folder)
         (self.folder / "frame0003_slice002.dcm").unlink()
@@ -974,7 +1005,7 @@ class Mutations(Folder):
         start = content.index(b"\x08\x00\x60\x00CS")
         nested = b"\x08\x00\x40\x11SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff" * 20000
         path.write_bytes(content[:start] + nested + content[start:])
-        with self.assertRaisesRegex(InputError, "slice 1 of 2 .* has 7 images"):
+        with self.assertRaisesRegex(InputError, "1 file its header is nested too deep: frame0001_slice001.dcm"):
             read_series(self.folder)
         self.assertRegex(" ".join(inspect_folder(self.folder).reasons), "nested too deep: frame0001_slice001.dcm")
 

@@ -17,7 +17,9 @@ from unittest import mock
 import numpy as np
 from DCEPerfusionBMDLib.cohort import SourceColumn, analyze_cohort, cohort_from_columns
 from DCEPerfusionBMDLib.errors import Cancelled, InputError
-from DCEPerfusionBMDLib.export import cohort_report, cohortfiles, write_cohort
+from DCEPerfusionBMDLib.export import cohortfiles
+from DCEPerfusionBMDLib.export.cohortfiles import write_cohort
+from DCEPerfusionBMDLib.export.cohortreport import cohort_report
 from DCEPerfusionBMDLib.export.methods import methods, methods_chinese
 from DCEPerfusionBMDLib.settings import CohortSettings
 from DCEPerfusionBMDLib.statistics.values import LeftOut, p_text

@@ -50,11 +50,13 @@ class Batch(unittest.TestCase):
         cls.folder = Path(temporary.name)
         cli.write_phantom(small_phantom(rows=64, columns=48, slices=4, duration_s=60.0), cls.folder)
         (cls.folder / "corrupt").mkdir()
-        for path in (cls.folder / "dicom").iterdir():
+        (cls.folder / "half").mkdir()
+        for n, path in enumerate(sorted((cls.folder / "dicom").iterdir())):
             (cls.folder / "corrupt" / path.name).write_bytes(path.read_bytes()[:700])
+            (cls.folder / "half" / path.name).write_bytes(path.read_bytes()[: 700 if n % 2 else None])
         cls.table = cls.folder / "studies.csv"
         with cls.table.open("w", newline="") as file:
-            rows = [["A", "dicom", 61], ["bad", "corrupt", ""], ["B", "dicom", 72]]
+            rows = [["A", "dicom", 61], ["bad", "corrupt", ""], ["B", "dicom", 72], ["half", "half", ""]]
             writer = csv.writer(file)
             writer.writerow(["subject", "dicom", "age", "segmentation"])
             writer.writerows([*row, "segmentation.seg.nrrd"] for row in rows)
@@ -66,11 +68,13 @@ class Batch(unittest.TestCase):
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True)
         self.assertEqual(done.returncode, 1, done.stderr)
         with (output / "failures.csv").open(newline="") as file:
-            (row,) = csv.DictReader(file)
-        self.assertEqual((row["subject"], row["stage"], row["exit_code"]), ("bad", "read", "2"))
-        self.assertTrue(row["message"])
+            rows = list(csv.DictReader(file))
+        self.assertEqual({(row["stage"], row["exit_code"]) for row in rows}, {("read", "2")})
+        self.assertEqual([row["subject"] for row in rows], ["bad", "half"])
+        self.assertIn("40 files truncated", rows[1]["message"])
+        self.assertTrue(rows[0]["message"])
         for study in read_studies(self.table).studies:
-            if study.subject != "bad":
+            if study.subject in ("A", "B"):
                 alone = self.folder / f"alone{study.subject}"
                 arguments = [*study.arguments(), f"--output={alone}"]
                 subprocess.run([*COMMAND, *arguments], env=self.environment, check=True, capture_output=True)
@@ -86,7 +90,7 @@ class Batch(unittest.TestCase):
         program = (sys.executable, "-c", LIKE_SLICER, str(Path(child.__file__)))
         environment = {name: value for name, value in self.environment.items() if name != "PYTHONPATH"}
         packages = [path for path in sys.path if "packages" in path]
-        good, bad, _ = read_studies(self.table).studies
+        good, bad, *_ = read_studies(self.table).studies
         with locked(output) as token, unittest.mock.patch.dict(os.environ, environment, clear=True):
             os.environ["PYTHONPATH"] = os.pathsep.join(packages)
             self.assertEqual(run_study(Job(good, output, token, Limits(), program)), batch.Outcome("A"))

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,9 @@ from ..batch import (
     stop,
     thread_pool,
 )
-from ..cohort import analyze_cohort, assemble
 from ..densitometry.dxa import table_rows
 from ..errors import InputError
-from ..export import check_output_folder, sha256_of, write_cohort
+from ..export import check_output_folder, sha256_of
 from ..figures import RESEARCH_USE
 from ..series import part_of
 from ..settings import CohortSettings
@@ -45,6 +45,7 @@ _FILE_OR_NOT = ("times", "t1-map", "b1-map", "fat-fraction-map")
 _YES_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 _TIME_LIMIT_S = 3600.0
 _LINE_EVERY_S, _BAR_EVERY_S = 30.0, 0.5
+_CHECKERS, _AT_A_TIME = 8, 256
 
 
 def add_commands(commands: Any) -> None:
@@ -273,12 +274,21 @@ def _what_is_done(plan: Plan, output: Path, verify: bool) -> tuple[list[Study], 
     """The studies to do, and those whose inputs are missing."""
     ready: list[Study] = []
     failures: list[Outcome] = []
-    for one in plan.studies:
+
+    def check(one: Study) -> bool | Outcome:
         try:
-            if not is_done(one, output) or verify:
-                ready.append(one)
+            return is_done(one, output) and not verify
         except InputError as error:
-            failures.append(Outcome(one.subject, "input", str(error)))
+            return Outcome(one.subject, "input", str(error))
+
+    with ThreadPoolExecutor(_CHECKERS) as pool:  # while one waits for the disk or a file server, others go on
+        for start in range(0, len(plan.studies), _AT_A_TIME):
+            some = plan.studies[start : start + _AT_A_TIME]
+            for one, found in zip(some, pool.map(check, some), strict=True):
+                if isinstance(found, Outcome):
+                    failures.append(found)
+                elif not found:
+                    ready.append(one)
     return ready, failures
 
 
@@ -334,6 +344,9 @@ def _say_of_others(output: Path, plan: Plan) -> None:
 
 def write_cohort_of(folders: Sequence[Path], table: Path, output: Path, progress: Terminal) -> None:
     """The cohort of finished studies as tables, figures and report; as `dce-perfusion-bmd cohort --results`."""
+    from ..cohort import analyze_cohort, assemble
+    from ..export.cohortfiles import write_cohort
+
     settings = CohortSettings()
     try:
         cohort = replace(assemble(folders, settings, progress=part_of(progress, 0.0, 0.3)), name=table.stem)

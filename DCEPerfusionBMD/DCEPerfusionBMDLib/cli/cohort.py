@@ -8,13 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ..cohort import analyze_cohort, assemble, read_dictionary, read_table
 from ..errors import InputError
-from ..export import check_output_folder, sha256_of, staged, write_cohort
+from ..export import check_output_folder, sha256_of, staged
 from ..figures import RESEARCH_USE
 from ..series import part_of
 from ..settings import CohortSettings, parameters
-from ..statistics import audit, audit_page, audit_tables, findings_text, source_paper, synthetic_cohort
 from ..tables import Table, visible
 from .options import add_option
 from .terminal import Terminal, say
@@ -84,6 +82,9 @@ def add_commands(commands: Any) -> None:
 
 
 def _cohort(options: argparse.Namespace, progress: Terminal) -> None:
+    from ..cohort import analyze_cohort, assemble, read_dictionary, read_table
+    from ..export.cohortfiles import write_cohort
+
     if options.example is not None:
         if options.table is not None or options.results or options.output is not None:
             raise InputError("--example writes a cohort and stops; leave table, --results and --output out")
@@ -134,6 +135,8 @@ def _aligned(table: Table) -> str:
 
 
 def _example(seed: int) -> str:
+    from ..statistics import synthetic_cohort
+
     columns = synthetic_cohort(seed)
     texts = [
         [f"{value:.4f}" for value in values] if values.dtype.kind == "f" else values.tolist()
@@ -144,6 +147,8 @@ def _example(seed: int) -> str:
 
 
 def _audit(options: argparse.Namespace, progress: Terminal) -> None:
+    from ..statistics import audit, audit_page, audit_tables, findings_text, source_paper
+
     if options.template is not None:
         if options.paper is not None or options.output is not None:
             raise InputError("--template writes an example and stops; leave the paper and --output out")
@@ -174,6 +179,8 @@ def _read(path: Path) -> Any:
 
 
 def _write_template(path: Path) -> None:
+    from ..statistics import source_paper
+
     _write_new(path, json.dumps(source_paper(), indent=2, ensure_ascii=False) + "\n")
     say(f"The example is in {path}: numbers are texts, as printed.")
 

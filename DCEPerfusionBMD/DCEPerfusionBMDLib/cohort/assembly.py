@@ -11,6 +11,7 @@ import sys
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from .model import Cohort, EnhancementCurves, FloatArray, SourceColumn, TextArra
 from .reading import RawTable, derived, means_of_levels, pseudonym, raw_table
 
 _FIRST_S = -10.0
-_STEPS_OF_PROGRESS = 256
+_STEPS_OF_PROGRESS, _READERS = 256, 8
 _OF_REGION, _OF_VERTEBRAE = ("region", "subject", "level", "evaluable", "status"), (*KINETIC, "vp")
 _BONE = {"lumbar": 0, FEMORAL_NECK: 1, TOTAL_HIP: 2}
 _BMD = ("bmd_lumbar_g_cm2", "bmd_femoral_neck_g_cm2", "bmd_total_hip_g_cm2")
@@ -115,13 +116,19 @@ def assemble(
     table = _subjects_table(subjects, dictionary) if subjects is not None else None
     left_out: list[LeftOut] = []
     studies: list[_Study] = []
-    for n, folder in enumerate(folders):
-        if n % _STEPS_OF_PROGRESS == 0 and not report(n / len(folders), "Reading results"):
-            raise Cancelled
+
+    def read(folder: Path) -> _Study | LeftOut:
         try:
-            studies.append(_read_study(folder, with_curves))
+            return _read_study(folder, with_curves)
         except InputError as error:
-            left_out.append(LeftOut(folder.name, str(error)))
+            return LeftOut(folder.name, str(error))
+
+    with ThreadPoolExecutor(_READERS) as pool:  # while one waits for the disk or a file server, others go on
+        for start in range(0, len(folders), _STEPS_OF_PROGRESS):
+            if not report(start / len(folders), "Reading results"):
+                raise Cancelled
+            for found in pool.map(read, folders[start : start + _STEPS_OF_PROGRESS]):
+                studies.append(found) if isinstance(found, _Study) else left_out.append(found)
     _refuse_repeated(studies)
     everyone = [study.subject for study in studies]
     notes = [*dxa_notes, *_notes_of(studies)]
@@ -178,14 +185,18 @@ def assemble(
 # ---- one folder
 
 
+class _Missing(InputError):
+    """A file is not there."""
+
+
 def _result_folders(paths: Sequence[Path]) -> list[Path]:
     """The folders of results in these, sorted by name."""
     found = []
     for path in paths:
-        if not path.is_dir():
-            raise InputError(f"there is no folder {path}; give one that holds results of dce-perfusion-bmd analyze")
         if (path / "vertebrae.csv").exists():
             found.append(path)
+        elif not path.is_dir():
+            raise InputError(f"there is no folder {path}; give one that holds results of dce-perfusion-bmd analyze")
         else:
             with os.scandir(path) as children:
                 names = sorted(child.name for child in children if child.is_dir() and not child.name.startswith("."))
@@ -200,9 +211,9 @@ def _result_folders(paths: Sequence[Path]) -> list[Path]:
 
 def _read_study(folder: Path, with_curves: bool) -> _Study:
     """What a folder holds; InputError with the reason where it cannot be read."""
-    vertebrae = _cells(folder / "vertebrae.csv", _OF_REGION, _OF_VERTEBRAE)
-    descriptive = {row["region"]: row for row in _cells(folder / "descriptive.csv", ("region",), DESCRIPTIVE)}
-    history = _history(folder / "provenance.json")
+    vertebrae = _cells(folder, "vertebrae.csv", _OF_REGION, _OF_VERTEBRAE)
+    descriptive = {row["region"]: row for row in _cells(folder, "descriptive.csv", ("region",), DESCRIPTIVE)}
+    history = _history(folder)
     numbers, levels, bad = array("d"), [], []
     for row in vertebrae:
         beside = descriptive.get(row["region"])
@@ -222,10 +233,9 @@ def _read_study(folder: Path, with_curves: bool) -> _Study:
             for row, failed in zip(vertebrae, bad, strict=True)
             if row["level"] in VERTEBRAE and not failed
         ]
-        curves = _curve(folder / "curves.csv", regions, history)
+        curves = _curve(folder, regions, history)
     age = _given(used, "age_years")
     labels = {"sex": _given(used, "sex"), "menopause": _given(_settings(history, "densitometry"), "menopause")}
-    classified = folder / "bmd_classification.csv"
     return _Study(
         folder=folder.name,
         subject=pseudonym(subject or folder.name),
@@ -236,33 +246,55 @@ def _read_study(folder: Path, with_curves: bool) -> _Study:
         model=str(_given(_settings(history, "model"), "model") or ""),
         age_years=float(age) if isinstance(age, (int, float)) else math.nan,
         labels={column: label(column, str(value)) for column, value in labels.items() if value},
-        bone=_bone_in(classified) if classified.exists() else None,
+        bone=_bone_in(folder),
         **curves,
     )
 
 
-def _cells(path: Path, wanted: Sequence[str], optional: Sequence[str] = ()) -> list[dict[str, str]]:
-    """Columns of one of our own tables, row by row; those that are optional may lack."""
+def _content(folder: Path, file: str) -> bytes:
+    """All bytes of a file; a Path for each of them would take longer than to read it."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        heading, *rows = csv.reader(io.StringIO(text, newline=""))
+        with open(f"{folder}{os.sep}{file}", "rb") as stream:  # noqa: PTH123
+            return stream.read()
     except FileNotFoundError:
-        raise InputError(f"there is no {path.name}") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"cannot read {path.name}: {error}") from error
+        raise _Missing(f"there is no {file}") from None
+    except OSError as error:
+        raise InputError(f"cannot read {file}: {error}") from error
+
+
+def _cells(folder: Path, file: str, wanted: Sequence[str], optional: Sequence[str] = ()) -> list[dict[str, str]]:
+    """Columns of one of our own tables, row by row; those that are optional may lack."""
+    names, rows = _rows(folder, file, wanted, optional)
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _rows(
+    folder: Path, file: str, wanted: Sequence[str], optional: Sequence[str] = ()
+) -> tuple[list[str], list[list[str]]]:
+    """The same as names of the columns and cells."""
+    try:
+        text = _content(folder, file).decode("utf-8-sig")
+        heading, *rows = csv.reader(io.StringIO(text, newline=""))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"cannot read {file}: {error}") from error
+    except InputError:
+        raise
     except ValueError:
-        raise InputError(f"{path.name} is empty") from None
-    place = {plain_cell(name): n for n, name in enumerate(heading)}
+        raise InputError(f"{file} is empty") from None
+    if "'" in text:
+        heading, *rows = ([plain_cell(cell) for cell in row] for row in (heading, *rows))
+    place = {name: n for n, name in enumerate(heading)}
     for name in wanted:
         if name not in place:
-            raise InputError(f"{path.name} has no column {name!r}")
+            raise InputError(f"{file} has no column {name!r}")
     for number, row in enumerate(rows, start=2):
         if len(row) != len(heading):
-            raise InputError(f"{path.name} row {number} has {len(row)} cells, the heading has {len(heading)}")
+            raise InputError(f"{file} row {number} has {len(row)} cells, the heading has {len(heading)}")
     if not rows:
-        raise InputError(f"{path.name} has no row")
-    chosen = [(name, place[name]) for name in (*wanted, *optional) if name in place]
-    return [{name: plain_cell(row[n]) for name, n in chosen} for row in rows]
+        raise InputError(f"{file} has no row")
+    names = [name for name in (*wanted, *optional) if name in place]
+    chosen = [place[name] for name in names]
+    return names, [[row[n] for n in chosen] for row in rows]
 
 
 def _value(row: Mapping[str, str], column: str) -> float:
@@ -280,15 +312,14 @@ def _value(row: Mapping[str, str], column: str) -> float:
     return value
 
 
-def _history(path: Path) -> dict[str, Any]:
+def _history(folder: Path) -> dict[str, Any]:
+    content = _content(folder, "provenance.json")
     try:
-        history = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise InputError(f"there is no {path.name}") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {path.name}: {error}") from error
+        history = json.loads(content)
+    except ValueError as error:
+        raise InputError(f"cannot read provenance.json: {error}") from error
     if not isinstance(history, dict):
-        raise InputError(f"{path.name} holds no object")
+        raise InputError("provenance.json holds no object")
     return history
 
 
@@ -309,15 +340,15 @@ def _given(entries: Mapping[str, Any], name: str) -> Any:
     return entry.get("value") if isinstance(entry, dict) else None
 
 
-def _curve(path: Path, regions: Sequence[str], history: Mapping[str, Any]) -> dict[str, Any]:
+def _curve(folder: Path, regions: Sequence[str], history: Mapping[str, Any]) -> dict[str, Any]:
     """The mean measured curve of some regions, with times from the arrival of the bolus."""
-    rows = _cells(path, ("time_s", *(f"{region}_measured_mM" for region in regions)))
+    _, rows = _rows(folder, "curves.csv", ("time_s", *(f"{region}_measured_mM" for region in regions)))
     try:
-        times, *curves = np.array([list(map(float, row.values())) for row in rows]).T
+        times, *curves = np.array(rows, dtype=np.float64).T
     except ValueError as error:
-        raise InputError(f"{path.name}: {error}") from error
-    if not np.isfinite(times).all() or (np.diff(times) <= 0).any():
-        raise InputError(f"{path.name}: the times do not rise")
+        raise InputError(f"curves.csv: {error}") from error
+    if not np.isfinite(times).all() or (times[1:] <= times[:-1]).any():
+        raise InputError("curves.csv: the times do not rise")
     arrival, known = _part_of(history, "series").get("arrival_s"), True
     if not isinstance(arrival, (int, float)):
         baseline, known = _given(_part_of(history, "used"), "baseline_frames"), False
@@ -355,9 +386,13 @@ def _rank(site: _Site) -> tuple[float, float]:
     return ranks[0], ranks[1]
 
 
-def _bone_in(path: Path) -> _Bone:
-    """Bone in the classification table of a folder."""
-    rows = _cells(path, ("scope", "site", "bmd_g_cm2", "t_score", "exclusion"))
+def _bone_in(folder: Path) -> _Bone | None:
+    """Bone in the classification table of a folder; None where there is none."""
+    file = "bmd_classification.csv"
+    try:
+        rows = _cells(folder, file, ("scope", "site", "bmd_g_cm2", "t_score", "exclusion"))
+    except _Missing:
+        return None
     try:
         return _bone_of(
             (_Site(row["site"], float(row["bmd_g_cm2"]), float(row["t_score"])), row["exclusion"])
@@ -365,7 +400,7 @@ def _bone_in(path: Path) -> _Bone:
             if row["scope"] == "site"
         )
     except ValueError as error:
-        raise InputError(f"{path.name}: {error}") from error
+        raise InputError(f"{file}: {error}") from error
 
 
 def _bone_measured(measured: Densitometry, settings: DensitometrySettings) -> _Bone:

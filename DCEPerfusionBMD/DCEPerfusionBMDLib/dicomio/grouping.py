@@ -36,6 +36,7 @@ _IDENTITY = (
     ("StudyInstanceUID", "(0020,000D)"),
     ("FrameOfReferenceUID", "(0020,0052)"),
 )
+_OF_SERIES = ("Modality", "SeriesDescription", "ProtocolName")
 GEOMETRY = (("Rows", 1), ("Columns", 1), ("PixelSpacing", 2), ("ImageOrientationPatient", 6))
 CONTRAST = (("RepetitionTime", 1), ("EchoTime", 1), ("FlipAngle", 1))
 
@@ -49,6 +50,7 @@ class Group:
     uids, numbers : of the series it is made of; more than one where the phases of an acquisition were joined.
     files : used once each.
     damaged : files that belong to it and cannot be used.
+    doubtful : files that cannot be used, do not tell their series, and may belong to it.
     conflict : why its files contradict each other; empty when they do not.
     notes : sentences for the user.
     part : what tells its images from the others of the series, where a series holds images of several kinds.
@@ -59,6 +61,7 @@ class Group:
     numbers: list[str]
     files: list[ImageFile] = field(default_factory=list)
     damaged: list[PassedOver] = field(default_factory=list)
+    doubtful: list[PassedOver] = field(default_factory=list)
     conflict: str = ""
     notes: list[str] = field(default_factory=list)
     part: str = ""
@@ -159,7 +162,7 @@ def read_folder(folder: Path, progress: Progress | None = None, keep_pixels: boo
             group.files.append(found)
         elif twin.sha256 == found.sha256:
             copies[uid] += 1
-            passed_over.append(PassedOver(found.name, "a copy of another file"))
+            passed_over.append(PassedOver(found.name, "a copy of another file", values=values))
         else:
             group.conflict = group.conflict or (
                 f"{one_line(twin.name)} and {one_line(found.name)} have the same SOPInstanceUID (0008,0018) but "
@@ -171,7 +174,33 @@ def read_folder(folder: Path, progress: Progress | None = None, keep_pixels: boo
     passed_over += [file for group in lost for file in group.damaged]
     parts = [part for group in groups.values() for part in _parts(group)]
     ordered = sorted(_joined(parts, lost), key=lambda g: (_natural(g.numbers[0]), g.description, g.uids[0], g.part))
+    for group in ordered:
+        group.doubtful = _may_belong(passed_over, group)
     return Study(ordered, passed_over, len(paths))
+
+
+def _may_belong(passed_over: Sequence[PassedOver], group: Group) -> list[PassedOver]:
+    """The files that can be lost images of a group: nothing that is left of their header tells another series.
+
+    Where none says that it was an MR image, the name does: all but its numbers and signs is that of an image.
+    """
+    texts = {name: {_words(str(file.values[0].get(name, ""))) for file in group.files} for name in _OF_SERIES}
+    names = {_words(file.name) for file in group.files}
+    studies = {file.values[0].get("StudyInstanceUID") for file in group.files}
+
+    def may(file: PassedOver) -> bool:
+        left = file.values or {}
+        if left.get("SeriesInstanceUID") or left.get("StudyInstanceUID", "") not in (*studies, ""):
+            return False
+        if any(left.get(name) and _words(str(left[name])) not in texts[name] for name in _OF_SERIES):
+            return False
+        return (file.damaged and file.values is not None) or _words(file.name) in names
+
+    return [file for file in passed_over if may(file)]
+
+
+def _words(text: str) -> str:
+    return re.sub(r"[\W\d_]+", "", text)
 
 
 def _of_another(one: ImageFile, other: ImageFile) -> str:

@@ -244,7 +244,7 @@ def _listed_each(groups: Sequence[Group], by_uid: bool) -> list[str]:
 
 
 def _check_whole(group: Group) -> None:
-    """Refuse a series with damaged or contradictory files."""
+    """Refuse a series with damaged or contradictory files, and where a damaged file may be one of its images."""
     if group.conflict:
         raise InputError(f"series {group.number}: {group.conflict}")
     if group.damaged:
@@ -255,6 +255,12 @@ def _check_whole(group: Group) -> None:
         raise InputError(
             f"{named} {group.number} cannot be decoded: {one_line(file.name)} is {file.reason}{more}; copy it again "
             "from its source"
+        )
+    if group.doubtful:
+        raise InputError(
+            f"damaged files that do not tell their series may be images of series {group.number}: "
+            f"{'; '.join(reasons(group.doubtful))}; copy them again from their source, or take them out of the "
+            "folder if they belong elsewhere"
         )
 
 

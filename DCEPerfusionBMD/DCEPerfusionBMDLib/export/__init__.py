@@ -1,11 +1,12 @@
-"""Results leave the product: files written whole or not at all, tables, reports, provenance, DICOM objects."""
+"""Results leave the product: files written whole or not at all, tables, reports, provenance, DICOM objects.
 
-from .cohortfiles import left_out_table, write_cohort
-from .cohortreport import cohort_report
+Those of a cohort are in `cohortfiles` and `cohortreport`, which a single study does without.
+"""
+
 from .dicom import export_dicom
 from .files import check_output_folder, sha256_of, staged
 from .html import data_uri
-from .provenance import FORMAT, as_text, cohort_provenance, provenance, software
+from .provenance import FORMAT, as_text, provenance, software
 from .record import STALE_FILES
 from .regions import REGIONS_FILE, write_regions
 from .studyreport import study_report
@@ -16,16 +17,12 @@ __all__ = [
     "STALE_FILES",
     "as_text",
     "check_output_folder",
-    "cohort_provenance",
-    "cohort_report",
     "data_uri",
     "export_dicom",
-    "left_out_table",
     "provenance",
     "sha256_of",
     "software",
     "staged",
     "study_report",
-    "write_cohort",
     "write_regions",
 ]

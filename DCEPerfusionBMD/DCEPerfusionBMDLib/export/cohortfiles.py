@@ -9,8 +9,8 @@ from typing import Any
 from ..cohort import Cohort, CohortResult
 from ..cohort.columns import NUMBERS
 from ..errors import Cancelled, InputError
-from ..figures import NAMES as FIGURES
-from ..figures import cohort_figures
+from ..figures.cohort import NAMES as FIGURES
+from ..figures.cohort import cohort_figures
 from ..series import Progress, part_of
 from ..tables import Column, Table, visible
 from .cohortreport import cohort_report

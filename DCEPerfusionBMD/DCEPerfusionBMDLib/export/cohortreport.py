@@ -10,18 +10,17 @@ import numpy as np
 
 from ..cohort import Cohort, CohortResult, PaperTable
 from ..cohort.columns import LABELS, NUMBERS, heading
-from ..figures import band_said
+from ..figures.cohort import band_said
 from ..settings import CohortSettings, parameters
 from ..statistics.values import p_text
 from ..tables import Table
-from .html import WORDING, Section, figure, page, paragraph, points, shown_number, table
+from .html import WORDING, Section, figure, joined, page, paragraph, points, shown_number, table
 from .methods import (
     WELCH,
     analyzed,
     column_title,
     compared,
     counted,
-    joined,
     kind_of,
     methods,
     methods_chinese,

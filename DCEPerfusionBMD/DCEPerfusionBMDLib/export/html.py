@@ -272,6 +272,11 @@ def _data_uri(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
+def joined(texts: Sequence[str]) -> str:
+    """An enumeration: `a, b and c`."""
+    return f"{', '.join(texts[:-1])} and {texts[-1]}" if len(texts) > 1 else "".join(texts)
+
+
 def _scrolling(content: str, name: str) -> str:
     """A box that scrolls by itself, with the keyboard too."""
     return f'<div class="wide" role="region" tabindex="0" aria-label="{escape(name)}">{content}</div>'

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,8 @@ from ..cohort.subjects import reading_names
 from ..densitometry.tables import LEAST_LEVELS
 from ..settings import CohortSettings
 from ..tables import Table
+from .html import joined
+from .provenance import software_named
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,6 @@ _ADJUSTMENTS = {
     "games": "Games-Howell 法",
 }
 
-_PART_TAKING = ("DCEPerfusionBMD", "Python", "numpy", "scipy", "matplotlib")
 
 _SITES = {
     "lumbar": ("lumbar spine", "腰椎"),
@@ -189,11 +190,6 @@ def _sentences(result: CohortResult, versions: Mapping[str, str]) -> Iterator[Se
         )
     software = software_named(versions)
     yield f"Software: {software}.", f"所用软件：{software}。"
-
-
-def software_named(versions: Mapping[str, str]) -> str:
-    """The versions of what takes part in the numbers."""
-    return ", ".join(f"{name} {versions[name]}" for name in _PART_TAKING if name in versions)
 
 
 def _counts(result: CohortResult) -> Sentence:
@@ -539,8 +535,3 @@ def column_title(text: str, ve_unit: str = "fraction") -> str:
 
 def _plain_title(name: str) -> str:
     return NUMBERS[name].title if name in NUMBERS else LABELS.get(name, name)
-
-
-def joined(texts: Sequence[str]) -> str:
-    """An enumeration: `a, b and c`."""
-    return f"{', '.join(texts[:-1])} and {texts[-1]}" if len(texts) > 1 else "".join(texts)

@@ -10,18 +10,21 @@ import json
 import math
 import platform
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..cohort import CohortResult
 from ..result import StudyResult
 from ..series import DynamicSeries
 from ..settings import Settings, to_dict
+
+if TYPE_CHECKING:  # a study needs nothing of a cohort
+    from ..cohort import CohortResult
 
 FORMAT = 1
 """Of `data/provenance.schema.json`; one more with each change that a reader of the old one would stumble over."""
 
 _PACKAGES = ("numpy", "scipy", "pydicom", "slicer-core", "vtk", "matplotlib", "SimpleITK")
+_PART_TAKING = ("DCEPerfusionBMD", "Python", "numpy", "scipy", "matplotlib")
 
 
 def provenance(
@@ -148,6 +151,11 @@ def software() -> dict[str, str]:
     """
     system = f"{platform.system()} {platform.machine()}".strip()
     return {"DCEPerfusionBMD": __version__, "Python": platform.python_version(), "System": system, **_versions()}
+
+
+def software_named(versions: Mapping[str, str]) -> str:
+    """The versions of what takes part in the numbers."""
+    return ", ".join(f"{name} {versions[name]}" for name in _PART_TAKING if name in versions)
 
 
 def _now() -> str:

@@ -14,7 +14,8 @@ from ..result import StudyResult
 from ..series import DynamicSeries
 from ..settings import EXCLUSION_RULES
 from ..tables import visible
-from .methods import joined, software_named
+from .html import joined
+from .provenance import software_named
 
 _DELAYS = {
     "none": ("No delay between artery and tissue was allowed for.", "未考虑动脉到组织的延迟。"),

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.interpolate import CubicSpline
 
 from .signal import FloatArray
 
@@ -75,6 +74,8 @@ class Biexponential:
         fastest_per_min: float,
         root_weights: FloatArray,
     ) -> None:
+        from scipy.interpolate import CubicSpline  # slow to import, and most studies do without
+
         self._middle = _middle_rate(respond, slowest_per_min, fastest_per_min)
         low, high = self.place(np.array([slowest_per_min, fastest_per_min]))
         self.x = np.linspace(low, high, _CELLS + 1)

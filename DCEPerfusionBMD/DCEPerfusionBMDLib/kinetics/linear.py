@@ -7,7 +7,6 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy import integrate
 
 from .checks import check_bounds, check_derived, check_input_seen
 from .model import Model, Solution
@@ -126,6 +125,8 @@ class LinearTofts(Tofts):
     """
 
     def _solve(self, data: npt.NDArray[np.floating], root_weights: FloatArray | None) -> Solution:
+        from scipy import integrate  # slow to import, and most studies do without
+
         values = np.asarray(data, dtype=float)
         finite = np.isfinite(values).all(axis=1)
         roots = np.ones(self.times_s.size) if root_weights is None else root_weights

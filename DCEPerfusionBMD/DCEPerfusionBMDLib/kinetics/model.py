@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special
 
 from ..errors import Cancelled
 from .response import _interval_weights, response
@@ -399,7 +399,7 @@ class Fit:
     def confidence_interval(self, name: str, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
         """Lower and upper limit, (n_voxels,) each, from the standard error and Student's t distribution."""
         freedom = np.maximum(self._frame_count - len(self.model.free) - self.fitted_delays, 1)
-        half = stats.t.ppf(0.5 + level / 2, freedom) * self.standard_error(name)
+        half = special.stdtrit(freedom, 0.5 + level / 2) * self.standard_error(name)
         return self.parameters[name] - half, self.parameters[name] + half
 
     @cached_property
