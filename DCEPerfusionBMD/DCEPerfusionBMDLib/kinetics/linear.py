@@ -26,6 +26,7 @@ class Patlak(Model):
     ----------
     times_s, plasma_concentration_mM : as in `Model`.
     ktrans_bounds_per_min, vp_bounds : the box that the parameters are searched in; finite, the lower bound first.
+    delay_s : as in `Model`.
 
     References
     ----------

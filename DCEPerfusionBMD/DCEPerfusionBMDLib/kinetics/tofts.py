@@ -73,6 +73,7 @@ class ExtendedTofts(Model):
     times_s, plasma_concentration_mM : as in `Model`.
     ktrans_bounds_per_min, ve_bounds, vp_bounds : the box that the parameters are searched in; finite, the lower bound
         first, those of Ktrans and ve positive.
+    delay_s : as in `Model`.
 
     References
     ----------
@@ -240,6 +241,7 @@ class Tofts(ExtendedTofts):
     times_s, plasma_concentration_mM : as in `Model`.
     ktrans_bounds_per_min, ve_bounds : the box that the parameters are searched in; finite, positive, the lower bound
         first.
+    delay_s : as in `Model`.
 
     References
     ----------
