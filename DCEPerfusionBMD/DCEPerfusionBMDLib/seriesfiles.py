@@ -52,6 +52,10 @@ def read_file(path: Path, times: str | None = None, skip_frames: int = 0) -> Dyn
     times : as `times.times_of_user`, for all frames of the file; goes before what the files say.
     skip_frames : leading frames to leave out, e.g. before the steady state.
 
+    Returns
+    -------
+    The series; frames are views of the file, or are read when they are asked for.
+
     Raises
     ------
     InputError

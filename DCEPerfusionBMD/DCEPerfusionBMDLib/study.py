@@ -101,6 +101,10 @@ def analyze(
     memory : a dict that the caller keeps between runs over the same series, masks, labels and maps, and empties when
         one of them changes; what the settings have left as it was is then taken from it.
 
+    Returns
+    -------
+    Maps, tables, curves and findings, with the constants used and the warnings.
+
     Raises
     ------
     InputError
@@ -228,6 +232,10 @@ def arterial_input(
     ----------
     series, masks, settings, labels, maps : as for `analyze`; no mask but that of the input is needed.
 
+    Returns
+    -------
+    The input of the model, its curves in mM, and the findings.
+
     Raises
     ------
     InputError
@@ -251,7 +259,16 @@ Inputs = tuple[DynamicSeries, Mapping[str, npt.NDArray[np.bool_]], Mapping[str, 
 
 
 def same_inputs(before: Inputs, now: Inputs) -> bool:
-    """Whether what `analyze` remembers of some inputs holds for others: the same series, and equal masks and labels."""
+    """Whether what `analyze` remembers of some inputs holds for others.
+
+    Parameters
+    ----------
+    before, now : series, masks and labels each.
+
+    Returns
+    -------
+    True for the same series (the object), equal masks in the same order, and equal labels.
+    """
     masks, others = before[1], now[1]
     return (
         before[0] is now[0]
@@ -1064,9 +1081,16 @@ class VoxelCurves:
         return self._model.times_s
 
     def at(self, ras_mm: Sequence[float]) -> tuple[FloatArray, FloatArray] | None:
-        """Concentration in mM, measured and fitted, (n_frames,) each, of the voxel at a place; None outside the grid.
+        """Concentration of the voxel at a place, measured and fitted.
 
-        Both are NaN where the signal has no concentration.
+        Parameters
+        ----------
+        ras_mm : three coordinates in mm, RAS.
+
+        Returns
+        -------
+        Measured and fitted concentration in mM, (n_frames,) each; NaN where the signal has no concentration. None
+        outside the grid.
         """
         i, j, k = np.rint((self._to_ijk @ [*ras_mm, 1.0])[:3]).astype(int)
         if not all(0 <= n < size for n, size in zip((k, j, i), self._series.shape, strict=True)):

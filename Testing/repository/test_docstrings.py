@@ -17,7 +17,10 @@ from pathlib import Path
 MODULE = Path(__file__).resolve().parents[2] / "DCEPerfusionBMD"
 LIBRARY = MODULE / "DCEPerfusionBMDLib"
 
-ROOMS = {"kinetics", "memory"}
+ROOMS = {
+    *("kinetics", "roi", "densitometry", "series", "times", "frames", "conversion", "motion", "study", "result"),
+    *("phantom", "dicomio", "seriesfiles", "stacks", "volumefiles", "memory"),
+}
 """Rooms that are checked."""
 ONE_LINE = {"__init__", "cli", "panel", "desktop", "layout", "headless"}
 """Rooms of which a summary is enough: they serve the terminal and the panel."""

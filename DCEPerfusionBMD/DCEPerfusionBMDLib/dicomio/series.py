@@ -100,11 +100,17 @@ def read_series(
     skip_frames : how many of the first frames to drop, those before the steady state; the times start at the first
         frame that is kept.
 
+    Returns
+    -------
+    The series; its frames are read from the files when they are asked for.
+
     Raises
     ------
     InputError
         naming what is missing or contradictory: no image, several dynamic series, missing slices, mixed geometry, a
         damaged file, no usable times.
+    Cancelled
+        when `progress` asks for it.
     """
     study = read_folder(folder, progress)
     group = _choose_dynamic(study, folder, series)
@@ -416,6 +422,10 @@ def read_flip_angles(folder: Path, series: Sequence[str] = (), study_uid: str = 
         calls flip angles when empty.
     study_uid : StudyInstanceUID that they should have; series of another are passed over unless they are named. Any
         when empty.
+
+    Returns
+    -------
+    The volumes in the order of their flip angles; read from the files when they are asked for.
 
     Raises
     ------

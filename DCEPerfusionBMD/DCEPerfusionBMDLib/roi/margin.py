@@ -12,7 +12,16 @@ _ROUNDING_MM = 1e-6
 
 
 def bounding_box(mask: BoolArray) -> tuple[slice, ...]:
-    """Slices that hold every voxel of a mask that is not empty."""
+    """The smallest box that holds every voxel of a mask.
+
+    Parameters
+    ----------
+    mask : of any shape, not empty.
+
+    Returns
+    -------
+    One slice per axis.
+    """
     box: list[slice] = []
     for axis in range(mask.ndim):
         rest = mask[tuple(box)]  # the axes before are cut, which leaves less to look through
@@ -65,6 +74,10 @@ def farther_than(
     in_plane : measure within each slice, which is what K counts, and leave out the first and the last slice of the
         mask; for slices so thick that a margin across them cannot be told.
 
+    Returns
+    -------
+    Mask of the shape of `mask`.
+
     References
     ----------
     Huang Z et al. 2019, MRI examination: "more than 3 mm from the edge of the vertebral body".
@@ -84,13 +97,15 @@ def depth_mm(
 ) -> npt.NDArray[np.float64]:
     """Distance that the margin is compared with: `distance_to_edge_mm`, or that within each slice.
 
-    Within the slices it is 0 in the first and the last slice of the mask.
-
     Parameters
     ----------
     mask : (K, J, I).
     spacing_mm : voxel size along K, J and I; the axes must be orthogonal.
     in_plane : see `farther_than`.
+
+    Returns
+    -------
+    Distances in mm, (K, J, I); 0 outside the mask and, within the slices, in its first and last slice.
     """
     if not in_plane:
         return distance_to_edge_mm(mask, spacing_mm)
