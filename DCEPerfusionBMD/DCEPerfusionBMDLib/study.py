@@ -731,6 +731,7 @@ def _model_input(
         arrival_s = float(times_s[conversion.baseline_frames - 1])
     protocol = protocol_findings(times_s, conversion.baseline_frames, arrival_s, conversion.flip_angle_deg)
     if by_reference:
+        _refuse_late(measured, name)
         return ModelInput(times_s, measured, None, measured, arrival_s, tuple(protocol))
     dose = chosen.dose_mmol_per_kg
     findings = aif_findings(
@@ -743,8 +744,6 @@ def _model_input(
     )
     if chosen.aif == "measured" and settings.conversion.conversion == "exact":
         findings.append(conversion.peak_finding(float(measured.max()), b1))
-    if chosen.aif != "measured":
-        findings.append(population_sampling_finding(times_s, chosen.aif, arrival_s))
     if chosen.aif == "measured":
         blood_mM = measured
         plasma = plasma_from_blood(blood_mM, conversion.hematocrit)
@@ -759,7 +758,19 @@ def _model_input(
     else:
         plasma = population_plasma(chosen.aif, times_s, arrival_s, conversion.hematocrit, dose)
         blood_mM = plasma * (1.0 - conversion.hematocrit)
+    _refuse_late(plasma, name)
+    if chosen.aif != "measured":
+        findings.append(population_sampling_finding(times_s, chosen.aif, arrival_s))
     return ModelInput(times_s, plasma, blood_mM, measured, arrival_s, (*protocol, *findings))
+
+
+def _refuse_late(input_mM: FloatArray, name: str) -> None:
+    """Refuse an input that begins in the last frame, which no model can be fitted under."""
+    if not np.any(input_mM[1:-1] > 0):
+        raise InputError(
+            f"the series ends as the contrast agent arrives in {name!r}, so no kinetics can be fitted; give all of its "
+            "frames, or check the segment"
+        )
 
 
 def _beside_artery(
