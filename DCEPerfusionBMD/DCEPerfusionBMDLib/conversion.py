@@ -507,6 +507,8 @@ def t1_on_grid_of(
     ------
     InputError
         when the volumes do not reach these voxels.
+    ValueError
+        as of `kinetics.t1_from_flip_angles`.
     """
     signal = np.stack(
         [on_grid_of(series, frame, angles.ijk_to_ras, (0.0, np.inf))[where] for frame in angles.frames], axis=1

@@ -1068,6 +1068,11 @@ class VoxelCurves:
     ----------
     series, result, settings : of the analysis; the defaults when the settings are None.
     maps : as given to `analyze`.
+
+    Raises
+    ------
+    InputError
+        as of `conversion.resolve_constants`.
     """
 
     def __init__(

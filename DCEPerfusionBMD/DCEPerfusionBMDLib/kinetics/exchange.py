@@ -50,6 +50,12 @@ class TwoCompartmentExchange(Model):
         flow and permeability-surface product in 1/min (mL/mL/min); finite, positive, the lower bound first.
     delay_s : as in `Model`.
 
+    Raises
+    ------
+    ValueError
+        as of `Model`, when bounds are no box as said above, or when the curve that the tissue sees has no positive
+        sample between the first and the last frame.
+
     References
     ----------
     Sourbron SP, Buckley DL, Phys Med Biol 2012;57:R1-R33; OSIPI CAPLEX M.IC1.009.

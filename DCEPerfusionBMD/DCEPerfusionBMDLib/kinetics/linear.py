@@ -28,6 +28,12 @@ class Patlak(Model):
     ktrans_bounds_per_min, vp_bounds : the box that the parameters are searched in; finite, the lower bound first.
     delay_s : as in `Model`.
 
+    Raises
+    ------
+    ValueError
+        as of `Model`, when bounds are no box as said above, or when the curve that the tissue sees has no positive
+        sample between the first and the last frame.
+
     References
     ----------
     Patlak CS, Blasberg RG, Fenstermacher JD, J Cereb Blood Flow Metab 1983;3:1-7; OSIPI CAPLEX M.IC1.006.

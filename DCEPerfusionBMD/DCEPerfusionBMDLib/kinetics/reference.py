@@ -35,6 +35,12 @@ class ReferenceRegion(Model):
         else they are NaN.
     delay_s : as in `Model`, of the reference curve.
 
+    Raises
+    ------
+    ValueError
+        as of `Model`, when bounds are no box as said above, or when the reference curve that the tissue sees has no
+        positive sample between the first and the last frame.
+
     References
     ----------
     Yankeelov TE et al., Magn Reson Imaging 2005;23:519-529; Ma HT et al., BioMed Res Int 2014:620925 (erector spinae).

@@ -75,6 +75,12 @@ class ExtendedTofts(Model):
         first, those of Ktrans and ve positive.
     delay_s : as in `Model`.
 
+    Raises
+    ------
+    ValueError
+        as of `Model`, when bounds are no box as said above, or when the curve that the tissue sees has no positive
+        sample between the first and the last frame.
+
     References
     ----------
     Tofts PS, J Magn Reson Imaging 1997;7:91-101; OSIPI CAPLEX M.IC1.005.
@@ -242,6 +248,12 @@ class Tofts(ExtendedTofts):
     ktrans_bounds_per_min, ve_bounds : the box that the parameters are searched in; finite, positive, the lower bound
         first.
     delay_s : as in `Model`.
+
+    Raises
+    ------
+    ValueError
+        as of `Model`, when bounds are no box as said above, or when the curve that the tissue sees has no positive
+        sample between the first and the last frame.
 
     References
     ----------
