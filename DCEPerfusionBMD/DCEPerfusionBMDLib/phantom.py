@@ -107,6 +107,11 @@ class LumbarPhantom:
     arrival_s : when the bolus reaches aorta and tissue.
     snr : marrow signal before contrast over the standard deviation of the noise; None for no noise and no rounding.
     seed : of the noise.
+
+    References
+    ----------
+    Huang Z et al. 2019 (protocol but for flip angle and frame time, class means of table 3); Parker GJM et al. 2006
+    (input).
     """
 
     rows: int = 256

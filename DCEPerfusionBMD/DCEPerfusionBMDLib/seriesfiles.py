@@ -60,6 +60,11 @@ def read_file(path: Path, times: str | None = None, skip_frames: int = 0) -> Dyn
     ------
     InputError
         naming the file and what is wrong: damaged, no series, orientation not given, mixed geometry, no usable times.
+
+    References
+    ----------
+    The NRRD format, teem.sourceforge.net/nrrd/format.html; NIfTI-1 and NIfTI-2, nifti.nimh.nih.gov; BIDS 1.10, MRI
+    common metadata fields.
     """
     if path.is_dir():
         stack = _folder(path)

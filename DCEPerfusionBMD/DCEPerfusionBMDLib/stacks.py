@@ -99,7 +99,7 @@ def read_stack(path: Path) -> Stack:
 
     References
     ----------
-    The NRRD format, teem.sourceforge.net/nrrd/format.html.
+    The NRRD format, teem.sourceforge.net/nrrd/format.html; NIfTI-1 and NIfTI-2, nifti.nimh.nih.gov.
     """
     name = path.name.lower()
     if not name.endswith(SUFFIXES):

@@ -111,6 +111,10 @@ def analyze(
         when the study cannot be analyzed; the message says why and what would help.
     Cancelled
         when `progress` asks for it.
+
+    Notes
+    -----
+    The methods are those of `kinetics`, `roi` and `densitometry`, where their sources are named.
     """
     settings, maps = settings or Settings(), maps or TissueMaps()
     report = progress or (lambda fraction, message: True)

@@ -25,8 +25,10 @@ NOT_YET = {
 """Rooms whose docstrings are still being written."""
 SUMMARY_ONLY = {"__init__", "cli", "panel", "desktop", "layout", "headless"}
 """Rooms of which a summary is enough: they serve the terminal and the panel."""
-SOURCED = {"kinetics"}
-"""Rooms whose functions say where the method comes from, or write it down."""
+SOURCED = {"kinetics", "statistics"}
+"""Rooms whose functions say where the method comes from, or write it down,"""
+PLAIN = {"audit_page", "audit_tables", "complete_rows", "findings_text", "p_text", "split"}
+"""but for these, which sort or print."""
 
 _UNDERLINED = re.compile(r"^(\w[\w ]*)\n-{3,}$", re.MULTILINE)
 _ENTRY = re.compile(r"^(\*{0,2}\w+(?:, \*{0,2}\w+)*) : \S", re.MULTILINE)
@@ -91,7 +93,7 @@ def function_gaps(node: ast.FunctionDef, in_class: bool, sourced: bool) -> list[
     gives = node.returns is not None and ast.unparse(node.returns) not in {"None", "NoReturn"}
     if needed and gives and not doc.sections.keys() & {"Returns", "Yields"}:
         found.append("no Returns")
-    if needed and sourced and not doc.sections.keys() & {"References", "Notes"}:
+    if needed and sourced and node.name not in PLAIN and not doc.sections.keys() & {"References", "Notes"}:
         found.append("neither References nor Notes")
     return found
 

@@ -45,7 +45,7 @@ def settled(value: float) -> float:
 
 
 def reported_score(score: float) -> float:
-    """A score with one decimal, as reports print it: half is rounded away from zero, so -2.45 gives -2.5.
+    """A score with one decimal, as reports print it.
 
     Parameters
     ----------
@@ -54,6 +54,10 @@ def reported_score(score: float) -> float:
     Returns
     -------
     The score, rounded to 0.1.
+
+    Notes
+    -----
+    Settled to 1e-6, then half is rounded away from zero, so -2.45 gives -2.5.
     """
     return float(Decimal(repr(settled(score))).quantize(Decimal("0.1"), rounding=ROUND_HALF_UP))
 

@@ -111,6 +111,10 @@ def read_series(
         damaged file, no usable times.
     Cancelled
         when `progress` asks for it.
+
+    References
+    ----------
+    DICOM PS3.3 C.7.6.2.1.1 (places of slices), C.7.6.16.2 (files of several frames).
     """
     study = read_folder(folder, progress)
     group = _choose_dynamic(study, folder, series)

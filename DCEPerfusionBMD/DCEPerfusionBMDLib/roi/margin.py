@@ -33,10 +33,6 @@ def bounding_box(mask: BoolArray) -> tuple[slice, ...]:
 def distance_to_edge_mm(mask: BoolArray, spacing_mm: tuple[float, ...]) -> npt.NDArray[np.float64]:
     """Shortest distance from each voxel center inside a mask to the face of the mask; 0 outside.
 
-    The face is the surface of the voxel boxes, not the nearest outside center, so a single voxel of 1 mm is 0.5 mm from
-    the edge. The border of the image is an edge. Computed on the bounding box of the mask, on a grid of twice the
-    resolution: there the nearest point of an outside box to a voxel center is always a grid point, so it is exact.
-
     Parameters
     ----------
     mask : (K, J, I), or (J, I) for distances within a slice.
@@ -45,6 +41,12 @@ def distance_to_edge_mm(mask: BoolArray, spacing_mm: tuple[float, ...]) -> npt.N
     Returns
     -------
     Distances in mm, of the shape of the mask.
+
+    Notes
+    -----
+    The face is the surface of the voxel boxes, not the nearest outside center, so a single voxel of 1 mm is 0.5 mm from
+    the edge. The border of the image is an edge. Computed on the bounding box of the mask, on a grid of twice the
+    resolution: there the nearest point of an outside box to a voxel center is always a grid point, so it is exact.
     """
     distance = np.zeros(mask.shape)
     if not mask.any():

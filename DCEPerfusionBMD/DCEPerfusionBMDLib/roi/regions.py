@@ -32,8 +32,8 @@ class Region:
     name : segment name.
     level : vertebral level, empty where there is none.
     fate : (K, J, I) uint8 of `Fate`.
-    depth_mm : (n,) distance from the edge of each voxel of the body, in the order of the flattened grid; below
-        0 where the user excluded it.
+    depth_mm : (n,) distance from the edge of each voxel of the body, in the order of the flattened grid; below 0 where
+        the user excluded it or it belongs to the input.
     level_source : what told the level, as in `SegmentLabel`; empty where there is none.
     """
 
@@ -98,7 +98,7 @@ class Region:
 
         Parameters
         ----------
-        margin_mm : distance from the edge that a voxel must be beyond; 0 keeps all of the body.
+        margin_mm : distance from the edge that a voxel must be beyond; 0 for no margin.
 
         Returns
         -------
