@@ -113,11 +113,6 @@ def propose_exclusions(
     -------
     (n,) uint8 of `Fate`: ANALYZED, or the reason. With fewer than 30 voxels to compare with all are ANALYZED.
 
-    Raises
-    ------
-    InputError
-        when the exclusions in the settings name an unknown rule.
-
     References
     ----------
     Huang Z et al. 2019, MRI examination: "avoiding bone island, posterior venous plexus and so on". The rules and

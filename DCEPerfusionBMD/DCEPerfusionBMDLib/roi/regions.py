@@ -131,11 +131,6 @@ class Region:
         Returns
         -------
         The region with the fates that the rules give to what was to be analyzed.
-
-        Raises
-        ------
-        InputError
-            when the exclusions in the settings name an unknown rule.
         """
         found = propose_exclusions(signal, self.body, self.analyzed, ijk_to_ras, bolus, settings)
         fate = self.fate.copy()
