@@ -38,10 +38,21 @@ _MARROW_PROTONS = 0.63  # that are seen, per those of blood; assumed, trabeculae
 def resolve_constants(series: DynamicSeries, settings: Settings, maps: TissueMaps) -> dict[str, Sourced]:
     """Every constant of the analysis: the user's, else the data's, else the literature's, each with its source.
 
+    Parameters
+    ----------
+    series : `acquisition` is read.
+    settings : `acquisition`, `conversion`, `arterial_input` and `model` are read.
+    maps : what is mapped is not needed as a constant.
+
+    Returns
+    -------
+    Name, which ends in the unit, to value and source; the acquisition values that are known, and the constants that the
+    analysis uses.
+
     Raises
     ------
     InputError
-        when one that is needed is not known.
+        when one that is needed is not known, or the settings do not go with a fat fraction.
     """
     used: dict[str, Sourced] = {}
     for name in ("repetition_time_ms", "flip_angle_deg", "echo_time_ms", "field_strength_T", "agent"):
@@ -134,10 +145,15 @@ def _check_fat(conversion: ConversionSettings, maps: TissueMaps, with_fat: bool)
 def check_maps(maps: TissueMaps, voxels: npt.NDArray[np.intp]) -> None:
     """Refuse maps without a value in any of the analyzed voxels, and T1 in s.
 
+    Parameters
+    ----------
+    maps : on the grid of the series.
+    voxels : (n,) those that are analyzed, by their index in the flattened grid.
+
     Raises
     ------
     InputError
-        when a map is of no use there.
+        when a map has no value in any of them, or the median of T1 is below 50 ms.
     """
     for title, grid, unit in (
         ("T1", maps.t1_ms, "it must be in ms"),
@@ -153,7 +169,17 @@ def check_maps(maps: TissueMaps, voxels: npt.NDArray[np.intp]) -> None:
 
 
 def sources_of(tissue: Tissue, maps: TissueMaps) -> dict[str, Sourced]:
-    """What the maps gave for the analyzed voxels, beside the constants of `resolve_constants`."""
+    """What the maps gave for the analyzed voxels, beside the constants of `resolve_constants`.
+
+    Parameters
+    ----------
+    tissue : of these voxels, as `Conversion.of_voxels` gives it.
+    maps : where it is from.
+
+    Returns
+    -------
+    Name to the median, to four digits, and the source; of what is mapped only.
+    """
     return {
         name: Sourced(float(f"{_median(values):.4g}"), f"{title} map, median of the analyzed voxels")
         for name, title, grid, values in (
@@ -166,7 +192,18 @@ def sources_of(tissue: Tissue, maps: TissueMaps) -> dict[str, Sourced]:
 
 
 def constant_warnings(used: dict[str, Sourced], settings: Settings, tissue: Tissue) -> list[str]:
-    """What a reader should know of the constants."""
+    """What a reader should know of the constants.
+
+    Parameters
+    ----------
+    used : as `resolve_constants` gives them.
+    settings : `conversion` is read.
+    tissue : of the analyzed voxels.
+
+    Returns
+    -------
+    Sentences for the user.
+    """
     warnings = [
         f"{name} = {entry.value:g} is not measured but {entry.source}"
         for name, entry in used.items()
@@ -189,7 +226,14 @@ def constant_warnings(used: dict[str, Sourced], settings: Settings, tissue: Tiss
 
 @dataclass(frozen=True)
 class Tissue:
-    """T1, B1 and fat fraction of tissue, numbers or one value per curve."""
+    """T1, B1 and fat fraction of tissue; each a number, or (n_curves,).
+
+    Attributes
+    ----------
+    t10_ms : T1 before contrast in ms, that of the water where there is a fat fraction; NaN where not known.
+    b1 : actual over nominal flip angle.
+    fat_fraction : share of the protons, 0 to 1.
+    """
 
     t10_ms: FloatArray | float
     b1: FloatArray | float
@@ -214,7 +258,19 @@ def _median(values: FloatArray) -> float:
 
 @dataclass(frozen=True)
 class Conversion:
-    """From signal to concentration, with the constants of this study."""
+    """From signal to concentration, with the constants of this study; those that are not known are NaN.
+
+    Attributes
+    ----------
+    baseline_frames : frames before contrast.
+    t10_tissue_ms, t10_blood_ms, t10_reference_ms : T1 before contrast of marrow, arterial blood and reference tissue,
+        in ms.
+    relaxivity_per_s_mM : r1 in 1/s/mM.
+    repetition_time_ms, flip_angle_deg, echo_time_ms, field_strength_T : of the sequence.
+    hematocrit : as a share.
+    settings : how the signal is converted, and what stands in for maps.
+    maps : on the grid of the series.
+    """
 
     baseline_frames: int
     t10_tissue_ms: float
@@ -233,13 +289,32 @@ class Conversion:
     def of(
         cls, used: dict[str, Sourced], settings: ConversionSettings, maps: TissueMaps, baseline_frames: int
     ) -> Conversion:
-        """With the constants of `resolve_constants`, NaN for those that are not known."""
+        """The conversion with the constants of `resolve_constants`, NaN for those that are not known.
+
+        Parameters
+        ----------
+        used : as `resolve_constants` gives them.
+        settings, maps, baseline_frames : as in the attributes.
+
+        Returns
+        -------
+        The conversion.
+        """
         names = [item.name for item in dataclasses.fields(cls)[1:-2]]
         known = {name: float(used[name].value) if name in used else np.nan for name in names}
         return cls(baseline_frames, **known, settings=settings, maps=maps)
 
     def of_voxels(self, voxels: npt.NDArray[np.intp]) -> Tissue:
-        """Of voxels by their index in the flattened grid: from the maps, else the constants; NaN where not known."""
+        """T1, B1 and fat fraction of voxels: from the maps, else the constants; NaN where not known.
+
+        Parameters
+        ----------
+        voxels : (n,) index in the flattened grid.
+
+        Returns
+        -------
+        Arrays (n,) where there is a map, else numbers.
+        """
         t1, b1, fat = (
             fallback if grid is None else np.asarray(grid, dtype=float).ravel()[voxels]
             for grid, fallback in (
@@ -251,15 +326,45 @@ class Conversion:
         return Tissue(t1, b1, fat)
 
     def blood(self, signal: npt.NDArray[np.floating], b1: float) -> FloatArray:
-        """Concentration in whole blood, mM."""
+        """Concentration in whole blood.
+
+        Parameters
+        ----------
+        signal : (..., n_frames), any unit; the first `baseline_frames` are before contrast.
+        b1 : actual over nominal flip angle.
+
+        Returns
+        -------
+        (..., n_frames) in mM; NaN where the signal has no concentration.
+        """
         return self._plain(signal, self.t10_blood_ms, b1)
 
     def reference(self, signal: npt.NDArray[np.floating], tissue: Tissue) -> FloatArray:
-        """Concentration in the reference tissue, mM."""
+        """Concentration in the reference tissue.
+
+        Parameters
+        ----------
+        signal : (..., n_frames), any unit; the first `baseline_frames` are before contrast.
+        tissue : its B1, and its T1 where that is mapped.
+
+        Returns
+        -------
+        (..., n_frames) in mM; NaN where the signal has no concentration.
+        """
         return self._plain(signal, self.t10_reference_ms if self.maps.t1_ms is None else tissue.t10_ms, tissue.b1)
 
     def tissue(self, signal: npt.NDArray[np.floating], tissue: Tissue) -> FloatArray:
-        """Concentration in tissue, mM; with a fat fraction, that of the water times the share of water."""
+        """Concentration in tissue; with a fat fraction, that of the water times the share of water.
+
+        Parameters
+        ----------
+        signal : (..., n_frames), any unit; the first `baseline_frames` are before contrast.
+        tissue : of the curves.
+
+        Returns
+        -------
+        (..., n_frames) in mM; NaN where the signal has no concentration.
+        """
         if not np.any(tissue.fat_fraction):
             return self._plain(signal, tissue.t10_ms, tissue.b1)
         r2star = self.settings.r2star_per_s_mM
@@ -280,7 +385,17 @@ class Conversion:
         return (1.0 - np.asarray(tissue.fat_fraction)[..., np.newaxis]) * in_water
 
     def peak_finding(self, peak_blood_mM: float, b1: float) -> Finding:
-        """How far the arterial peak can be off; see `arterial_peak_finding`."""
+        """How far the arterial peak can be off; see `arterial_peak_finding`.
+
+        Parameters
+        ----------
+        peak_blood_mM : measured peak in whole blood, in mM.
+        b1 : actual over nominal flip angle in the artery.
+
+        Returns
+        -------
+        The finding.
+        """
         errors = arterial_peak_errors(
             peak_blood_mM,
             self.t10_blood_ms,
@@ -296,7 +411,21 @@ class Conversion:
         )
 
     def signal_ratio(self, blood_b1: float, tissue: Tissue) -> float:
-        """Signal of blood over that of marrow before contrast, as the signal equation predicts it."""
+        """Signal of blood over that of marrow before contrast, as the signal equation predicts it.
+
+        Parameters
+        ----------
+        blood_b1 : actual over nominal flip angle in the artery.
+        tissue : of the marrow, numbers.
+
+        Returns
+        -------
+        The ratio; NaN where a T1 is not known.
+
+        Notes
+        -----
+        Marrow is taken to have 0.63 of the protons of blood that are seen: assumed, trabeculae hold none.
+        """
         blood, water = (
             float(spgr_signal(protons, 1000.0 / t10_ms, self.repetition_time_ms, self.flip_angle_deg, b1))
             for protons, t10_ms, b1 in (
@@ -321,7 +450,16 @@ class Conversion:
         )
 
     def baseline(self, signal: npt.NDArray[np.floating]) -> FloatArray:
-        """Mean signal before contrast."""
+        """Mean signal before contrast.
+
+        Parameters
+        ----------
+        signal : (..., n_frames).
+
+        Returns
+        -------
+        (...) in the unit of the signal.
+        """
         return np.asarray(signal[..., : self.baseline_frames].mean(axis=-1, dtype=float))
 
     def _plain(
@@ -349,19 +487,28 @@ def t1_on_grid_of(
     b1_map: FloatArray | None,
     b1: float,
 ) -> FloatArray:
-    """T1 in ms from several flip angles, (K, J, I) on the grid of a series; NaN elsewhere and where there is none.
+    """T1 from several flip angles, on the grid of a series.
 
-    The signals are brought onto the grid, linear between their voxels, and T1 is fitted to them there.
+    The signals are brought onto the grid, linear between their voxels, and T1 is fitted to them there
+    (`kinetics.t1_from_flip_angles`).
 
     Parameters
     ----------
+    series : whose grid it is.
+    angles : volumes of the same place, on any grid.
     where : (K, J, I) the voxels that are needed.
     b1_map, b1 : actual over nominal flip angle, the map on the grid of the series, or a number where it is None.
+
+    Returns
+    -------
+    T1 in ms, (K, J, I); NaN elsewhere and where there is none.
 
     Raises
     ------
     InputError
         when the volumes do not reach these voxels.
+    ValueError
+        as of `kinetics.t1_from_flip_angles`.
     """
     signal = np.stack(
         [on_grid_of(series, frame, angles.ijk_to_ras, (0.0, np.inf))[where] for frame in angles.frames], axis=1

@@ -61,6 +61,14 @@ def is_source(text: str) -> bool:
     """Whether a text may be passed on as the source of a value: it has the words that this extension uses for one.
 
     Any other text in a file may be the name of a patient.
+
+    Parameters
+    ----------
+    text : from a file or an attribute.
+
+    Returns
+    -------
+    True where every word is known and there is no run of five digits beside DICOM tags.
     """
     plain = re.sub(r"\([0-9A-Fa-f]{4},[0-9A-Fa-f]{4}\)", "", text)
     return not re.search(r"\d{5}", plain) and _SOURCE_WORDS.issuperset(re.findall(r"[^\W\d_]+", plain))
@@ -110,9 +118,19 @@ def series_of(
 
     Parameters
     ----------
+    frames : (K, J, I) each.
+    ijk_to_ras : (4, 4) voxel index to RAS, mm.
     candidates : for the times, in the order of trust.
+    acquisition : as in `DynamicSeries`.
     times : of the user, as for `times.resolve_times`; they go before the others.
+    skip_frames : how many leading frames to leave out.
     what : names the source in messages.
+    warnings : sentences about the source.
+    source_hash, source_files : as in `DynamicSeries`.
+
+    Returns
+    -------
+    The series; its times start at the first frame that is left.
 
     Raises
     ------
@@ -176,7 +194,16 @@ def mean_enhancement(series: DynamicSeries) -> tuple[npt.NDArray[np.float32], in
 
 
 def same_grid(one: FloatArray, other: FloatArray) -> bool:
-    """Whether two matrices from voxel index to RAS are the same to a thousandth of a voxel."""
+    """Whether two matrices from voxel index to RAS are the same, but for rounding.
+
+    Parameters
+    ----------
+    one, other : (4, 4) each, mm; invertible.
+
+    Returns
+    -------
+    True where origin and axes differ by less than a thousandth of a voxel.
+    """
     return bool(np.abs(np.linalg.inv(one) @ other - np.eye(4)).max() < _SAME_GRID)
 
 
@@ -184,7 +211,16 @@ def same_grid(one: FloatArray, other: FloatArray) -> bool:
 
 
 def label_candidates(attributes: Mapping[str, str]) -> list[Candidate]:
-    """The frame times in `MultiVolume.FrameLabels`, with the reason against them where they are no times."""
+    """The frame times in `MultiVolume.FrameLabels`, with the reason against them where they are no times.
+
+    Parameters
+    ----------
+    attributes : of a header or a node.
+
+    Returns
+    -------
+    One candidate in seconds; none where there are no labels.
+    """
     labels = attributes.get("MultiVolume.FrameLabels", "").strip()
     if not labels:
         return []
@@ -216,7 +252,12 @@ def index_candidate(name: str, unit: str, values: Sequence[str], attributes: Map
     Parameters
     ----------
     name, unit : of the index.
+    values : one text per frame.
     attributes : of the sequence; one that this extension wrote says where its times came from.
+
+    Returns
+    -------
+    The candidate in seconds, with the reason against it where there is one.
     """
     source = attributes.get(OWN + "timeSource", "")
     if not (source and is_source(source)):
@@ -233,13 +274,31 @@ def index_candidate(name: str, unit: str, values: Sequence[str], attributes: Map
 
 
 def choices_text(series: DynamicSeries) -> str:
-    """The times that were not used but may be chosen, for an attribute; empty where there are none."""
+    """The times that were not used but may be chosen, for an attribute.
+
+    Parameters
+    ----------
+    series : with its `time_choices`.
+
+    Returns
+    -------
+    JSON object of names and lists of seconds; empty where there are none.
+    """
     others = {c.name: c.times_s.tolist() for c in series.time_choices if not series.time_source.startswith(c.name)}
     return json.dumps(others) if others else ""
 
 
 def choice_candidates(attributes: Mapping[str, str]) -> list[Candidate]:
-    """The times that this extension wrote beside those that it used; see `choices_text`."""
+    """The times that this extension wrote beside those that it used; see `choices_text`.
+
+    Parameters
+    ----------
+    attributes : of a header or a node.
+
+    Returns
+    -------
+    Candidates in seconds; one without times that says so where the text is damaged.
+    """
     text = attributes.get(OWN + "otherTimes", "")
     try:
         found = json.loads(text) if text else {}
@@ -249,14 +308,37 @@ def choice_candidates(attributes: Mapping[str, str]) -> list[Candidate]:
 
 
 def against_count(seconds: FloatArray) -> str:
-    """The reason against times in s that go up by exactly 1, which Slicer and ITK write where a file has none."""
+    """The reason against times that go up by exactly 1 s, which Slicer and ITK write where a file has none.
+
+    Parameters
+    ----------
+    seconds : (n_frames,).
+
+    Returns
+    -------
+    A phrase; empty where there is no reason.
+    """
     if seconds.size < 2 or (np.diff(seconds) != 1.0).any():
         return ""
     return "it goes up by exactly 1, as programs write where there are no times; give the step if that is what it is"
 
 
 def attribute_acquisition(attributes: Mapping[str, str]) -> dict[str, Sourced]:
-    """Acquisition values in the attributes of this extension, else in those of MultiVolumeImporter."""
+    """Acquisition values in the attributes of this extension, else in those of MultiVolumeImporter.
+
+    Parameters
+    ----------
+    attributes : of a header or a node.
+
+    Returns
+    -------
+    As `DynamicSeries.acquisition`; what is blank or 0 is absent.
+
+    Raises
+    ------
+    InputError
+        when a value is no number, or a negative one.
+    """
     found: dict[str, Sourced] = {}
     for name in (*_NUMBERS, *_TEXTS):
         key = OWN + name
@@ -277,12 +359,21 @@ def attribute_acquisition(attributes: Mapping[str, str]) -> dict[str, Sourced]:
 
 
 def positive(text: str, what: str) -> float | None:
-    """A number; None where it is blank or 0, which stands for unknown.
+    """A number that must be positive.
+
+    Parameters
+    ----------
+    text : of the number; blank or 0 stands for unknown.
+    what : names it in messages.
+
+    Returns
+    -------
+    The number; None where it is unknown.
 
     Raises
     ------
     InputError
-        when the text is no number, or a negative one.
+        when the text is no finite number, or a negative one.
     """
     if not text.strip():
         return None
@@ -296,7 +387,16 @@ def positive(text: str, what: str) -> float | None:
 
 
 def parsed(texts: Sequence[str]) -> tuple[FloatArray, str]:
-    """The numbers in the texts, none where one is no number; and the reason then, without that text."""
+    """The numbers in some texts.
+
+    Parameters
+    ----------
+    texts : one number each.
+
+    Returns
+    -------
+    (n,) numbers and an empty reason; no numbers and the reason, without the text, where one is no number.
+    """
     numbers = []
     for n, text in enumerate(texts, 1):
         try:

@@ -10,7 +10,19 @@ Memory = dict[str, Any]
 
 
 def recalled(memory: Memory | None, step: str, key: Any, make: Callable[[], Any]) -> Any:
-    """The result of a step, from memory where what it depends on is as it was; made anew without a memory."""
+    """The result of a step, from memory where what it depends on is as it was.
+
+    Parameters
+    ----------
+    memory : changed in place; None to make everything anew.
+    step : name of the step; one result is kept of each.
+    key : what the result depends on, compared by ==.
+    make : called without arguments where the result is not kept.
+
+    Returns
+    -------
+    What `make` returned, now or before.
+    """
     if memory is None:
         return make()
     if step not in memory or memory[step][0] != key:

@@ -69,6 +69,10 @@ class Motion:
         frame : (K, J, I).
         index : of the frame.
         voxels : indices into the flattened grid.
+
+        Returns
+        -------
+        (n_voxels,) in the unit of the frame.
         """
         shape = self.body.shape
         at = np.stack(np.unravel_index(voxels, shape)).astype(float)
@@ -149,12 +153,23 @@ def estimate_motion(
     mode : "series" for one transform per frame, "vertebra" for one per frame and region.
     progress : called with the fraction done and what is being done; a return of False cancels.
 
+    Returns
+    -------
+    Where the spine was in each frame, and what could not be registered.
+
     Raises
     ------
     InputError
-        when SimpleITK is not installed, or no frame after contrast could be registered.
+        when SimpleITK is not installed, the axes of the series are not orthogonal, it has no finite value before
+        contrast around a region, or no frame after contrast could be registered.
     Cancelled
         when `progress` asks for it.
+
+    Notes
+    -----
+    SimpleITK maximizes Mattes mutual information over rotation and shift in a band of 20 mm around the regions, or 8 mm
+    around a vertebra of its own, first smoothed by 4 mm, then by 1 mm. What it finds is not taken where it shifts more
+    than 20 mm, or is less similar than no motion; the region then stays where it lay before contrast in that frame.
     """
     sitk = simpleitk()
     spacing_mm = series.spacing_mm

@@ -28,6 +28,12 @@ class BoneClass:
     """Class means of the source paper's table 3 (Huang Z et al. 2019); ve is ktrans / kep.
 
     The printed ve of the osteoporosis group, 0.318, contradicts its own ktrans / kep of 0.139.
+
+    Attributes
+    ----------
+    bmd_g_cm2 : areal density in g/cm2.
+    t_score : in standard deviations.
+    ktrans_per_min, kep_per_min : in 1/min.
     """
 
     bmd_g_cm2: float
@@ -45,7 +51,14 @@ LEVELS = {"L1": NORMAL, "L2": BONE_LOSS, "L3": OSTEOPOROSIS, "L4": BONE_LOSS, "L
 
 @dataclass(frozen=True)
 class Tissue:
-    """What a voxel of the phantom holds; no kinetics means no enhancement."""
+    """What a voxel of the phantom holds; no kinetics means no enhancement.
+
+    Attributes
+    ----------
+    proton_density : relative.
+    t1_ms : T1 before contrast, in ms.
+    ktrans_per_min, kep_per_min : of the Tofts model, in 1/min.
+    """
 
     proton_density: float
     t1_ms: float
@@ -86,11 +99,19 @@ class LumbarPhantom:
     Attributes
     ----------
     rows, columns, slices : matrix of the sagittal slices; rows run down, columns to the back.
-    field_of_view_mm, slice_thickness_mm : the paper's.
+    field_of_view_mm, slice_thickness_mm : the paper's; the field of view is square.
+    repetition_time_ms, echo_time_ms, flip_angle_deg, field_strength_T : of the sequence.
+    relaxivity_per_s_mM : r1 of the agent in 1/s/mM, that of gadobenate at 1.5 T.
+    hematocrit : as a share.
     frame_time_s, duration_s : a frame every `frame_time_s`, the last before `duration_s`.
     arrival_s : when the bolus reaches aorta and tissue.
     snr : marrow signal before contrast over the standard deviation of the noise; None for no noise and no rounding.
     seed : of the noise.
+
+    References
+    ----------
+    Huang Z et al. 2019 (protocol but for flip angle and frame time, class means of table 3); Parker GJM et al. 2006
+    (input).
     """
 
     rows: int = 256
@@ -181,9 +202,20 @@ class LumbarPhantom:
         return np.array([np.interp(self.times_s, fine_s, row) for row in signal])
 
     def frame(self, index: int) -> npt.NDArray[np.generic]:
-        """One time point, (K, J, I): uint16 counts with noise, or float64 without when `snr` is None.
+        """One time point; its noise depends on `seed` and `index` alone.
 
-        The noise of a frame depends on `seed` and `index` alone.
+        Parameters
+        ----------
+        index : of the frame, from 0.
+
+        Returns
+        -------
+        (K, J, I): uint16 counts with Rician noise, or float64 without when `snr` is None.
+
+        Raises
+        ------
+        ValueError
+            when the counts are more than 16 bits hold.
         """
         clean: FloatArray = self.tissue_signal[:, index][self.labels]
         if self.snr is None:
@@ -219,7 +251,16 @@ class LumbarPhantom:
 
     @staticmethod
     def dxa_csv(subject: str) -> str:
-        """A DXA table for the phantom: each vertebra at the mean of its class, all of one area, as CSV text."""
+        """A DXA table for the phantom: each vertebra at the mean of its class, all of one area.
+
+        Parameters
+        ----------
+        subject : name in the table.
+
+        Returns
+        -------
+        CSV text with BMD in g/cm2, T-score, BMC in g and area in cm2; L1 to L4 and L1-L4.
+        """
         measured = {level: c for level, c in LEVELS.items() if level != "L5"}
         rows = [
             f"{subject},{level},{c.bmd_g_cm2},{c.t_score},{c.bmd_g_cm2 * _DXA_AREA_CM2:.3f},{_DXA_AREA_CM2}"

@@ -21,7 +21,13 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class ParameterMap:
-    """A voxel map of one quantity: NaN where there is no estimate, `status` codes where it is the status map."""
+    """A voxel map of one quantity: NaN where there is no estimate, `status` codes where it is the status map.
+
+    Attributes
+    ----------
+    quantity : its name, as in `quantities`, which has the unit.
+    values : (K, J, I) on the grid of the series.
+    """
 
     quantity: str
     values: npt.NDArray[np.float32] | npt.NDArray[np.uint8]
@@ -47,7 +53,18 @@ InputCurve = tuple[str, FloatArray, str, str]
 
 
 def input_curves(measured_mM: FloatArray, input_mM: FloatArray, by_reference: bool) -> list[InputCurve]:
-    """The curves that the input of the model is made of, (n_frames,) each, as they are called in tables and plots."""
+    """The curves that the input of the model is made of, as they are called in tables and plots.
+
+    Parameters
+    ----------
+    measured_mM : (n_frames,) concentration in the segment of the input: whole blood, or the reference tissue.
+    input_mM : (n_frames,) input of the model: plasma, or the reference tissue.
+    by_reference : whether a reference tissue takes the place of the artery.
+
+    Returns
+    -------
+    Column name, (n_frames,) values in mM, title and description of each.
+    """
     if by_reference:
         about = "Contrast agent in the reference tissue: the input of the model."
         return [("reference_mM", measured_mM, "Reference tissue", about)]
@@ -149,13 +166,32 @@ class StudyResult:
 
 
 def model_quantities(model: Model) -> list[Quantity]:
-    """The quantities that a model estimates, in their usual order."""
+    """The quantities that a model estimates, in their usual order.
+
+    Parameters
+    ----------
+    model : with its free and derived parameters.
+
+    Returns
+    -------
+    Without Ktrans and ve where they are relative to a reference tissue whose Ktrans is not known.
+    """
     unknown = (KTRANS, VE) if isinstance(model, ReferenceRegion) and np.isnan(model.reference_ktrans_per_min) else ()
     return [q for q in PARAMETERS if q.column in (*model.free, *model.derived) and q not in unknown]
 
 
 def statistic_column(column: str, name: str) -> str:
-    """Column name of a statistic of the quantity in a column; the unit stays at the end."""
+    """Column name of a statistic of the quantity in a column; the unit stays at the end.
+
+    Parameters
+    ----------
+    column : of the quantity, such as `ktrans_per_min`.
+    name : of the statistic, such as `mean`.
+
+    Returns
+    -------
+    Such as `ktrans_mean_per_min`.
+    """
     return column.replace("_per_min", f"_{name}_per_min") if column.endswith("_per_min") else f"{column}_{name}"
 
 
@@ -174,7 +210,19 @@ def _leading_columns(subject: str, rows: list[Row]) -> list[Column]:
 
 
 def vertebrae_table(subject: str, rows: list[Row], model: Model, with_delay: bool) -> Table:
-    """What the model found, one row per region."""
+    """What the model found, one row per region.
+
+    Parameters
+    ----------
+    subject : pseudonym; may be empty.
+    rows : one per region, values by column name; NaN where one is absent.
+    model : that was fitted.
+    with_delay : whether a delay was fitted.
+
+    Returns
+    -------
+    The table `vertebrae`; units stand in its columns.
+    """
     columns = _leading_columns(subject, rows)
     columns += [
         _column(rows, "level_source", "Level by", "", "What told the level: SNOMED code, tag, name, ID or --levels."),
@@ -222,7 +270,18 @@ def vertebrae_table(subject: str, rows: list[Row], model: Model, with_delay: boo
 
 
 def margins_table(subject: str, rows: list[Row], model: Model) -> Table:
-    """How the parameters of each region depend on the margin, one row per region and margin."""
+    """How the parameters of each region depend on the margin, one row per region and margin.
+
+    Parameters
+    ----------
+    subject : pseudonym; may be empty.
+    rows : one per region and margin, values by column name; NaN where one is absent.
+    model : that was fitted.
+
+    Returns
+    -------
+    The table `margins`; units stand in its columns.
+    """
     columns = _leading_columns(subject, rows)
     columns += [
         _column(rows, "margin_mm", "Margin", "mm", "Voxels farther than this from the edge of the outline."),
@@ -254,7 +313,17 @@ _DESCRIPTIVE_COLUMNS = (
 
 
 def descriptive_table(subject: str, rows: list[Row]) -> Table:
-    """What is read off the mean curves without a model, one row per region."""
+    """What is read off the mean curves without a model, one row per region.
+
+    Parameters
+    ----------
+    subject : pseudonym; may be empty.
+    rows : one per region, values by column name; NaN where one is absent.
+
+    Returns
+    -------
+    The table `descriptive`; units stand in its columns.
+    """
     columns = _leading_columns(subject, rows)
     columns += [_column(rows, *description) for description in _DESCRIPTIVE_COLUMNS]
     columns.append(

@@ -18,7 +18,17 @@ Progress = Callable[[float, str], bool]
 
 
 def part_of(progress: Progress | None, start: float, end: float) -> Progress:
-    """Progress of a part of the work, told as that of the whole."""
+    """Progress of a part of the work, told as that of the whole.
+
+    Parameters
+    ----------
+    progress : of the whole; None where nobody asks.
+    start, end : fractions of the whole, 0 to 1, at which the part starts and ends.
+
+    Returns
+    -------
+    Progress of the part; without `progress`, one that never cancels.
+    """
     if progress is None:
         return lambda fraction, message: True
     return lambda fraction, message: progress(start + (end - start) * fraction, message)
@@ -30,7 +40,13 @@ _KNOWN_WEIGHT = 0.999
 
 @dataclass(frozen=True)
 class Sourced:
-    """A value and where it came from."""
+    """A value and where it came from.
+
+    Attributes
+    ----------
+    value : in the unit that the name it is kept under says.
+    source : user, assumption with its citation, or DICOM tag, as a phrase.
+    """
 
     value: float | str
     source: str
@@ -179,9 +195,14 @@ def on_grid_of(
 
     Parameters
     ----------
-    values : (K, J, I).
-    ijk_to_ras : (4, 4) of the map.
+    series : whose grid it is.
+    values : (K, J, I) of the map, any unit.
+    ijk_to_ras : (4, 4) voxel index to RAS of the map, mm.
     between : the smallest and the largest value; what lies beyond is no value, and nothing is interpolated from it.
+
+    Returns
+    -------
+    (K, J, I) of the series, in the unit of the map.
     """
     grid = np.asarray(values, dtype=float)
     known = (grid >= between[0]) & (grid <= between[1])

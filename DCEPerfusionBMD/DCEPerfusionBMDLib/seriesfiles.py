@@ -52,10 +52,19 @@ def read_file(path: Path, times: str | None = None, skip_frames: int = 0) -> Dyn
     times : as `times.times_of_user`, for all frames of the file; goes before what the files say.
     skip_frames : leading frames to leave out, e.g. before the steady state.
 
+    Returns
+    -------
+    The series; frames are views of the file, or are read when they are asked for.
+
     Raises
     ------
     InputError
         naming the file and what is wrong: damaged, no series, orientation not given, mixed geometry, no usable times.
+
+    References
+    ----------
+    The NRRD format, teem.sourceforge.net/nrrd/format.html; NIfTI-1 and NIfTI-2, nifti.nimh.nih.gov; BIDS 1.10, MRI
+    common metadata fields.
     """
     if path.is_dir():
         stack = _folder(path)

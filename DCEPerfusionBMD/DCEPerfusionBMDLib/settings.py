@@ -49,7 +49,13 @@ class _Checked:
 
 @dataclass(frozen=True)
 class AcquisitionSettings(_Checked):
-    """What the series' own header says about the acquisition, where the user knows better."""
+    """What the series' own header says about the acquisition, where the user knows better.
+
+    Raises
+    ------
+    InputError
+        when a value is of another type than its field, beyond its limits or none of its choices.
+    """
 
     repetition_time_ms: float | None = _parameter(None, "repetition time TR", "ms", 0.1, 1000.0)
     flip_angle_deg: float | None = _parameter(None, "flip angle", "degrees", 0.1, 90.0)
@@ -63,7 +69,13 @@ class AcquisitionSettings(_Checked):
 
 @dataclass(frozen=True)
 class ConversionSettings(_Checked):
-    """From signal to contrast agent concentration."""
+    """From signal to contrast agent concentration.
+
+    Raises
+    ------
+    InputError
+        when a value is of another type than its field, beyond its limits or none of its choices.
+    """
 
     t10_tissue_ms: float | None = _parameter(
         None,
@@ -113,7 +125,13 @@ class ConversionSettings(_Checked):
 
 @dataclass(frozen=True)
 class ArterialInputSettings(_Checked):
-    """Where the arterial input comes from."""
+    """Where the arterial input comes from.
+
+    Raises
+    ------
+    InputError
+        when a value is of another type than its field, beyond its limits or none of its choices.
+    """
 
     aif_segment: str | None = _parameter(
         None, "name of the segment that holds the artery; recognized by name (aorta, artery, AIF) when absent"
@@ -138,7 +156,14 @@ class ArterialInputSettings(_Checked):
 
 @dataclass(frozen=True)
 class ModelSettings(_Checked):
-    """The kinetic model and the box its parameters are searched in."""
+    """The kinetic model and the box its parameters are searched in.
+
+    Raises
+    ------
+    InputError
+        when a value is of another type than its field, beyond its limits or none of its choices, a lower bound is not
+        below its upper one, or a delay is given that is not used.
+    """
 
     model: str = _parameter(
         "tofts",
@@ -183,7 +208,14 @@ EXCLUSION_RULES = ("arterial", "plexus", "bone-island", "haemangioma", "other-ti
 
 @dataclass(frozen=True)
 class RegionSettings(_Checked):
-    """Which voxels of a vertebra are analyzed."""
+    """Which voxels of a vertebra are analyzed.
+
+    Raises
+    ------
+    InputError
+        when a value is of another type than its field, beyond its limits or none of its choices, or a rule of exclusion
+        is not known.
+    """
 
     margin_mm: float = _parameter(
         3.0, "keep only voxels whose center is farther than this from the edge of the segment", "mm", 0.0, 50.0
@@ -287,7 +319,13 @@ class RegionSettings(_Checked):
 
 @dataclass(frozen=True)
 class MotionSettings(_Checked):
-    """Whether the motion of the patient during the series is undone."""
+    """Whether the motion of the patient during the series is undone.
+
+    Raises
+    ------
+    InputError
+        when a value is of another type than its field, beyond its limits or none of its choices.
+    """
 
     motion: str = _parameter(
         "none",
@@ -302,7 +340,14 @@ _OLDEST_YEARS = 90.0
 
 @dataclass(frozen=True)
 class DensitometrySettings(_Checked):
-    """How BMD is classified, and what is known of the subject for it."""
+    """How BMD is classified, and what is known of the subject for it.
+
+    Raises
+    ------
+    InputError
+        when a value is of another type than its field, beyond its limits or none of its choices, a site is given
+        without the mode `site` or is missing with it, an age is above 90, or what is excluded is none of L1 to L4.
+    """
 
     mode: str = _parameter(
         "iscd",
@@ -391,7 +436,13 @@ class DensitometrySettings(_Checked):
 
 @dataclass(frozen=True)
 class OutputSettings(_Checked):
-    """What is put out."""
+    """What is put out.
+
+    Raises
+    ------
+    InputError
+        when a value is of another type than its field, beyond its limits or none of its choices.
+    """
 
     maps: str = _parameter(
         "standard",
@@ -402,7 +453,14 @@ class OutputSettings(_Checked):
 
 @dataclass(frozen=True)
 class CohortSettings(_Checked):
-    """How a cohort is compared; not part of `Settings`, which are those of one study."""
+    """How a cohort is compared; not part of `Settings`, which are those of one study.
+
+    Raises
+    ------
+    InputError
+        when a value is of another type than its field, beyond its limits or none of its choices, or resamples are fewer
+        than 200 but not 0.
+    """
 
     classification: str = _parameter(
         "iscd",

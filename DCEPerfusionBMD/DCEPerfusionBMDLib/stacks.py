@@ -60,10 +60,12 @@ class Stack:
     ----------
     count, read, keep : as in `frames.Frames`.
     shape : voxels along K, J and I.
-    ijk_to_ras : (4, 4).
+    ijk_to_ras : (4, 4) voxel index to RAS, mm.
     files : all that it was read from.
     attributes : key/value pairs of the header.
+    acquisition : as in `DynamicSeries`, of the JSON files beside the frames of a folder; else empty.
     candidates, last_candidates : for the times of the frames; the last, after any that a file beside it gives.
+    warnings : sentences for the user.
     """
 
     count: int
@@ -82,10 +84,22 @@ class Stack:
 def read_stack(path: Path) -> Stack:
     """What a NRRD or NIfTI file holds; its values are mapped, or unpacked in the type of the file.
 
+    Parameters
+    ----------
+    path : `.nrrd`, `.nhdr`, `.seq.nrrd`, `.seq.nhdr`, `.nii` or `.nii.gz`.
+
+    Returns
+    -------
+    One volume or more, with their grid.
+
     Raises
     ------
     InputError
         naming the file when it is damaged, of another kind, or does not say how it lies in the patient.
+
+    References
+    ----------
+    The NRRD format, teem.sourceforge.net/nrrd/format.html; NIfTI-1 and NIfTI-2, nifti.nimh.nih.gov.
     """
     name = path.name.lower()
     if not name.endswith(SUFFIXES):

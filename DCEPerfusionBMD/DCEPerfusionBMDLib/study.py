@@ -96,12 +96,20 @@ def analyze(
     memory : a dict that the caller keeps between runs over the same series, masks, labels and maps, and empties when
         one of them changes; what the settings have left as it was is then taken from it.
 
+    Returns
+    -------
+    Maps, tables, curves and findings, with the constants used and the warnings.
+
     Raises
     ------
     InputError
         when the study cannot be analyzed; the message says why and what would help.
     Cancelled
         when `progress` asks for it.
+
+    Notes
+    -----
+    The methods are those of `kinetics`, `roi` and `densitometry`, where their sources are named.
     """
     settings, maps = settings or Settings(), maps or TissueMaps()
     report = progress or (lambda fraction, message: True)
@@ -223,6 +231,10 @@ def arterial_input(
     ----------
     series, masks, settings, labels, maps : as for `analyze`; no mask but that of the input is needed.
 
+    Returns
+    -------
+    The input of the model, its curves in mM, and the findings.
+
     Raises
     ------
     InputError
@@ -246,7 +258,16 @@ Inputs = tuple[DynamicSeries, Mapping[str, npt.NDArray[np.bool_]], Mapping[str, 
 
 
 def same_inputs(before: Inputs, now: Inputs) -> bool:
-    """Whether what `analyze` remembers of some inputs holds for others: the same series, and equal masks and labels."""
+    """Whether what `analyze` remembers of some inputs holds for others.
+
+    Parameters
+    ----------
+    before, now : series, masks and labels each.
+
+    Returns
+    -------
+    True for the same series (the object), equal masks in the same order, and equal labels.
+    """
     masks, others = before[1], now[1]
     return (
         before[0] is now[0]
@@ -709,6 +730,7 @@ def _model_input(
         arrival_s = float(times_s[conversion.baseline_frames - 1])
     protocol = protocol_findings(times_s, conversion.baseline_frames, arrival_s, conversion.flip_angle_deg)
     if by_reference:
+        _refuse_late(measured, name)
         return ModelInput(times_s, measured, None, measured, arrival_s, tuple(protocol))
     dose = chosen.dose_mmol_per_kg
     findings = aif_findings(
@@ -721,8 +743,6 @@ def _model_input(
     )
     if chosen.aif == "measured" and settings.conversion.conversion == "exact":
         findings.append(conversion.peak_finding(float(measured.max()), b1))
-    if chosen.aif != "measured":
-        findings.append(population_sampling_finding(times_s, chosen.aif, arrival_s))
     if chosen.aif == "measured":
         blood_mM = measured
         plasma = plasma_from_blood(blood_mM, conversion.hematocrit)
@@ -737,7 +757,19 @@ def _model_input(
     else:
         plasma = population_plasma(chosen.aif, times_s, arrival_s, conversion.hematocrit, dose)
         blood_mM = plasma * (1.0 - conversion.hematocrit)
+    _refuse_late(plasma, name)
+    if chosen.aif != "measured":
+        findings.append(population_sampling_finding(times_s, chosen.aif, arrival_s))
     return ModelInput(times_s, plasma, blood_mM, measured, arrival_s, (*protocol, *findings))
+
+
+def _refuse_late(input_mM: FloatArray, name: str) -> None:
+    """Refuse an input that begins in the last frame, which no model can be fitted under."""
+    if not np.any(input_mM[1:-1] > 0):
+        raise InputError(
+            f"the series ends as the contrast agent arrives in {name!r}, so no kinetics can be fitted; give all of its "
+            "frames, or check the segment"
+        )
 
 
 def _beside_artery(
@@ -1014,6 +1046,11 @@ class VoxelCurves:
     ----------
     series, result, settings : of the analysis; the defaults when the settings are None.
     maps : as given to `analyze`.
+
+    Raises
+    ------
+    InputError
+        as of `conversion.resolve_constants`.
     """
 
     def __init__(
@@ -1038,9 +1075,16 @@ class VoxelCurves:
         return self._model.times_s
 
     def at(self, ras_mm: Sequence[float]) -> tuple[FloatArray, FloatArray] | None:
-        """Concentration in mM, measured and fitted, (n_frames,) each, of the voxel at a place; None outside the grid.
+        """Concentration of the voxel at a place, measured and fitted.
 
-        Both are NaN where the signal has no concentration.
+        Parameters
+        ----------
+        ras_mm : three coordinates in mm, RAS.
+
+        Returns
+        -------
+        Measured and fitted concentration in mM, (n_frames,) each; NaN where the signal has no concentration. None
+        outside the grid.
         """
         i, j, k = np.rint((self._to_ijk @ [*ras_mm, 1.0])[:3]).astype(int)
         if not all(0 <= n < size for n, size in zip((k, j, i), self._series.shape, strict=True)):

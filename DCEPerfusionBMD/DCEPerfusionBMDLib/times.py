@@ -68,7 +68,16 @@ class TimeChoice:
         return f"{self.name}: {np.median(steps):.4g} s" if steps.size else self.name
 
     def later(self, skip_frames: int) -> TimeChoice:
-        """Without leading frames."""
+        """The times without those of leading frames.
+
+        Parameters
+        ----------
+        skip_frames : how many; fewer than there are.
+
+        Returns
+        -------
+        The choice, with times from the first frame that is left.
+        """
         return TimeChoice(self.name, self.times_s[skip_frames:] - self.times_s[skip_frames])
 
 
@@ -115,6 +124,10 @@ def resolve_times(
     repetition_time_ms : a step that equals it is not a frame time.
     what : is named in messages.
     times : the user's: the name of a candidate, or as `times_of_user`; used or refused, never passed over.
+
+    Returns
+    -------
+    The times that are used, in seconds from the first frame, with what was decided.
 
     Raises
     ------
@@ -170,7 +183,16 @@ def resolve_times(
 
 
 def complete_first(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The candidates, with those that lack some frames after the others, and those of the images' making last."""
+    """The candidates, with those that lack some frames after the others, and those of the images' making last.
+
+    Parameters
+    ----------
+    candidates : in the order of trust.
+
+    Returns
+    -------
+    The same candidates, otherwise in the order given.
+    """
 
     def rank(candidate: Candidate) -> int:
         known = np.isfinite(candidate.seconds)
@@ -292,10 +314,20 @@ def times_of_user(text: str, n_frames: int) -> Candidate:
 
     A CSV file holds one time per row, in its column `time_s` or in its only column.
 
+    Parameters
+    ----------
+    text : one of these.
+    n_frames : how many times a step is counted out for.
+
+    Returns
+    -------
+    The candidate; its times are checked by `resolve_times`.
+
     Raises
     ------
     InputError
-        when the text is neither, or the file has no such column or a cell that is no number.
+        when the text is none of these, a step is not above 0 s and below a day, or the file cannot be read, has no such
+        column or a cell that is no number.
     """
     text = text.strip()
     try:

@@ -29,7 +29,15 @@ _BLOCK_BYTES = 1 << 18
 
 
 def nrrd_header(path: Path) -> dict[str, str]:
-    """Fields and key/value pairs of a NRRD header; empty for a file that does not begin as one.
+    """Fields and key/value pairs of a NRRD header.
+
+    Parameters
+    ----------
+    path : of any file.
+
+    Returns
+    -------
+    Name to text; empty for a file that does not begin as NRRD.
 
     References
     ----------
@@ -62,6 +70,10 @@ def unpacked(path: Path, encoding: str, start: int, skip: int, length: int, name
     skip, length : bytes to leave out after unpacking, and how many to return.
     name : of the file in messages.
 
+    Returns
+    -------
+    (length,) bytes.
+
     Raises
     ------
     InputError
@@ -88,6 +100,17 @@ def unpacked(path: Path, encoding: str, start: int, skip: int, length: int, name
 
 
 def check_length(name: str, found: int, needed: int) -> None:
-    """Raise InputError when a file holds fewer bytes of data than it needs."""
+    """Refuse a file that holds fewer bytes of data than it needs.
+
+    Parameters
+    ----------
+    name : of the file in messages.
+    found, needed : in bytes.
+
+    Raises
+    ------
+    InputError
+        when it does.
+    """
     if found < needed:
         raise InputError(f"{name} is damaged: it holds {max(found, 0)} bytes of data where {needed} are due")

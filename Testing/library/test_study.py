@@ -875,6 +875,13 @@ class Refusals(unittest.TestCase):
         with self.assertRaisesRegex(InputError, "shows no enhancement"):
             analyze(still, self.segments)
 
+    def test_series_that_ends_as_the_agent_arrives(self):
+        first = dataclasses.replace(self.series, frames=self.series.frames[:12], times_s=self.series.times_s[:12])
+        settings = from_dict({"arterial_input": {"aif": "parker"}})
+        for of in (analyze, arterial_input):
+            with self.assertRaisesRegex(InputError, "ends as the contrast agent arrives in 'aorta'"):
+                of(first, self.segments, settings)
+
     def test_description_of_a_series(self):
         self.assertEqual(
             self.series.describe(),

@@ -57,11 +57,29 @@ class SiteAssessment:
         return self.measurement.site
 
     def score(self, kind: str) -> float:
-        """T-score or Z-score."""
+        """T-score or Z-score.
+
+        Parameters
+        ----------
+        kind : `T` or `Z`.
+
+        Returns
+        -------
+        The score; NaN where there is none.
+        """
         return self.t_score if kind == "T" else self.z_score
 
     def named(self, kind: str) -> str:
-        """The site, with the reference set where the score was computed."""
+        """The site, with the reference set where the score was computed.
+
+        Parameters
+        ----------
+        kind : `T` or `Z`.
+
+        Returns
+        -------
+        Name for sentences.
+        """
         source = self.t_source if kind == "T" else self.z_source
         return f"{self.site} ({source})" if source not in ("", _GIVEN) else self.site
 
@@ -106,10 +124,14 @@ def assess(
     settings : mode, rounding, reference set, device, excluded vertebrae.
     references : rows that the reference set is chosen from; the shipped ones when None.
 
+    Returns
+    -------
+    The sites in the order of the measurements, those that were put together after them; and what decides.
+
     Raises
     ------
     InputError
-        for a reference set or a site that is not known.
+        for a reference set or a site that is not known, or a BMD that gives a score which is not possible.
 
     References
     ----------

@@ -22,7 +22,13 @@ class Category(Enum):
 
 @dataclass(frozen=True)
 class Classification:
-    """A category and the sentence that explains it."""
+    """A category and the sentence that explains it.
+
+    Attributes
+    ----------
+    category : of a site or of the subject.
+    sentence : the score, the limit and whose limit it is.
+    """
 
     category: Category
     sentence: str
@@ -39,11 +45,19 @@ def settled(value: float) -> float:
 
 
 def reported_score(score: float) -> float:
-    """A score with one decimal, as reports print it: half is rounded away from zero, so -2.45 gives -2.5.
+    """A score with one decimal, as reports print it.
 
     Parameters
     ----------
     score : finite.
+
+    Returns
+    -------
+    The score, rounded to 0.1.
+
+    Notes
+    -----
+    Settled to 1e-6, then half is rounded away from zero, so -2.45 gives -2.5.
     """
     return float(Decimal(repr(settled(score))).quantize(Decimal("0.1"), rounding=ROUND_HALF_UP))
 
@@ -56,6 +70,10 @@ def t_score_category(t_score: float, rounding: str = "exact", fracture: bool = F
     t_score : NaN for an unknown score.
     rounding : `exact` compares the score itself, settled to 1e-6; `reported` rounds it to one decimal first.
     fracture : whether there was a fragility fracture, with which osteoporosis is severe.
+
+    Returns
+    -------
+    The category; not classified for NaN.
 
     References
     ----------
@@ -74,6 +92,15 @@ def t_score_category(t_score: float, rounding: str = "exact", fracture: bool = F
 def z_score_category(z_score: float, rounding: str = "exact") -> Category:
     """Category of a Z-score: below the expected range for age where Z <= -2.0.
 
+    Parameters
+    ----------
+    z_score : NaN for an unknown score.
+    rounding : as in `t_score_category`.
+
+    Returns
+    -------
+    The category; not classified for NaN.
+
     References
     ----------
     ISCD Official Positions, Adult, 2019.
@@ -85,6 +112,15 @@ def z_score_category(z_score: float, rounding: str = "exact") -> Category:
 
 def qct_category(density_mg_cm3: float, fracture: bool = False) -> Category:
     """Category of trabecular QCT density: normal > 120; low bone mass 80 to 120; osteoporosis < 80 mg/cm3.
+
+    Parameters
+    ----------
+    density_mg_cm3 : trabecular, in mg/cm3 (mg/mL); NaN where it is not known.
+    fracture : whether there was a fragility fracture, with which osteoporosis is severe.
+
+    Returns
+    -------
+    The category; not classified for NaN.
 
     References
     ----------
@@ -101,7 +137,23 @@ def qct_category(density_mg_cm3: float, fracture: bool = False) -> Category:
 
 
 def classify_t_score(t_score: float, what: str, rounding: str = "exact", fracture: bool = False) -> Classification:
-    """Category of a T-score by `t_score_category`; `what` says of which site it is."""
+    """Category of a T-score by `t_score_category`, with its sentence.
+
+    Parameters
+    ----------
+    t_score : NaN for an unknown score.
+    what : site that it is of, for the sentence.
+    rounding : as in `t_score_category`.
+    fracture : whether there was a fragility fracture.
+
+    Returns
+    -------
+    Category and sentence.
+
+    References
+    ----------
+    WHO Technical Report Series 843, 1994.
+    """
     category = t_score_category(t_score, rounding, fracture)
     if category is Category.NOT_CLASSIFIED:
         return not_classified(f"There is no T-score of {what}, so it is not classified.")
@@ -116,7 +168,22 @@ def classify_t_score(t_score: float, what: str, rounding: str = "exact", fractur
 
 
 def classify_z_score(z_score: float, what: str, rounding: str = "exact") -> Classification:
-    """Category of a Z-score by `z_score_category`; `what` says of which site it is."""
+    """Category of a Z-score by `z_score_category`, with its sentence.
+
+    Parameters
+    ----------
+    z_score : NaN for an unknown score.
+    what : site that it is of, for the sentence.
+    rounding : as in `t_score_category`.
+
+    Returns
+    -------
+    Category and sentence.
+
+    References
+    ----------
+    ISCD Official Positions, Adult, 2019.
+    """
     category = z_score_category(z_score, rounding)
     if category is Category.NOT_CLASSIFIED:
         return not_classified(f"There is no Z-score of {what}, so it is not classified.")
@@ -125,7 +192,22 @@ def classify_z_score(z_score: float, what: str, rounding: str = "exact") -> Clas
 
 
 def classify_qct(density_mg_cm3: float, what: str, fracture: bool = False) -> Classification:
-    """Category of a QCT density by `qct_category`; `what` says of which vertebrae it is."""
+    """Category of a QCT density by `qct_category`, with its sentence.
+
+    Parameters
+    ----------
+    density_mg_cm3 : trabecular, in mg/cm3; NaN where it is not known.
+    what : vertebrae that it is of, for the sentence.
+    fracture : whether there was a fragility fracture.
+
+    Returns
+    -------
+    Category and sentence.
+
+    References
+    ----------
+    ACR-SPR-SSR Practice Parameter for Quantitative Computed Tomography.
+    """
     category = qct_category(density_mg_cm3, fracture)
     if category is Category.NOT_CLASSIFIED:
         return not_classified(f"There is no QCT density of {what}, so it is not classified.")

@@ -55,10 +55,10 @@ class DxaMeasurement:
     Attributes
     ----------
     site : as `sites.site_name` gives it.
-    bmd_g_cm2, bmc_g, area_cm2 : areal density, content and area; the density is content over area where it is not
-        given.
+    bmd_g_cm2 : areal density in g/cm2; content over area where it is not given.
     t_score, z_score : as the device gives them.
-    qct_mg_cm3 : trabecular density by QCT.
+    bmc_g, area_cm2 : content in g and projected area in cm2.
+    qct_mg_cm3 : trabecular density by QCT in mg/cm3.
     assessable : False for a vertebra that is fractured, operated or otherwise not to be assessed.
     device : densitometer; empty where it is not known.
     """
@@ -99,8 +99,12 @@ def read_dxa_table(path: Path, subject: str | None = None) -> Densitometry:
 
     Parameters
     ----------
-    path : comma, semicolon or tab separated, UTF-8 with or without byte order mark.
+    path : comma, semicolon or tab separated; UTF-8, or UTF-16 with byte order mark.
     subject : which subject to take; may be left out when the table holds one only.
+
+    Returns
+    -------
+    One measurement per row of the subject, with warnings.
 
     Raises
     ------
@@ -160,6 +164,10 @@ def measurements_from_rows(
     source : what to call the table in messages.
     subject : which subject to take; may be left out when the table holds one only.
 
+    Returns
+    -------
+    One measurement per row of the subject, with warnings.
+
     Raises
     ------
     InputError
@@ -171,12 +179,34 @@ def measurements_from_rows(
 
 
 def subjects_in_rows(heading: Sequence[str], rows: Sequence[Sequence[str]], source: str) -> list[str]:
-    """Names of the subjects of a table, each once, in the order of its rows; arguments and errors as above."""
+    """Names of the subjects of a table, each once, in the order of its rows.
+
+    Parameters
+    ----------
+    heading, rows, source : as for `measurements_from_rows`.
+
+    Returns
+    -------
+    The names.
+
+    Raises
+    ------
+    InputError
+        naming source, row and column of what cannot be read.
+    """
     return list(dict.fromkeys(row.subject for row in _measured(heading, rows, source)[0]))
 
 
 def read_dxa_subjects(path: Path) -> tuple[dict[str, Densitometry], tuple[str, ...]]:
-    """Measurements of every subject in a table as `read_dxa_table` takes it, and warnings about the table itself.
+    """Measurements of every subject in a table as `read_dxa_table` takes it.
+
+    Parameters
+    ----------
+    path : as for `read_dxa_table`.
+
+    Returns
+    -------
+    Subject to measurements, in the order of the table; and warnings about the table itself.
 
     Raises
     ------
@@ -197,6 +227,11 @@ def measurements_from_values(values: Mapping[str, str], subject: str = "") -> De
     Parameters
     ----------
     values : column name (`bmd_g_cm2`, `t_score`, `z_score`, `qct_mg_cm3`) to "SITE=VALUE,...", with decimal points.
+    subject : whose they are; may be empty.
+
+    Returns
+    -------
+    One measurement per site, in the order in which the sites are first named.
 
     Raises
     ------

@@ -81,6 +81,14 @@ def paper_groups(source: str) -> tuple[PerfusionGroup, ...]:
     Parameters
     ----------
     source : `paper-classes` (Table 3) or `paper-ages` (Table 2).
+
+    Returns
+    -------
+    The groups in the order of the table; none for another source.
+
+    References
+    ----------
+    Huang Z et al., Adv Clin Exp Med 2019;28:1005-1011, tables 2 and 3.
     """
     data = _paper()
     groups = []
@@ -106,6 +114,10 @@ def read_cohort(path: Path) -> tuple[PerfusionGroup, ...]:
     path : CSV, one row per subject, with the columns ktrans_per_min, kep_per_min and ve, and, if wanted, class and
         age (years), and a pseudonym (subject). A group of fewer than two subjects has no standard deviation and is
         left out.
+
+    Returns
+    -------
+    All, the classes in the order in which they come, the decades of age; those of fewer than two subjects are left out.
 
     Raises
     ------
@@ -153,7 +165,16 @@ def read_cohort(path: Path) -> tuple[PerfusionGroup, ...]:
 
 
 def perfusion_groups(source: str, cohort: Sequence[PerfusionGroup] = ()) -> tuple[PerfusionGroup, ...]:
-    """The groups of a comparison: those of the paper, or of the cohort that was read; none for `none`.
+    """The groups of a comparison: those of the paper, or of the cohort that was read.
+
+    Parameters
+    ----------
+    source : `none`, `paper-classes`, `paper-ages` or `cohort`.
+    cohort : as `read_cohort` gives them; only for `cohort`.
+
+    Returns
+    -------
+    The groups; none for `none`.
 
     Raises
     ------

@@ -52,7 +52,16 @@ class Reference:
     age_to: float = math.nan
 
     def score(self, bmd_g_cm2: float) -> float:
-        """(BMD - mean) / SD."""
+        """T- or Z-score of a BMD: (BMD - mean) / SD.
+
+        Parameters
+        ----------
+        bmd_g_cm2 : measured by the device of the row, in g/cm2; may be NaN.
+
+        Returns
+        -------
+        In standard deviations.
+        """
         return (bmd_g_cm2 - self.mean) / self.sd
 
     @property
@@ -84,6 +93,10 @@ def read_references(path: Path) -> tuple[Reference, ...]:
     Parameters
     ----------
     path : JSON of the form of `data/dxa_references.json`: `{"references": [{"name": ..., "mean": ...}, ...]}`.
+
+    Returns
+    -------
+    The shipped rows, some of them replaced, then the user's others.
 
     Raises
     ------
@@ -168,9 +181,19 @@ def of_set(references: Sequence[Reference], name: str) -> list[Reference]:
 
 
 def standardized_bmd(bmd_g_cm2: float, site: str, device: str) -> float | None:
-    """Standardized BMD in g/cm2, the same on all devices; None where no equation is known for site and device.
+    """Standardized BMD (sBMD), the same on all devices: linear in the BMD of the device.
 
-    Of the spine only L1-L4 and L2-L4 have one.
+    Of the spine only L1-L4 and L2-L4 have an equation.
+
+    Parameters
+    ----------
+    bmd_g_cm2 : as measured, in g/cm2.
+    site : as `site_name` gives it.
+    device : one of `DEVICES`.
+
+    Returns
+    -------
+    sBMD in g/cm2; None where no equation is known for site and device.
 
     References
     ----------
@@ -181,9 +204,21 @@ def standardized_bmd(bmd_g_cm2: float, site: str, device: str) -> float | None:
 
 
 def cross_calibrated_bmd(bmd_g_cm2: float, site: str, device: str, to_device: str) -> float | None:
-    """BMD as another device would measure it, by way of sBMD; None where an equation is missing.
+    """BMD as another device would measure it, by way of sBMD; approximate (`CROSS_CALIBRATED`).
 
-    It is approximate (`CROSS_CALIBRATED`).
+    Parameters
+    ----------
+    bmd_g_cm2 : as measured, in g/cm2.
+    site : as `site_name` gives it.
+    device, to_device : one of `DEVICES` each: that which measured, and the other.
+
+    Returns
+    -------
+    BMD in g/cm2; None where an equation is missing.
+
+    References
+    ----------
+    Hui SL et al. 1997 (spine); Lu Y et al. 2001 (hip).
     """
     standardized, row = standardized_bmd(bmd_g_cm2, site, device), _equation(site, to_device)
     if standardized is None or row is None:

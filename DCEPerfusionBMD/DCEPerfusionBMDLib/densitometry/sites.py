@@ -29,6 +29,10 @@ def site_name(text: str) -> str:
     ----------
     text : any of many spellings, such as "L1 to L4", "AP spine L1-4", "Left Femur Total", "1/3 radius".
 
+    Returns
+    -------
+    The usual name.
+
     Raises
     ------
     InputError

@@ -57,6 +57,14 @@ def score_choice(subject: Subject) -> ScoreChoice:
 
     A woman from 50 years on whose status is unknown counts as postmenopausal; below 50 the status is asked for.
 
+    Parameters
+    ----------
+    subject : what is known of the subject; adults are from 20 years on.
+
+    Returns
+    -------
+    `T`, `Z` or none, and why or what has to be known first.
+
     References
     ----------
     ISCD Official Positions, Adult, 2019.

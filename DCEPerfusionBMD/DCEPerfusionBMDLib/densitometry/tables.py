@@ -105,6 +105,10 @@ def classification_table(subject: str, assessment: Assessment, vertebrae: Table)
     subject : pseudonym.
     assessment : of the subject.
     vertebrae : the table of `StudyResult`, with region, level, status and the parameters of the model.
+
+    Returns
+    -------
+    The table `bmd_classification`; units stand in its columns.
     """
     regions = perfusion_of(vertebrae)
     rows = [_row("subject", assessment.deciding, subject_perfusion(regions))]
@@ -168,6 +172,14 @@ def comparison_table(subject: str, vertebrae: Table, groups: Sequence[PerfusionG
     subject : pseudonym.
     vertebrae : the table of `StudyResult`.
     groups : of one source.
+
+    Returns
+    -------
+    The table `perfusion_comparison`.
+
+    Notes
+    -----
+    z = (value - mean) / SD, of the mean over the evaluable levels L1 to L4; none without an SD.
     """
     found = subject_perfusion(perfusion_of(vertebrae))
     rows = [

@@ -226,10 +226,16 @@ def inspect_folder(folder: Path, progress: Progress | None = None) -> Inventory:
     folder : is searched through.
     progress : called with the fraction done and what is being done; a return of False cancels.
 
+    Returns
+    -------
+    The series in the order of their numbers, and what is passed over.
+
     Raises
     ------
     InputError
         when it is no folder.
+    Cancelled
+        when `progress` asks for it.
     """
     study = read_folder(folder, progress, keep_pixels=False)
     found = survey_all(study.groups)

@@ -100,11 +100,21 @@ def read_series(
     skip_frames : how many of the first frames to drop, those before the steady state; the times start at the first
         frame that is kept.
 
+    Returns
+    -------
+    The series; its frames are read from the files when they are asked for.
+
     Raises
     ------
     InputError
         naming what is missing or contradictory: no image, several dynamic series, missing slices, mixed geometry, a
         damaged file, no usable times.
+    Cancelled
+        when `progress` asks for it.
+
+    References
+    ----------
+    DICOM PS3.3 C.7.6.2.1.1 (places of slices), C.7.6.16.2 (files of several frames).
     """
     study = read_folder(folder, progress)
     group = _choose_dynamic(study, folder, series)
@@ -422,6 +432,10 @@ def read_flip_angles(folder: Path, series: Sequence[str] = (), study_uid: str = 
         calls flip angles when empty.
     study_uid : StudyInstanceUID that they should have; series of another are passed over unless they are named. Any
         when empty.
+
+    Returns
+    -------
+    The volumes in the order of their flip angles; read from the files when they are asked for.
 
     Raises
     ------

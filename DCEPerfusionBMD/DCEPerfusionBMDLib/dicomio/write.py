@@ -40,7 +40,19 @@ def write_series(
     series : to write.
     folder : is made; files are named frame and slice.
     patient : name and ID of the patient; unique identifiers are derived from it and from `description`.
+    description : of the series.
     progress : called with the fraction done and what is being done; a return of False cancels.
+
+    Raises
+    ------
+    ValueError
+        when a frame holds another type than 16-bit integers.
+    Cancelled
+        when `progress` asks for it.
+
+    References
+    ----------
+    DICOM PS3.3 A.4 (MR Image IOD), PS3.5 B.2 (identifiers from UUIDs).
     """
     folder.mkdir(parents=True, exist_ok=True)
     template = _template(series, patient, description)

@@ -199,7 +199,18 @@ def _exponentials(
 
 
 def plasma_from_blood(blood_concentration_mM: npt.ArrayLike, hematocrit: float) -> FloatArray:
-    """Plasma concentration C_p = C_b / (1 - Hct), in mM; the agent stays out of the red cells.
+    """Plasma concentration of a blood concentration; the agent stays out of the red cells.
+
+    C_p = C_b / (1 - Hct)
+
+    Parameters
+    ----------
+    blood_concentration_mM : in whole blood, any shape.
+    hematocrit : of large vessels, as a share.
+
+    Returns
+    -------
+    Concentration in plasma in mM, shape of `blood_concentration_mM`.
 
     Raises
     ------
@@ -226,6 +237,7 @@ class PopulationInput:
     is_plasma : whether the concentration is of plasma; else it is of whole blood.
     hematocrit : what its authors used or assumed; None where they needed none or the source does not say.
     citation : of the function and its constants.
+    reference_dose_mmol_per_kg : dose at which the function was published, in mmol per kg of body weight.
     """
 
     name: str
@@ -303,7 +315,13 @@ def population_plasma(
     Raises
     ------
     ValueError
-        when there is no input of that name.
+        when there is no input of that name, or the hematocrit that a whole-blood function needs is not from 0 to below
+        1.
+
+    Notes
+    -----
+    C_p(t) = dose / reference dose f(t - arrival), over 1 - Hct where f is of whole blood. Functions and citations are
+    those of `POPULATION_INPUTS`.
     """
     population = _population(name)
     concentration_mM = population.function((np.asarray(times_s, dtype=float) - arrival_s) / 60.0)
@@ -319,8 +337,6 @@ def scaled_to_tail(
     tail_s: tuple[float, float] = (60.0, 300.0),
 ) -> tuple[FloatArray, float]:
     """Shape of a population input with the amplitude of the measured tail, which saturation and inflow leave alone.
-
-    The factor is the least-squares one over the frames of the tail; frames without a concentration are left out.
 
     Parameters
     ----------
@@ -339,6 +355,11 @@ def scaled_to_tail(
     ValueError
         when there is no input of that name, when fewer than three frames of the tail have a concentration, or when the
         measured tail is not positive.
+
+    Notes
+    -----
+    The factor is the least-squares one over the frames of the tail, (f . c) / (f . f) of function and measured
+    concentration; frames without a concentration are left out.
     """
     times = np.asarray(times_s, dtype=float)
     measured = np.asarray(measured_blood_mM, dtype=float)
@@ -394,11 +415,6 @@ def arrival_time_s(times_s: npt.ArrayLike, curve: npt.ArrayLike) -> float:
 def baseline_frame_count(arterial_signal: npt.ArrayLike) -> int:
     """Number of frames before the bolus arrives in an arterial curve.
 
-    The frames before the rise to half of the peak are walked back while the last is above the median of those before
-    it by more than 0.5 % of the rise or 0.2 % of itself, and more than three times their scatter. Where the scatter
-    would hide more than that, only frames half a frame or more before the onset count, found as by `arrival_time_s`: a
-    frame too few costs little, a frame with contrast agent biases every concentration.
-
     Parameters
     ----------
     arterial_signal : (n_times,) signal or concentration; frames that are not finite are left out of the search.
@@ -407,6 +423,13 @@ def baseline_frame_count(arterial_signal: npt.ArrayLike) -> int:
     -------
     Count of leading frames that hold no contrast agent; 0 when the curve starts at its rise or does not rise beyond
     its noise.
+
+    Notes
+    -----
+    The frames before the rise to half of the peak are walked back while the last is above the median of those before it
+    by more than 0.5 % of the rise or 0.2 % of itself, and more than three times their scatter. Where the scatter would
+    hide more than that, only frames half a frame or more before the onset count, found as by `arrival_time_s`: a frame
+    too few costs little, a frame with contrast agent biases every concentration. The rules are ours.
     """
     signal = np.asarray(arterial_signal, dtype=float)
     frames = np.flatnonzero(np.isfinite(signal))
@@ -474,10 +497,6 @@ def pick_arterial_voxels(
 ) -> npt.NDArray[np.intp]:
     """Voxels of a box or segment whose curves look arterial: a high and early peak after a steep rise.
 
-    The score of a voxel is peak enhancement x steepest slope / time to peak, of its curve averaged over three frames.
-    The best `share` is picked, at least `minimum`, without those that score below a tenth of the median of the best
-    `minimum`; of them, with `coordinates`, the largest part that hangs together (26 neighbors).
-
     Parameters
     ----------
     signal : (n_voxels, n_times), any unit; a voxel with a frame that is not finite is not picked.
@@ -497,6 +516,12 @@ def pick_arterial_voxels(
     ------
     ValueError
         when shapes differ, or there is no frame before or after the arrival.
+
+    Notes
+    -----
+    The score of a voxel is peak enhancement x steepest slope / time to peak, of its curve averaged over three frames.
+    The best `share` is picked, at least `minimum`, without those that score below a tenth of the median of the best
+    `minimum`; of them, with `coordinates`, the largest part that hangs together (26 neighbors). The rules are ours.
     """
     values = np.asarray(signal, dtype=float)
     times = np.asarray(times_s, dtype=float)

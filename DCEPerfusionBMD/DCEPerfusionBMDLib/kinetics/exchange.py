@@ -48,6 +48,13 @@ class TwoCompartmentExchange(Model):
     times_s, plasma_concentration_mM : as in `Model`.
     fp_bounds_per_min, ps_bounds_per_min, vp_bounds, ve_bounds : the box that the parameters are searched in; plasma
         flow and permeability-surface product in 1/min (mL/mL/min); finite, positive, the lower bound first.
+    delay_s : as in `Model`.
+
+    Raises
+    ------
+    ValueError
+        as of `Model`, when bounds are no box as said above, or when the curve that the tissue sees has no positive
+        sample between the first and the last frame.
 
     References
     ----------
@@ -91,7 +98,16 @@ class TwoCompartmentExchange(Model):
         return jacobian / values.T[:, np.newaxis, :]
 
     def derive(self, values: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
-        """Ktrans = Fp PS / (Fp + PS)."""
+        """Ktrans = Fp PS / (Fp + PS).
+
+        Parameters
+        ----------
+        values : free parameter name to (n_voxels,).
+
+        Returns
+        -------
+        `ktrans_per_min`, (n_voxels,).
+        """
         flow, exchange = values["fp_per_min"], values["ps_per_min"]
         return {"ktrans_per_min": flow * exchange / (flow + exchange)}
 

@@ -97,6 +97,11 @@ def aif_findings(
     ------
     ValueError
         when shapes differ.
+
+    Notes
+    -----
+    The thresholds, with what they are shares of, are the constants of this module; those called ours have no published
+    source.
     """
     times, blood = np.asarray(times_s, dtype=float), np.asarray(blood_mM, dtype=float)
     if times.ndim != 1 or times.shape != blood.shape:
@@ -253,9 +258,6 @@ def protocol_findings(
 ) -> list[Finding]:
     """What timing and flip angle do to the result.
 
-    The errors named are the largest over all phases of a simulated bolus. The frame time is the longest from the frame
-    before arrival to the end of the first pass; coarser frames later do no harm.
-
     Parameters
     ----------
     times_s : (n_times,) increasing, at least two.
@@ -266,6 +268,11 @@ def protocol_findings(
     Returns
     -------
     One finding for each check, passed ones included with the grade ok.
+
+    Notes
+    -----
+    The errors named are the largest over all phases of a simulated bolus. The frame time is the longest from the frame
+    before arrival to the end of the first pass; coarser frames later do no harm.
     """
     times = np.asarray(times_s, dtype=float)
     in_bolus = (times[1:] > arrival_s) & (times[:-1] < arrival_s + FIRST_PASS_S)
@@ -371,13 +378,25 @@ def _baseline_length(frames: int) -> Finding:
 def population_sampling_finding(times_s: npt.ArrayLike, name: str, arrival_s: float) -> Finding:
     """What it does to Ktrans that the models take a population input as linear between the frames.
 
-    Typical marrow under the input itself, on a grid of 0.1 s, is fitted with the input sampled at the frames.
-
     Parameters
     ----------
     times_s : (n_times,) increasing.
     name : a key of `POPULATION_INPUTS`.
-    arrival_s : where it is placed.
+    arrival_s : where it is placed, on the axis of `times_s`.
+
+    Returns
+    -------
+    The finding: a warning where Ktrans changes by more than `SAMPLING_ERROR_PERCENT`, else ok.
+
+    Raises
+    ------
+    ValueError
+        when there is no input of that name, or the times are not those of a curve that can be fitted.
+
+    Notes
+    -----
+    Typical marrow (`TYPICAL_MARROW_PER_MIN`) under the input itself, on a grid of 0.1 s, is fitted by the Tofts model
+    with the input sampled at the frames.
     """
     times = np.asarray(times_s, dtype=float)
     fine = np.union1d(np.arange(times[0], times[-1], _FINE_S), times)
@@ -404,10 +423,18 @@ def arterial_peak_finding(
 
     Parameters
     ----------
-    errors : predicted at the peak that was measured (`signal.arterial_peak_errors`); NaN for r2* where the echo time
-        is not known.
-    corrected_r2star_per_s_mM : what the conversion corrects for.
+    errors : predicted at the peak that was measured (`signal.arterial_peak_errors`); NaN for r2* where the echo time is
+        not known.
+    corrected_r2star_per_s_mM : r2* that the conversion corrects for, in 1/s/mM; 0 for no correction.
     b1_known : whether the conversion has a B1 other than the nominal one.
+
+    Returns
+    -------
+    The finding: ok where the largest error is at most `PEAK_ERROR_PERCENT`, a note up to twice that, else a warning.
+
+    Notes
+    -----
+    The threshold is ours; the errors are those of the signal equation.
     """
     low, high, decay = (100.0 * error for error in dataclasses.astuple(errors))
     high_text = f"{high:+.0f} %" if math.isfinite(high) else "no value at all"

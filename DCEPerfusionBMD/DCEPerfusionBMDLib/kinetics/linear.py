@@ -25,6 +25,13 @@ class Patlak(Model):
     ----------
     times_s, plasma_concentration_mM : as in `Model`.
     ktrans_bounds_per_min, vp_bounds : the box that the parameters are searched in; finite, the lower bound first.
+    delay_s : as in `Model`.
+
+    Raises
+    ------
+    ValueError
+        as of `Model`, when bounds are no box as said above, or when the curve that the tissue sees has no positive
+        sample between the first and the last frame.
 
     References
     ----------

@@ -103,7 +103,16 @@ class Model(ABC):
         return plasma if np.ndim(self.delay_s) else plasma[0]
 
     def response(self, kep_per_min: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """h(t - delay; kep) and its derivative by kep, exact (`response.response`); (n_kep, n_times) both."""
+        """Convolution of the delayed plasma curve with exp(-kep t), exact, and its derivative by kep.
+
+        Parameters
+        ----------
+        kep_per_min : (n_kep,) or a number, not negative.
+
+        Returns
+        -------
+        h(t - delay; kep) in mM min and dh/dkep in mM min^2, both (n_kep, n_times); see `response.response`.
+        """
         kep = np.atleast_1d(np.asarray(kep_per_min, dtype=float))
         h, dh = response(self._samples[0] / 60.0, self._samples[1], kep)
         if not np.any(self.delay_s):
@@ -182,7 +191,16 @@ class Model(ABC):
         return np.maximum(after - 1, 0), since / 60.0, before, now
 
     def with_delay(self: _M, delay_s: npt.ArrayLike) -> _M:
-        """The same model with another delay; one with a delay per voxel gives curves and derivatives, but no fit."""
+        """The same model with another delay; one with a delay per voxel gives curves and derivatives, but no fit.
+
+        Parameters
+        ----------
+        delay_s : how much later than in the curve the agent arrives in the tissue; a number, or (n_voxels,).
+
+        Returns
+        -------
+        A new model with the same times, curve and bounds.
+        """
         other = copy.copy(self)
         kept = ("times_s", "plasma_concentration_mM", "_tables", *self._settings)
         other.__dict__ = {name: value for name, value in self.__dict__.items() if name in kept}
@@ -196,19 +214,61 @@ class Model(ABC):
 
     @abstractmethod
     def concentration(self, **parameters: npt.ArrayLike) -> FloatArray:
-        """Tissue concentration in mM, (n_voxels, n_times), of the free parameters given by name."""
+        """Tissue concentration of given parameters.
+
+        Parameters
+        ----------
+        **parameters : every free parameter by its name, in the unit that the name says; (n_voxels,) or numbers.
+
+        Returns
+        -------
+        Concentration in mM, (n_voxels, n_times).
+        """
 
     @abstractmethod
     def jacobian(self, **parameters: npt.ArrayLike) -> FloatArray:
-        """Derivative of the concentration by each free parameter, (n_voxels, n_times, n_free)."""
+        """Derivative of the concentration by each free parameter.
+
+        Parameters
+        ----------
+        **parameters : as in `concentration`.
+
+        Returns
+        -------
+        (n_voxels, n_times, n_free), in mM over the unit of the parameter; the order is that of `free`.
+        """
 
     @abstractmethod
     def derive(self, values: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
-        """The derived parameters."""
+        """The derived parameters.
+
+        Parameters
+        ----------
+        values : free parameter name to (n_voxels,).
+
+        Returns
+        -------
+        Derived parameter name to (n_voxels,), the names of `derived`.
+        """
 
     @abstractmethod
     def derived_gradient(self, name: str, values: Mapping[str, FloatArray]) -> FloatArray:
-        """Derivative of a derived parameter by each free one, (n_voxels, n_free)."""
+        """Derivative of a derived parameter by each free one.
+
+        Parameters
+        ----------
+        name : one of `derived`.
+        values : free parameter name to (n_voxels,).
+
+        Returns
+        -------
+        (n_voxels, n_free), in the order of `free`.
+
+        Raises
+        ------
+        ValueError
+            when no derived parameter has that name.
+        """
 
     @abstractmethod
     def _solve(self, data: npt.NDArray[np.floating], root_weights: FloatArray | None) -> Solution:
@@ -235,7 +295,8 @@ class Model(ABC):
         Raises
         ------
         ValueError
-            when shapes differ, or a weight is negative or not finite.
+            when shapes differ, a weight is negative or not finite, or no more frames have a weight than the model has
+            free parameters.
         Cancelled
             when `progress` asks for it.
         """
@@ -289,9 +350,17 @@ class Fit:
 
     Parameters are NaN where `status` is neither FITTED nor AT_BOUND.
 
+    Parameters
+    ----------
+    model : the model that was fitted.
+    solution : parameters and status of n_voxels.
+    data : (n_voxels, n_times) the concentration in mM that was fitted; NaN in frames that were left out.
+    root_weights : (n_times,) square roots of the weights; None where all are one.
+
     Attributes
     ----------
     model : the model that was fitted.
+    parameters : parameter name, free or derived, to (n_voxels,), in the unit that the name says.
     status : (n_voxels,) `FitStatus` codes.
     fitted_delays : 1 where a delay was fitted beside the model's parameters (`refine.fit_delay`), else 0.
     """
@@ -355,8 +424,10 @@ class Fit:
             return count * np.log(self._squares / count) + 2.0 * free + correction
 
     def covariance(self) -> FloatArray:
-        """(n_voxels, n_free, n_free) covariance of the free parameters, linearized at the estimate.
+        """Covariance of the free parameters, linearized at the estimate; (n_voxels, n_free, n_free).
 
+        Notes
+        -----
         sigma^2 (J^T W J)^-1 with sigma^2 = weighted residual sum of squares / (frames - free parameters). A delay that
         was fitted counts as one but is held where it is: the errors are those at this delay. NaN where there is no
         estimate, or where the estimate lies on a bound, at which it has no such distribution.
@@ -383,7 +454,26 @@ class Fit:
         return self.model.jacobian(**self._free(where))
 
     def standard_error(self, name: str) -> FloatArray:
-        """(n_voxels,) standard error of a parameter, free or derived (by propagation); NaN as in `covariance`."""
+        """Standard error of a parameter, free or derived.
+
+        Parameters
+        ----------
+        name : of the parameter.
+
+        Returns
+        -------
+        (n_voxels,) in the unit of the parameter; NaN as in `covariance`.
+
+        Raises
+        ------
+        ValueError
+            when the model has no parameter of that name.
+
+        Notes
+        -----
+        Root of the diagonal of `covariance`; of a derived parameter by linear propagation, sqrt(g^T C g) with its
+        gradient g.
+        """
         covariance = self._covariance
         if name in self.model.free:
             index = self.model.free.index(name)
@@ -397,7 +487,26 @@ class Fit:
         return self._covariance / (deviation[:, :, np.newaxis] * deviation[:, np.newaxis, :])
 
     def confidence_interval(self, name: str, level: float = 0.95) -> tuple[FloatArray, FloatArray]:
-        """Lower and upper limit, (n_voxels,) each, from the standard error and Student's t distribution."""
+        """Confidence interval of a parameter, from its standard error and Student's t distribution.
+
+        Parameters
+        ----------
+        name : of the parameter, free or derived.
+        level : coverage, between 0 and 1.
+
+        Returns
+        -------
+        Lower and upper limit, (n_voxels,) each, in the unit of the parameter; NaN as in `covariance`.
+
+        Raises
+        ------
+        ValueError
+            when the model has no parameter of that name.
+
+        Notes
+        -----
+        Estimate +- t standard errors, at frames - free parameters (- 1 for a fitted delay) degrees of freedom.
+        """
         freedom = np.maximum(self._frame_count - len(self.model.free) - self.fitted_delays, 1)
         half = special.stdtrit(freedom, 0.5 + level / 2) * self.standard_error(name)
         return self.parameters[name] - half, self.parameters[name] + half

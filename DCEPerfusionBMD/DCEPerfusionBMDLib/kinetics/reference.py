@@ -33,6 +33,13 @@ class ReferenceRegion(Model):
         the lower bound first, the first two pairs positive.
     reference_ktrans_per_min : Ktrans of the reference tissue, if known; then `ktrans_per_min` and `ve` are absolute,
         else they are NaN.
+    delay_s : as in `Model`, of the reference curve.
+
+    Raises
+    ------
+    ValueError
+        as of `Model`, when bounds are no box as said above, or when the reference curve that the tissue sees has no
+        positive sample between the first and the last frame.
 
     References
     ----------

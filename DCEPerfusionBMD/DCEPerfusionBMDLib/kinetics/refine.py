@@ -29,9 +29,6 @@ def fit_delay(
 ) -> tuple[FloatArray, Fit]:
     """Least-squares delay between the arterial curve and each voxel, with the other parameters.
 
-    The sum of squares is taken at a few delays per frame, then ever closer around each minimum among them that may turn
-    out to be the least; delays of a fraction of a frame shift the convolved curve exactly.
-
     Parameters
     ----------
     model : its own delay is ignored.
@@ -43,6 +40,16 @@ def fit_delay(
     -------
     Delay in s, (n_voxels,), to 0.01 s; and the fit at these delays. A delay on a bound means that none inside was
     better; a voxel without a finite frame has NaN, unless the delay is one for all.
+
+    Raises
+    ------
+    ValueError
+        when the shape of the concentration is not that of the model's times.
+
+    Notes
+    -----
+    The sum of squares is taken at a few delays per frame, then ever closer around each minimum among them that may turn
+    out to be the least; delays of a fraction of a frame shift the convolved curve exactly.
     """
     data = np.atleast_2d(np.asarray(concentration_mM, dtype=float))
     low, high = bounds_s
@@ -214,7 +221,20 @@ def _squares(fit: Fit) -> FloatArray:
 
 
 def best_by_aicc(fits: Sequence[Fit]) -> npt.NDArray[np.intp]:
-    """Index of the fit with the smallest corrected Akaike criterion per voxel; -1 where no fit has an estimate."""
+    """Which of several models describes each voxel best, by the corrected Akaike criterion.
+
+    Parameters
+    ----------
+    fits : of the same n_voxels curves.
+
+    Returns
+    -------
+    Index of the fit with the smallest `Fit.aicc`, (n_voxels,); -1 where no fit has an estimate.
+
+    References
+    ----------
+    Hurvich CM, Tsai CL, Biometrika 1989;76:297-307.
+    """
     criteria = np.array([fit.aicc for fit in fits])
     known = np.isfinite(criteria)
     return np.where(known.any(axis=0), np.argmin(np.where(known, criteria, np.inf), axis=0), -1)

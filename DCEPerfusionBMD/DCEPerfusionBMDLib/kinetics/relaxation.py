@@ -21,27 +21,75 @@ def _constants() -> dict[str, Any]:
 
 
 def marrow_t1_ms(field_strength_T: float) -> tuple[float, str] | None:
-    """T1 of vertebral marrow before contrast and its citation; None when no value is known near this field."""
+    """T1 of vertebral marrow before contrast, from the literature.
+
+    Parameters
+    ----------
+    field_strength_T : of the scanner, in T.
+
+    Returns
+    -------
+    T1 in ms, and its citation; None when no value is known near this field.
+
+    Notes
+    -----
+    Values and citations are those of `data/relaxation.json`; one counts for fields within 0.2 T of its own.
+    """
     return _at_field("marrow_t1_ms", field_strength_T)
 
 
 def blood_t1_ms(field_strength_T: float) -> tuple[float, str] | None:
-    """T1 of arterial blood before contrast and its citation; None when no value is known near this field."""
+    """T1 of arterial blood before contrast, from the literature.
+
+    Parameters
+    ----------
+    field_strength_T : of the scanner, in T.
+
+    Returns
+    -------
+    T1 in ms, and its citation; None when no value is known near this field.
+
+    Notes
+    -----
+    Values and citations are those of `data/relaxation.json`; one counts for fields within 0.2 T of its own.
+    """
     return _at_field("blood_t1_ms", field_strength_T)
 
 
 def muscle_t1_ms(field_strength_T: float) -> tuple[float, str] | None:
-    """T1 of paravertebral muscle before contrast and its citation; None when no value is known near this field."""
+    """T1 of paravertebral muscle before contrast, from the literature.
+
+    Parameters
+    ----------
+    field_strength_T : of the scanner, in T.
+
+    Returns
+    -------
+    T1 in ms, and its citation; None when no value is known near this field.
+
+    Notes
+    -----
+    Values and citations are those of `data/relaxation.json`; one counts for fields within 0.2 T of its own.
+    """
     return _at_field("muscle_t1_ms", field_strength_T)
 
 
 def relaxivity_per_s_mM(agent: str, field_strength_T: float) -> tuple[float, str] | None:
-    """Relaxivity r1 of an agent and its citation; None for an unknown agent or field.
+    """Relaxivity r1 of an agent in plasma at 37 degrees C, from the literature.
 
     Parameters
     ----------
     agent : generic name, brand or short name, as the scanner writes it ("MultiHance 0.1 mmol/kg"). The longest name
         found in it as whole words counts; a short name that goes on ("Gd-DTPA-albumin") is another agent.
+    field_strength_T : of the scanner, in T.
+
+    Returns
+    -------
+    r1 in 1/s/mM, and agent, field and citation; None for an unknown agent or field.
+
+    Notes
+    -----
+    Values and citations are those of `data/relaxation.json`; one counts for fields within 0.2 T of its own.
     """
     lengths = [
         (len(name), number)

@@ -119,12 +119,6 @@ def concentration_linear(
 
     C = (S/S0 - 1) / (T10 r1)
 
-    It takes the signal as proportional to R1, but the spoiled gradient echo levels off at full relaxation, early at a
-    small flip angle. At TR 3.5 ms, r1 6.3 /s/mM, T10 1441 ms (blood) and 549 ms (marrow), 12 degrees: Parker's
-    arterial peak of 6.07 mM becomes 0.85 mM and its 0.89 mM at one minute 0.44 mM, while 0.5 mM in marrow become
-    0.28 mM. The artery loses more than the marrow, so that a Ktrans of 0.12 and a kep of 0.60 /min become 0.36 and
-    1.50 /min. At 30 degrees the peak becomes 3.11 mM, and Ktrans and kep 0.17 and 0.82 /min.
-
     Parameters
     ----------
     signal : (..., n_times), any unit.
@@ -136,6 +130,14 @@ def concentration_linear(
     -------
     Concentration in mM, (..., n_times); NaN where the baseline or T10 is not positive, and where the signal or the
     result is not finite.
+
+    Notes
+    -----
+    It takes the signal as proportional to R1, but the spoiled gradient echo levels off at full relaxation, early at a
+    small flip angle. At TR 3.5 ms, r1 6.3 /s/mM, T10 1441 ms (blood) and 549 ms (marrow), 12 degrees: Parker's arterial
+    peak of 6.07 mM becomes 0.85 mM and its 0.89 mM at one minute 0.44 mM, while 0.5 mM in marrow become 0.28 mM. The
+    artery loses more than the marrow, so that a Ktrans of 0.12 and a kep of 0.60 /min become 0.36 and 1.50 /min. At 30
+    degrees the peak becomes 3.11 mM, and Ktrans and kep 0.17 and 0.82 /min.
     """
     baseline = _positive(baseline_signal)[..., np.newaxis]
     t10_s = _positive(t10_ms)[..., np.newaxis] / 1000.0
@@ -160,9 +162,6 @@ def water_fat_signal(
 
     |S| = |W + F exp(i phi)|,  W = (1 - FF) SPGR(R1 water) d,  F = FF SPGR(1 / T1 fat),  phi = 2 pi TE 3.4 ppm B0
 
-    Fat is one peak, 217 Hz from water at 1.5 T; at 1.2 ms it stands at 94 degrees. The agent reaches the water only,
-    and so does the decay that it brings, d = exp(-TE r2* C).
-
     Parameters
     ----------
     m0 : equilibrium signal of water and fat together, any shape.
@@ -176,6 +175,11 @@ def water_fat_signal(
     Returns
     -------
     Signal in the unit of `m0`, broadcast shape.
+
+    Notes
+    -----
+    Fat is one peak, 217 Hz from water at 1.5 T; at 1.2 ms it stands at 94 degrees. The agent reaches the water only,
+    and so does the decay that it brings, d = exp(-TE r2* C).
     """
     fat_share = np.asarray(fat_fraction, dtype=float)
     water = (1.0 - fat_share) * spgr_signal(m0, r1_water_per_s, repetition_time_ms, flip_angle_deg, b1)
@@ -260,10 +264,21 @@ def concentration_from_signal_with_fat(
 
 
 def opposed_phase_warning(echo_time_ms: float, field_strength_T: float) -> str | None:
-    """What is wrong with an echo time at which fat opposes water; None when it is far enough from that.
+    """What is wrong with an echo time at which fat opposes water.
 
-    Near opposed phase (2.3 ms at 1.5 T and its odd multiples) an enhancing fatty voxel can darken. Near is within
-    0.4 ms at 1.5 T, which is 31 degrees of phase, and within the same phase at other fields (0.2 ms at 3 T).
+    Parameters
+    ----------
+    echo_time_ms, field_strength_T : of the sequence, in ms and T.
+
+    Returns
+    -------
+    A sentence for the user; None when the echo time is far enough from opposed phase.
+
+    Notes
+    -----
+    Near opposed phase (2.3 ms at 1.5 T and its odd multiples, fat being 3.4 ppm from water) an enhancing fatty voxel
+    can darken. Near is within 0.4 ms at 1.5 T, which is 31 degrees of phase, and within the same phase at other fields
+    (0.2 ms at 3 T).
     """
     turns = _water_fat_turns(echo_time_ms, field_strength_T)
     opposed_turns = np.floor(turns) + 0.5
@@ -309,6 +324,15 @@ def arterial_peak_errors(
     t10_blood_ms, relaxivity_per_s_mM : T1 of blood before contrast in ms and r1 in 1/s/mM.
     repetition_time_ms, flip_angle_deg, echo_time_ms : of the sequence.
     r2star_per_s_mM : r2* in blood in 1/s/mM; the default is an assumption, it varies with agent and field.
+
+    Returns
+    -------
+    The errors, relative to the true peak.
+
+    Notes
+    -----
+    The signal of the true peak is that of `spgr_signal` with the actual flip angle, or with the decay; it is converted
+    back by `concentration_from_signal` with the nominal flip angle and without the decay.
     """
     r1_per_s = 1000.0 / t10_blood_ms + np.array([0.0, relaxivity_per_s_mM * peak_blood_mM])
     decay = np.exp(-echo_time_ms / 1000.0 * r2star_per_s_mM * peak_blood_mM)

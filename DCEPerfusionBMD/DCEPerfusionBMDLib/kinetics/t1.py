@@ -84,6 +84,7 @@ def t1_from_flip_angles(
     flip_angles_deg : nominal flip angles, (n_angles,), between 0 and 180 degrees.
     repetition_time_ms : one for all angles or (n_angles,); "linear" takes one only.
     b1 : actual over nominal flip angle, scalar or (n_voxels,).
+    method : "nonlinear" or "linear", as above.
 
     Returns
     -------

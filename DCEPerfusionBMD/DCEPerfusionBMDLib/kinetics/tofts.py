@@ -73,6 +73,13 @@ class ExtendedTofts(Model):
     times_s, plasma_concentration_mM : as in `Model`.
     ktrans_bounds_per_min, ve_bounds, vp_bounds : the box that the parameters are searched in; finite, the lower bound
         first, those of Ktrans and ve positive.
+    delay_s : as in `Model`.
+
+    Raises
+    ------
+    ValueError
+        as of `Model`, when bounds are no box as said above, or when the curve that the tissue sees has no positive
+        sample between the first and the last frame.
 
     References
     ----------
@@ -240,6 +247,13 @@ class Tofts(ExtendedTofts):
     times_s, plasma_concentration_mM : as in `Model`.
     ktrans_bounds_per_min, ve_bounds : the box that the parameters are searched in; finite, positive, the lower bound
         first.
+    delay_s : as in `Model`.
+
+    Raises
+    ------
+    ValueError
+        as of `Model`, when bounds are no box as said above, or when the curve that the tissue sees has no positive
+        sample between the first and the last frame.
 
     References
     ----------

@@ -15,17 +15,6 @@ _SHELL = 0.6  # of the radius: how far from the ball's reach lie the rims that i
 def vertebral_body(mask: BoolArray, spacing_mm: tuple[float, float, float], arch_thickness_mm: float) -> BoolArray:
     """The part of a vertebra that is thick in every direction: the body without pedicles, laminae and processes.
 
-    1. A ball of the diameter `arch_thickness_mm` is moved about inside the mask (a morphological opening). The parts of
-       the arch are rods and plates that it does not fit into, whatever way they point. Of the places where it fits, the
-       largest connected set is the core of the body.
-    2. What the ball centered in the core does not reach is arch where it goes on for more than a radius, beginning 0.6
-       of a radius away from the ball.
-    3. The rest, which are the rims of the endplates and the corners of thick slices, belongs to the body, but for what
-       lies within 0.6 of a radius of the arch: the stumps of the pedicles.
-
-    So a mask of the body alone stays as it is, and no direction has to be known: the rule is the same on every grid.
-    Voxels are cut into pieces of at most 1.5 mm for it; a voxel is kept when at least half of its pieces are.
-
     Parameters
     ----------
     mask : (K, J, I) of the vertebra.
@@ -36,6 +25,20 @@ def vertebral_body(mask: BoolArray, spacing_mm: tuple[float, float, float], arch
     Returns
     -------
     (K, J, I); empty when no part of the mask is that thick.
+
+    Notes
+    -----
+    1. A ball of the diameter `arch_thickness_mm` is moved about inside the mask (a morphological opening). The parts of
+       the arch are rods and plates that it does not fit into, whatever way they point. Of the places where it fits, the
+       largest connected set is the core of the body.
+    2. What the ball centered in the core does not reach is arch where it goes on for more than a radius, beginning 0.6
+       of a radius away from the ball.
+    3. The rest, which are the rims of the endplates and the corners of thick slices, belongs to the body, but for what
+       lies within 0.6 of a radius of the arch: the stumps of the pedicles.
+
+    So a mask of the body alone stays as it is, and no direction has to be known: the rule is the same on every grid.
+    Voxels are cut into pieces of at most 1.5 mm for it; a voxel is kept when at least half of its pieces are.
+    The rule is ours.
     """
     body = np.zeros(mask.shape, dtype=bool)
     if not mask.any():

@@ -50,7 +50,18 @@ class Bolus:
     artery_signal: FloatArray | None = None
 
     def features(self, signal: npt.NDArray[np.float32] | FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Signal before contrast, NaN where there is none, and by how much it is higher early and late; (n,) each."""
+        """What a curve is sorted by: its signal before contrast, and its enhancement early and late.
+
+        Parameters
+        ----------
+        signal : (n, n_frames).
+
+        Returns
+        -------
+        Mean signal before contrast, NaN where it is not positive; mean signal of the 30 s after arrival less that, of
+        the first frame with contrast where no frame lies there; and mean signal of the last third of the frames after
+        arrival less that; (n,) each, in the unit of the signal.
+        """
         after = self.times_s > self.arrival_s
         early = after & (self.times_s <= self.arrival_s + _EARLY_S)
         if not early.any():
@@ -173,12 +184,19 @@ _FATES = {
 def poorly_fitted(rmse: FloatArray, threshold_z: float) -> BoolArray:
     """Voxels whose residual is more than `threshold_z` deviations above the median of its region.
 
-    Compared with the region, not with a fixed share of variance: where marrow hardly enhances, noise is most of the
-    variance of a good fit.
-
     Parameters
     ----------
-    rmse : (n,) of one region; NaN where there is no fit.
+    rmse : (n,) root mean square residuals of one region, of any unit; NaN where there is no fit.
+    threshold_z : in deviations of the logarithm, 1.4826 times its median absolute deviation and at least 0.02.
+
+    Returns
+    -------
+    (n,) True where the fit is poor; nowhere with fewer than 30 residuals to compare with.
+
+    Notes
+    -----
+    Compared with the region, not with a fixed share of variance: where marrow hardly enhances, noise is most of the
+    variance of a good fit. The rule is ours.
     """
     inside = np.isfinite(rmse) & (rmse > 0)
     if np.count_nonzero(inside) < _LEAST_VOXELS:

@@ -184,6 +184,14 @@ def recognize(name: str, segment_id: str = "", code: tuple[str, str] = ("", ""),
     code : coding scheme and value of the segment's type; SNOMED CT and its older form SRT are known. A code that says
         nothing of the level, such as Vertebra, is passed over.
     tag : value of our own tag, which output segments carry.
+
+    Returns
+    -------
+    Kind and level of the segment, with what told them or why they cannot be told.
+
+    Notes
+    -----
+    The codes are those of `LEVEL_CODES`, of artery and muscle in SNOMED CT, and their older forms in SRT.
     """
     named = _by_text(name, "name")
     if named.kind == OTHER and not named.reason:
@@ -206,7 +214,16 @@ def recognize(name: str, segment_id: str = "", code: tuple[str, str] = ("", ""),
 
 
 def levels_by_user(text: str, names: list[str]) -> dict[str, str]:
-    """Segment name to level, from `SEGMENT=LEVEL,...`; the level `none` is an empty one.
+    """Levels that the user gives to segments.
+
+    Parameters
+    ----------
+    text : `SEGMENT=LEVEL,...`, where a level is one of `LEVELS` or `none`; empty for nothing.
+    names : of the segments there are.
+
+    Returns
+    -------
+    Segment name to level, empty for `none`; in the order of the text.
 
     Raises
     ------

@@ -12,7 +12,16 @@ _ROUNDING_MM = 1e-6
 
 
 def bounding_box(mask: BoolArray) -> tuple[slice, ...]:
-    """Slices that hold every voxel of a mask that is not empty."""
+    """The smallest box that holds every voxel of a mask.
+
+    Parameters
+    ----------
+    mask : of any shape, not empty.
+
+    Returns
+    -------
+    One slice per axis.
+    """
     box: list[slice] = []
     for axis in range(mask.ndim):
         rest = mask[tuple(box)]  # the axes before are cut, which leaves less to look through
@@ -24,10 +33,6 @@ def bounding_box(mask: BoolArray) -> tuple[slice, ...]:
 def distance_to_edge_mm(mask: BoolArray, spacing_mm: tuple[float, ...]) -> npt.NDArray[np.float64]:
     """Shortest distance from each voxel center inside a mask to the face of the mask; 0 outside.
 
-    The face is the surface of the voxel boxes, not the nearest outside center, so a single voxel of 1 mm is 0.5 mm from
-    the edge. The border of the image is an edge. Computed on the bounding box of the mask, on a grid of twice the
-    resolution: there the nearest point of an outside box to a voxel center is always a grid point, so it is exact.
-
     Parameters
     ----------
     mask : (K, J, I), or (J, I) for distances within a slice.
@@ -36,6 +41,12 @@ def distance_to_edge_mm(mask: BoolArray, spacing_mm: tuple[float, ...]) -> npt.N
     Returns
     -------
     Distances in mm, of the shape of the mask.
+
+    Notes
+    -----
+    The face is the surface of the voxel boxes, not the nearest outside center, so a single voxel of 1 mm is 0.5 mm from
+    the edge. The border of the image is an edge. Computed on the bounding box of the mask, on a grid of twice the
+    resolution: there the nearest point of an outside box to a voxel center is always a grid point, so it is exact.
     """
     distance = np.zeros(mask.shape)
     if not mask.any():
@@ -65,6 +76,10 @@ def farther_than(
     in_plane : measure within each slice, which is what K counts, and leave out the first and the last slice of the
         mask; for slices so thick that a margin across them cannot be told.
 
+    Returns
+    -------
+    Mask of the shape of `mask`.
+
     References
     ----------
     Huang Z et al. 2019, MRI examination: "more than 3 mm from the edge of the vertebral body".
@@ -84,13 +99,15 @@ def depth_mm(
 ) -> npt.NDArray[np.float64]:
     """Distance that the margin is compared with: `distance_to_edge_mm`, or that within each slice.
 
-    Within the slices it is 0 in the first and the last slice of the mask.
-
     Parameters
     ----------
     mask : (K, J, I).
     spacing_mm : voxel size along K, J and I; the axes must be orthogonal.
     in_plane : see `farther_than`.
+
+    Returns
+    -------
+    Distances in mm, (K, J, I); 0 outside the mask and, within the slices, in its first and last slice.
     """
     if not in_plane:
         return distance_to_edge_mm(mask, spacing_mm)

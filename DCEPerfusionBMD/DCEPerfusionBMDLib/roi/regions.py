@@ -32,8 +32,8 @@ class Region:
     name : segment name.
     level : vertebral level, empty where there is none.
     fate : (K, J, I) uint8 of `Fate`.
-    depth_mm : (n,) distance from the edge of each voxel of the body, in the order of the flattened grid; below
-        0 where the user excluded it.
+    depth_mm : (n,) distance from the edge of each voxel of the body, in the order of the flattened grid; below 0 where
+        the user excluded it or it belongs to the input.
     level_source : what told the level, as in `SegmentLabel`; empty where there is none.
     """
 
@@ -76,7 +76,12 @@ class Region:
 
         Parameters
         ----------
+        settings : `excluded_share_max` is read.
         unknown : how many of its analyzed voxels have no curve to speak of; they count as the excluded ones do.
+
+        Returns
+        -------
+        A phrase; empty where the region is evaluable.
         """
         analyzed = self.counts.get(Fate.ANALYZED, 0)
         if not analyzed:
@@ -89,8 +94,18 @@ class Region:
         return ""
 
     def at_margin(self, margin_mm: float) -> BoolArray:
-        """Which voxels of the body would be left at another margin; (n,).
+        """Which voxels of the body would be left at another margin.
 
+        Parameters
+        ----------
+        margin_mm : distance from the edge that a voxel must be beyond; 0 for no margin.
+
+        Returns
+        -------
+        (n,) in the order of `depth_mm`.
+
+        Notes
+        -----
         What lies in the margin has not been judged by its curve, so it comes in as it is; what is excluded inside the
         margin stays out.
         """
@@ -109,6 +124,13 @@ class Region:
         Parameters
         ----------
         signal : (n, n_frames) of the voxels of the body, in the order of the flattened grid.
+        ijk_to_ras : (4, 4) voxel index to RAS.
+        bolus : time course.
+        settings : the thresholds, and which rules apply.
+
+        Returns
+        -------
+        The region with the fates that the rules give to what was to be analyzed.
         """
         found = propose_exclusions(signal, self.body, self.analyzed, ijk_to_ras, bolus, settings)
         fate = self.fate.copy()
@@ -117,7 +139,18 @@ class Region:
         return replace(self, fate=fate)
 
     def without_poor_fits(self, rmse: npt.NDArray[np.floating], settings: RegionSettings) -> Region:
-        """The region without the voxels whose fit is poor, told from the residuals of the analyzed voxels, (n,)."""
+        """The region without the voxels whose fit is poor (`exclusions.poorly_fitted`).
+
+        Parameters
+        ----------
+        rmse : (n_analyzed,) residuals of the analyzed voxels, in the order of the flattened grid; NaN where there is no
+            fit.
+        settings : `poor_fit_z` is read.
+
+        Returns
+        -------
+        The region; the same object where no fit is poor.
+        """
         poor = poorly_fitted(np.asarray(rmse, dtype=float), settings.poor_fit_z)
         if not poor.any():
             return self
@@ -164,6 +197,10 @@ def build_rois(
     labels : what each segment is; told by the names alone when None.
     ijk_to_ras : (4, 4) voxel index to RAS; without it nobody is warned of masks of whole vertebrae.
     memory : as for `study.analyze`.
+
+    Returns
+    -------
+    The regions in the order of the masks, the segment of the input, and warnings.
 
     Raises
     ------
@@ -265,6 +302,10 @@ def find_input(
     Parameters
     ----------
     masks, settings, labels : as for `build_rois`.
+
+    Returns
+    -------
+    A key of `masks`.
 
     Raises
     ------
