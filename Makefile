@@ -20,6 +20,10 @@ docs: $(VENV)/.docs
 	$(BIN)/python -m sphinx -W --keep-going -q docs build/docs
 	@echo "The site is build/docs/index.html."
 
+.PHONY: package-test
+package-test: $(VENV)/.test # every test of the library, over what the extension installs, copied elsewhere
+	$(BIN)/python Testing/repository/test_cmake.py --all
+
 bench: $(BENCH)/.installed $(VENV)/.headless
 	$(BENCH)/bin/python Testing/benchmarks/bench_kinetics.py --output docs/performance.md
 	$(BENCH)/bin/python Testing/benchmarks/bench_minimum.py --output docs/minimum.md
