@@ -20,10 +20,6 @@ docs: $(VENV)/.docs
 	$(BIN)/python -m sphinx -W --keep-going -q docs build/docs
 	@echo "The site is build/docs/index.html."
 
-.PHONY: package-test
-package-test: $(VENV)/.test # every test of the library, over what the extension installs, copied elsewhere
-	$(BIN)/python Testing/repository/test_cmake.py --all
-
 bench: $(BENCH)/.installed $(VENV)/.headless
 	$(BENCH)/bin/python Testing/benchmarks/bench_kinetics.py --output docs/performance.md
 	$(BENCH)/bin/python Testing/benchmarks/bench_minimum.py --output docs/minimum.md
@@ -37,6 +33,10 @@ $(BENCH)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(BENCH)
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@
+
+.PHONY: package-test
+package-test: $(VENV)/.test # every test of the library, over what the extension installs, copied elsewhere
+	$(BIN)/python Testing/repository/test_cmake.py --all
 
 clean:
 	rm -rf $(VENV) $(BENCH) demo-output build .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -52,7 +52,7 @@ $(VENV)/.headless: $(VENV)/.python pyproject.toml constraints/slicer-5.12.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.headless
-	$(PIP) --editable '.[headless,test,test-desktop]'
+	$(PIP) --editable '.[headless,test,test-desktop,docs]'
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.python pyproject.toml constraints/slicer-5.12.txt
