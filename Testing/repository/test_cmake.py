@@ -186,6 +186,7 @@ class TestConfigure(unittest.TestCase):
             env={**os.environ, "PYTHONPATH": str(installed)},
             capture_output=True,
             text=True,
+            encoding="utf-8",
         )
         self.assertEqual(run.returncode, 0, run.stderr)
 
