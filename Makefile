@@ -34,6 +34,10 @@ $(BENCH)/.installed: pyproject.toml
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	@touch $@
 
+.PHONY: package-test
+package-test: $(VENV)/.test # every test of the library, over what the extension installs, copied elsewhere
+	$(BIN)/python Testing/repository/test_cmake.py --all
+
 clean:
 	rm -rf $(VENV) $(BENCH) demo-output build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
@@ -48,7 +52,7 @@ $(VENV)/.headless: $(VENV)/.python pyproject.toml constraints/slicer-5.12.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.headless
-	$(PIP) --editable '.[headless,test,test-desktop]'
+	$(PIP) --editable '.[headless,test,test-desktop,docs]'
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.python pyproject.toml constraints/slicer-5.12.txt

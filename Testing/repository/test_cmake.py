@@ -66,6 +66,13 @@ for name in sys.argv[2:]:
         sys.exit(f"{name} was imported from {module.__file__}, not from the installed copy")
 """
 
+FROM_THE_COPY = """\
+import os, pathlib, DCEPerfusionBMDLib
+assert pathlib.Path(os.environ["DCE_COPY"]).resolve() in pathlib.Path(DCEPerfusionBMDLib.__file__).resolve().parents
+"""
+QUICK = ("aif", "densitometry", "descriptive", "findings", "relaxation", "settings", "signal", "statistics", "t1")
+QUICK += ("tables", "times")
+
 
 def cmake_program() -> str | None:
     """CMake on the path, or the one installed beside this Python."""
@@ -111,30 +118,52 @@ class TestListedFiles(unittest.TestCase):
         self.check("MODULE_PYTHON_RESOURCES", on_disk()[1])
 
 
+def configure(folder: Path) -> Path:
+    """Configure the extension against a stand-in for Slicer; the build folder, with what it installs in `installed`."""
+    build, stub = folder / "build", folder / "stub"
+    stub.mkdir()
+    for name, text in (
+        ("SlicerConfig.cmake", STUB_CONFIG),
+        ("use.cmake", STUB_USE),
+        ("generate.cmake", ""),
+        ("cpack.cmake", STUB_CPACK),
+    ):
+        (stub / name).write_text(text, encoding="utf-8")
+    command = [str(cmake_program()), "-S", str(REPOSITORY), "-B", str(build), f"-DSlicer_DIR={stub}"]
+    command += ["-DBUILD_TESTING=ON", "-G", "Unix Makefiles"]
+    # Nothing is compiled: any program will do for the compilers and for make.
+    command += [f"-DCMAKE_{name}={sys.executable}" for name in ("MAKE_PROGRAM", "C_COMPILER", "CXX_COMPILER")]
+    command += ["-DCMAKE_C_COMPILER_FORCED=ON", "-DCMAKE_CXX_COMPILER_FORCED=ON"]
+    run = subprocess.run(command, capture_output=True, encoding="utf-8")
+    if run.returncode:
+        raise AssertionError(run.stdout + run.stderr)
+    return build
+
+
+def run_from_a_copy(folder: Path, names: list[str]) -> int:
+    """Run tests of the library over what is installed, with nothing of this repository in reach; 0 when they pass."""
+    shutil.copytree(configure(folder) / "installed", folder / "copy")
+    shutil.copytree(REPOSITORY / "Testing", folder / "tests" / "Testing", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(REPOSITORY / "docs", folder / "tests" / "docs")  # a test compares a page with what is found
+    (folder / "tests" / "conftest.py").write_text(FROM_THE_COPY, encoding="utf-8")
+    command = [sys.executable, "-B", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder / "tests")]
+    paths = os.pathsep.join(str(folder / name) for name in ("copy", "tests/Testing"))
+    tests = [f"Testing/library/{name}" for name in names]
+    environment = {**os.environ, "PYTHONPATH": paths, "DCE_COPY": str(folder / "copy")}
+    return subprocess.run([*command, *tests], cwd=folder / "tests", env=environment).returncode
+
+
 @unittest.skipUnless(cmake_program(), "cmake was found neither on the path nor beside this Python")
 class TestConfigure(unittest.TestCase):
     """The extension configures against a stand-in for Slicer, and what it would install works."""
 
-    def setUp(self) -> None:
+    build: Path
+
+    @classmethod
+    def setUpClass(cls) -> None:
         folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.build = Path(folder.name) / "build"
-        stub = Path(folder.name) / "stub"
-        stub.mkdir()
-        for name, text in (
-            ("SlicerConfig.cmake", STUB_CONFIG),
-            ("use.cmake", STUB_USE),
-            ("generate.cmake", ""),
-            ("cpack.cmake", STUB_CPACK),
-        ):
-            (stub / name).write_text(text, encoding="utf-8")
-        command = [str(cmake_program()), "-S", str(REPOSITORY), "-B", str(self.build), f"-DSlicer_DIR={stub}"]
-        command += ["-DBUILD_TESTING=ON", "-G", "Unix Makefiles"]
-        # Nothing is compiled: any program will do for the compilers and for make.
-        command += [f"-DCMAKE_{name}={sys.executable}" for name in ("MAKE_PROGRAM", "C_COMPILER", "CXX_COMPILER")]
-        command += ["-DCMAKE_C_COMPILER_FORCED=ON", "-DCMAKE_CXX_COMPILER_FORCED=ON"]
-        run = subprocess.run(command, capture_output=True, text=True)
-        self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
+        cls.addClassCleanup(folder.cleanup)
+        cls.build = configure(Path(folder.name))
 
     def test_reaches_the_end(self) -> None:
         self.assertTrue((self.build / "packaged.txt").read_text(encoding="utf-8"))
@@ -157,9 +186,18 @@ class TestConfigure(unittest.TestCase):
             env={**os.environ, "PYTHONPATH": str(installed)},
             capture_output=True,
             text=True,
+            encoding="utf-8",
         )
         self.assertEqual(run.returncode, 0, run.stderr)
 
+    def test_library_tests_pass_from_a_copy(self) -> None:
+        """The quick ones; `make package-test` runs all."""
+        with tempfile.TemporaryDirectory() as folder:
+            self.assertEqual(run_from_a_copy(Path(folder), [f"test_{name}.py" for name in QUICK]), 0)
+
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--all"]:
+        with tempfile.TemporaryDirectory() as name:
+            sys.exit(run_from_a_copy(Path(name), [""]))
     unittest.main()
