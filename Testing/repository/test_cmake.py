@@ -134,7 +134,7 @@ class TestConfigure(unittest.TestCase):
         # Nothing is compiled: any program will do for the compilers and for make.
         command += [f"-DCMAKE_{name}={sys.executable}" for name in ("MAKE_PROGRAM", "C_COMPILER", "CXX_COMPILER")]
         command += ["-DCMAKE_C_COMPILER_FORCED=ON", "-DCMAKE_CXX_COMPILER_FORCED=ON"]
-        run = subprocess.run(command, capture_output=True, text=True)
+        run = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
         self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
 
     def test_reaches_the_end(self) -> None:
@@ -158,6 +158,7 @@ class TestConfigure(unittest.TestCase):
             env={**os.environ, "PYTHONPATH": str(installed)},
             capture_output=True,
             text=True,
+            encoding="utf-8",
         )
         self.assertEqual(run.returncode, 0, run.stderr)
 
