@@ -5,7 +5,7 @@ BENCH := .venv-bench
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/slicer-5.12.txt
 
-.PHONY: demo test bench clean
+.PHONY: demo test bench validate clean
 
 demo: $(VENV)/.headless
 	$(BIN)/dce-perfusion-bmd demo --output demo-output
@@ -23,6 +23,10 @@ bench: $(BENCH)/.installed $(VENV)/.headless
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python Testing/benchmarks/bench_live.py --output docs/live.md
 	$(BIN)/python Testing/benchmarks/bench_cohort.py --output docs/large-cohorts.md
 	PYTHONPATH=Testing $(BIN)/python Testing/benchmarks/bench_batch.py --output docs/large-batches.md
+
+# The public reference data are looked for in DCE_REFERENCE_DATA; what needs them is shown as not run without them.
+validate: $(VENV)/.peers
+	$(BIN)/python Testing/benchmarks/validate.py --output docs/validation.md
 
 # The other programs may want other versions than Slicer has, so they get an environment of their own.
 $(BENCH)/.installed: pyproject.toml
@@ -45,4 +49,8 @@ $(VENV)/.headless: $(VENV)/.python pyproject.toml constraints/slicer-5.12.txt
 
 $(VENV)/.test: $(VENV)/.headless
 	$(PIP) --editable '.[headless,test,test-desktop]'
+	@touch $@
+
+$(VENV)/.peers: $(VENV)/.test
+	$(PIP) --editable '.[headless,test,test-desktop,peers]'
 	@touch $@

@@ -212,14 +212,14 @@ class Exported(unittest.TestCase):
         self.assertEqual(values.size, expected.size)
         found, there = np.asarray(values, np.float32), expected[at[..., 2], at[..., 1], at[..., 0]]
         differ = (found != there) & ~(np.isnan(found) & np.isnan(there))
-        measured(self, "voxels of maps that differ", np.count_nonzero(differ), 0)
+        measured(self, "voxels that differ", np.count_nonzero(differ), 0)
 
     def assert_same_mask(self, values, matrix, expected, ijk_to_ras):
         """All voxels of a mask, on a grid that may hold a part of the slices."""
         at = self.indices(values.shape, matrix, ijk_to_ras)[values > 0]
         found = np.zeros(expected.shape, bool)
         found[at[:, 2], at[:, 1], at[:, 0]] = True
-        measured(self, "voxels of masks that differ", np.count_nonzero(found != expected), 0)
+        measured(self, "voxels that differ", np.count_nonzero(found != expected), 0)
 
     def check_dcmqi_images(self, files, maps, masks, ijk_to_ras):
         """dcmqi makes the same maps and masks of the files."""

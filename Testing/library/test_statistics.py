@@ -104,7 +104,7 @@ class TestNist(unittest.TestCase):
     def test_observed(self):
         self.check("SiRstv", SIRSTV, 5.11462616e-2, 2.1663656e-1, 1.18046237440255, 1.90999039051129e-1, 9)
         self.check("AtmWtAg", ATMWTAG, 3.638341875e-9, 1.04951729166667e-8, 15.946733567793, 2.57426544538321e-1, 7.5)
-        measured(self, "digits of F, AtmWtAg", digits(st.anova(ATMWTAG).f, 15.946733567793), 9, at_least=True)
+        self.assertGreaterEqual(digits(st.anova(ATMWTAG).f, 15.946733567793), 9)
 
     @against("Statistics", "made-up data SmLs01 to SmLs09", "nist", "anova")
     def test_simon_lesage(self):
@@ -133,7 +133,7 @@ class TestTextbooks(unittest.TestCase):
         "Statistics",
         "PlantGrowth: ANOVA, Welch, Kruskal-Wallis, Levene, Shapiro-Wilk, 13 values of 6 to 9 decimals",
         "r",
-        "compare",
+        "anova, welch_anova, kruskal, levene",
     )
     def test_plant_growth(self):
         anova, welch = st.anova(PLANTS), st.welch_anova(PLANTS)

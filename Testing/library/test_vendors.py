@@ -198,7 +198,6 @@ class Cases(Readable, Folders):
         np.testing.assert_allclose(flipped.ijk_to_ras, vendors.IJK_TO_RAS, rtol=0, atol=1e-6)
         self.assertAlmostEqual(flipped.repetition_time_ms, vendors.TR_MS)
 
-    @against("Reading series and their times", "700 files of the made-up scanners below", "dicom", "tests' own studies")
     def test_files_are_valid_dicom(self):
         validator = tool("dciodvfy")
 
@@ -218,7 +217,7 @@ class Cases(Readable, Folders):
         with ThreadPoolExecutor(4) as pool:
             found = [line for lines in pool.map(errors, paths) for line in lines]
         self.assertGreater(len(paths), 700)
-        measured(self, "errors" + "".join(f"; {line}" for line in found[:1]), len(found), 0)
+        self.assertEqual(found, [])
 
 
 class Corruptions(Folders):
