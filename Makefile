@@ -5,7 +5,7 @@ BENCH := .venv-bench
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/slicer-5.12.txt
 
-.PHONY: demo test bench validate clean
+.PHONY: demo test bench clean
 
 demo: $(VENV)/.headless
 	$(BIN)/dce-perfusion-bmd demo --output demo-output
@@ -25,8 +25,13 @@ bench: $(BENCH)/.installed $(VENV)/.headless
 	PYTHONPATH=Testing $(BIN)/python Testing/benchmarks/bench_batch.py --output docs/large-batches.md
 
 # The public reference data are looked for in DCE_REFERENCE_DATA; what needs them is shown as not run without them.
+.PHONY: validate
 validate: $(VENV)/.peers
 	$(BIN)/python Testing/benchmarks/validate.py --output docs/validation.md
+
+$(VENV)/.peers: $(VENV)/.test
+	$(PIP) --editable '.[peers]'
+	@touch $@
 
 # The other programs may want other versions than Slicer has, so they get an environment of their own.
 $(BENCH)/.installed: pyproject.toml
@@ -49,8 +54,4 @@ $(VENV)/.headless: $(VENV)/.python pyproject.toml constraints/slicer-5.12.txt
 
 $(VENV)/.test: $(VENV)/.headless
 	$(PIP) --editable '.[headless,test,test-desktop]'
-	@touch $@
-
-$(VENV)/.peers: $(VENV)/.test
-	$(PIP) --editable '.[headless,test,test-desktop,peers]'
 	@touch $@
