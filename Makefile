@@ -28,6 +28,15 @@ bench: $(BENCH)/.installed $(VENV)/.headless
 	$(BIN)/python Testing/benchmarks/bench_cohort.py --output docs/large-cohorts.md
 	PYTHONPATH=Testing $(BIN)/python Testing/benchmarks/bench_batch.py --output docs/large-batches.md
 
+# The public reference data are looked for in DCE_REFERENCE_DATA; what needs them is shown as not run without them.
+.PHONY: validate
+validate: $(VENV)/.peers
+	$(BIN)/python Testing/benchmarks/validate.py --output docs/validation.md
+
+$(VENV)/.peers: $(VENV)/.test
+	$(PIP) --editable '.[peers]'
+	@touch $@
+
 # The other programs may want other versions than Slicer has, so they get an environment of their own.
 $(BENCH)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(BENCH)

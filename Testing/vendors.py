@@ -721,7 +721,7 @@ def beside_other_objects(folder: Path) -> Truth:
     state.DisplayedAreaSelectionSequence = [area]
     state.PresentationLUTShape = "IDENTITY"
     save(state, folder / "state")
-    (folder / "DICOMDIR.txt").write_text("no image")
+    (folder / "DICOMDIR.txt").write_text("no image", encoding="utf-8")
     return truth
 
 

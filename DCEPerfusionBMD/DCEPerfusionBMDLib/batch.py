@@ -476,7 +476,7 @@ def locked(output: Path) -> Iterator[str]:
         where another batch runs there.
     """
     (output / STUDIES).mkdir(parents=True, exist_ok=True)
-    with (output / _LOCK).open("a") as lock:
+    with (output / _LOCK).open("a", encoding="utf-8") as lock:
         try:
             if sys.platform == "win32":
                 import msvcrt

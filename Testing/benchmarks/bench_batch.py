@@ -96,7 +96,8 @@ def stub(job: batch.Job) -> batch.Outcome:
     result.mkdir(parents=True)
     for name, text in _TABLES.items():
         (result / name).write_text(
-            text.replace("SUBJECT", study.subject).replace("0.4567", f"{0.2 + number % 997 / 2e3}")
+            text.replace("SUBJECT", study.subject).replace("0.4567", f"{0.2 + number % 997 / 2e3}"),
+            encoding="utf-8",
         )
     inputs = {"stat": batch.inputs_by_stat(study), "sha256": batch.inputs_by_content(study)}
     record = {**batch._identity(study), "inputs": inputs}
@@ -219,7 +220,9 @@ def main() -> None:
             lines.append("| ---: " * 9 + "|")
             for subjects in options.subjects.split(","):
                 arguments = [sys.executable, __file__, "--made-up", subjects, "--example", str(example)]
-                lines += subprocess.run(arguments, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+                lines += subprocess.run(
+                    arguments, check=True, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+                ).stdout.splitlines()
                 print(lines[-1], flush=True)
     text = "\n".join(lines) + "\n"
     print(text)

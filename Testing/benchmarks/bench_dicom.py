@@ -80,7 +80,7 @@ def timed(work: Work, study: Path) -> tuple[float, float]:
 def peak_bytes() -> int | None:
     """Largest resident size that this process ever had; None where the system does not say."""
     try:
-        lines = Path("/proc/self/status").read_text().splitlines()
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
@@ -96,7 +96,7 @@ def child(task: str, study: Path) -> None:
 def memory(task: str, study: Path) -> int | None:
     command = [sys.executable, __file__, "--child", task, str(study)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTHONWARNINGS": "ignore"}
-    run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    run = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, encoding="utf-8")
     peak: int | None = json.loads(run.stdout.splitlines()[-1])
     return peak
 

@@ -387,7 +387,7 @@ class PeakMemory:
 
     def __init__(self) -> None:
         with contextlib.suppress(OSError):
-            Path("/proc/self/clear_refs").write_text("5")  # Linux: sets the peak to the present size
+            Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # Linux: sets the peak to the present size
         self.start = self._read("VmRSS")
 
     def growth(self) -> float:
@@ -396,7 +396,7 @@ class PeakMemory:
     @staticmethod
     def _read(entry: str) -> float:
         with contextlib.suppress(OSError):
-            for line in Path("/proc/self/status").read_text().splitlines():
+            for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
                 if line.startswith(entry):
                     return float(line.split()[1]) * 1024.0
         import resource
@@ -483,7 +483,7 @@ def pair(errors: tuple[float, float] | None) -> str:
 
 def processor() -> str:
     with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()

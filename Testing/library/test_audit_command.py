@@ -152,7 +152,7 @@ class TestCommand(Folder):
         for arguments in (("audit", self.folder / "none.json"), ("audit", bad, "--template", self.folder / "x.json")):
             status, _, err = run(*arguments)
             self.assertEqual((status, len(err.splitlines())), (2, 1))
-        self.output.write_text("a file")
+        self.output.write_text("a file", encoding="utf-8")
         self.assertEqual(run("audit", "--output", self.output)[0], 2)
 
 

@@ -82,7 +82,7 @@ class Folder(unittest.TestCase):
         (self.folder / "dicom").mkdir()
         (self.folder / "dicom" / "1.dcm").write_bytes(b"one")
         (self.folder / "mask.nrrd").write_bytes(b"mask")
-        (self.folder / "stub.py").write_text(STUB)
+        (self.folder / "stub.py").write_text(STUB, encoding="utf-8")
         self.program = (sys.executable, str(self.folder / "stub.py"))
         self.output = self.folder / "out"
         environment = mock.patch.dict(os.environ, {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))})
@@ -101,7 +101,7 @@ class Folder(unittest.TestCase):
 
     def begun(self):
         path = self.output / "begun.txt"
-        return path.read_text().split() if path.exists() else []
+        return path.read_text(encoding="utf-8").split() if path.exists() else []
 
     def results(self):
         return sorted(path.name for path in (self.output / "studies").iterdir())
@@ -178,7 +178,7 @@ class DoneOnce(Folder):
         self.assertFalse(is_done(self.study(age="60", series="3"), self.output))
         with mock.patch.object(batch, "__version__", "0.0.0"):
             self.assertFalse(is_done(study, self.output))
-        (self.output / "studies/S1/vertebrae.csv").write_text("cut")
+        (self.output / "studies/S1/vertebrae.csv").write_text("cut", encoding="utf-8")
         self.assertFalse(is_done(study, self.output))
         self.run_one(study)
         self.assertEqual((self.begun(), is_done(study, self.output)), (["S1", "S1"], True))
@@ -267,7 +267,11 @@ class Failures(Folder):
     def test_a_child_starts_without_what_only_cohorts_need(self):
         """Each study pays for every import; these take a second together."""
         code = "import sys, DCEPerfusionBMDLib.cli.child; print(*sys.modules)"
-        loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split())
+        loaded = set(
+            subprocess.run(
+                [sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8"
+            ).stdout.split()
+        )
         self.assertIn("DCEPerfusionBMDLib.study", loaded)
         own = {f"DCEPerfusionBMDLib.{name}" for name in ("cohort", "statistics")}
         others = {"scipy.stats", "scipy.optimize", "scipy.interpolate", "matplotlib", "highdicom", "distributed"}
@@ -275,7 +279,7 @@ class Failures(Folder):
 
     def test_one_thread_per_study(self):
         self.run_one(self.study())
-        threads, arguments = json.loads((self.output / "studies/S1/said.json").read_text())
+        threads, arguments = json.loads((self.output / "studies/S1/said.json").read_text(encoding="utf-8"))
         self.assertEqual((threads, arguments[0]), ("1", "analyze"))
 
 
@@ -288,7 +292,7 @@ class Runs(Folder):
                 "from DCEPerfusionBMDLib.batch import locked; from pathlib import Path\n"
                 f"with locked(Path({str(self.output)!r})): pass"
             )
-            other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+            other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8")
             self.assertIn("another batch runs in", other.stderr)
             self.assertTrue(left.exists())
         with locked(self.output):
@@ -348,7 +352,7 @@ class TheCommand(Folder):
         lines = ["subject,dicom,segmentation,series", *(f"S{n},dicom,mask.nrrd," for n in range(4))]
         lines += ["bad,dicom,mask.nrrd,refuse", "gone,nowhere,mask.nrrd,"]
         self.table = self.folder / "studies.csv"
-        self.table.write_text("\n".join(lines) + "\n")
+        self.table.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def command(self, *options):
         out, err = io.StringIO(), io.StringIO()
@@ -367,7 +371,10 @@ class TheCommand(Folder):
         self.assertEqual(self.failures(), [("bad", "analyze"), ("gone", "input")])
         self.assertIn("failed: bad: analyze: no aorta; outline one", err)
         shutil.rmtree(self.output / "studies/S2")
-        self.table.write_text(self.table.read_text().replace("bad,dicom,mask.nrrd,refuse", "bad,dicom,mask.nrrd,"))
+        self.table.write_text(
+            self.table.read_text(encoding="utf-8").replace("bad,dicom,mask.nrrd,refuse", "bad,dicom,mask.nrrd,"),
+            encoding="utf-8",
+        )
         before = len(self.begun())
         status, out, err = self.command("--workers", "2")
         self.assertIn("6 studies: 3 done before, 2 to do, 1 cannot be done.", out)
@@ -376,7 +383,9 @@ class TheCommand(Folder):
 
     def test_results_of_no_row_are_named(self):
         self.command()
-        self.table.write_text("\n".join(self.table.read_text().splitlines()[:3]) + "\n")
+        self.table.write_text(
+            "\n".join(self.table.read_text(encoding="utf-8").splitlines()[:3]) + "\n", encoding="utf-8"
+        )
         status, _, err = self.command()
         self.assertEqual(status, 0)
         self.assertIn("2 results are of no study of the table and in no cohort: S2, S3", err)
@@ -397,7 +406,9 @@ class TheCommand(Folder):
     @unittest.skipUnless(os.name == "posix", "signals")
     def test_interrupted_and_killed(self):
         """Ctrl-C, then SIGKILL of the batch: children end, and what is done is not done again."""
-        self.table.write_text("subject,dicom,segmentation,series\nA,dicom,mask.nrrd,\nB,dicom,mask.nrrd,hang\n")
+        self.table.write_text(
+            "subject,dicom,segmentation,series\nA,dicom,mask.nrrd,\nB,dicom,mask.nrrd,hang\n", encoding="utf-8"
+        )
         code = (
             "import sys; from DCEPerfusionBMDLib import batch, cli\n"
             f"cli.batch.Job = lambda *given: batch.Job(*given[:4], {self.program!r})\n"
@@ -414,7 +425,7 @@ class TheCommand(Folder):
                 self.assertEqual(process.returncode, 130, err)
                 self.assertIn(b"interrupted", err)
                 self.assertEqual(self.results(), ["A"])
-        self.table.write_text(self.table.read_text().replace("hang", ""))
+        self.table.write_text(self.table.read_text(encoding="utf-8").replace("hang", ""), encoding="utf-8")
         status, _, _ = self.command()
         self.assertEqual((status, self.results()), (0, ["A", "B"]))
         self.assertEqual(self.begun().count("A"), 1)
@@ -442,7 +453,7 @@ class OnDask(TheCommand):
         deadline = time.monotonic() + 60
         while not file.exists() and time.monotonic() < deadline:
             time.sleep(0.1)
-        cls.address = json.loads(file.read_text())["address"]
+        cls.address = json.loads(file.read_text(encoding="utf-8"))["address"]
 
     def command(self, *options):
         options = [option for option in options if option not in ("--workers", "2")]

@@ -27,6 +27,7 @@ from DCEPerfusionBMDLib.densitometry import (
     z_score_category,
 )
 from DCEPerfusionBMDLib.errors import InputError
+from support import against, measured
 
 HEADING = "subject,site,bmd_g_cm2,t_score\n"
 
@@ -35,6 +36,12 @@ class Categories(unittest.TestCase):
     """WHO 1994: normal T >= -1.0, low -2.5 < T < -1.0, osteoporosis T <= -2.5; ISCD: Z <= -2.0 is below the expected;
     ACR: above 120 normal, 80 to 120 low, below 80 mg/cm3 osteoporosis."""
 
+    @against(
+        "Densitometry",
+        "categories of T-scores at and around -1.0 and -2.5, exact, reported, with a fracture",
+        "who",
+        "t_score_category",
+    )
     def test_t_scores(self):
         normal, low, osteoporosis = "normal", "low bone mass", "osteoporosis"
         severe = "severe osteoporosis"
@@ -69,9 +76,10 @@ class Categories(unittest.TestCase):
         )
         for score, exact, reported, fracture in cases:
             with self.subTest(score=score):
-                self.assertEqual(t_score_category(score).value, exact)
-                self.assertEqual(t_score_category(score, "reported").value, reported)
-                self.assertEqual(t_score_category(score, fracture=True).value, fracture)
+                found = [t_score_category(score, *how) for how in ((), ("reported",))]
+                found.append(t_score_category(score, fracture=True))
+                wrong = [each.value for each in found] != [exact, reported, fracture]
+                measured(self, "scores in a wrong category", wrong, 0)
 
     def test_half_is_rounded_away_from_zero(self):
         for score, expected in (
@@ -88,6 +96,7 @@ class Categories(unittest.TestCase):
         ):
             self.assertEqual(reported_score(score), expected, score)
 
+    @against("Densitometry", "Z-scores at and around -2.0", "iscd", "z_score_category")
     def test_z_scores(self):
         within, below = "within the expected range for age", "below the expected range for age"
         for score, exact, reported in (
@@ -103,9 +112,10 @@ class Categories(unittest.TestCase):
             (math.nan, "not classified", "not classified"),
         ):
             with self.subTest(score=score):
-                self.assertEqual(z_score_category(score).value, exact)
-                self.assertEqual(z_score_category(score, "reported").value, reported)
+                found = [z_score_category(score).value, z_score_category(score, "reported").value]
+                measured(self, "scores in a wrong category", found != [exact, reported], 0)
 
+    @against("Densitometry", "QCT densities at and around 80 and 120 mg/cm3", "acr", "qct_category")
     def test_qct(self):
         for density, plain, fracture in (
             (150.0, "normal", "normal"),
@@ -120,8 +130,8 @@ class Categories(unittest.TestCase):
             (math.nan, "not classified", "not classified"),
         ):
             with self.subTest(density=density):
-                self.assertEqual(qct_category(density).value, plain)
-                self.assertEqual(qct_category(density, fracture=True).value, fracture)
+                found = [qct_category(density).value, qct_category(density, fracture=True).value]
+                measured(self, "densities in a wrong category", found != [plain, fracture], 0)
 
     def test_each_sentence_names_value_site_rule_and_category(self):
         for found, sentence in (
@@ -532,6 +542,7 @@ class References(Folder):
         with self.assertRaisesRegex(InputError, words):
             read_references(self.write(row, {**row, "age_from": 49, "age_to": 60}))
 
+    @against("Densitometry", "equations of 5 devices and sites, by hand", "genant", "standardized_bmd")
     def test_standardized_bmd(self):
         """sBMD by the published equations, worked by hand."""
         for bmd, site, device, expected in (
@@ -541,7 +552,7 @@ class References(Folder):
             (1.0, "L2-L4", "Hologic", 1.0550 * (1.0 - 0.972) + 1.0436),
             (1.0, "L1-L4", "GE Lunar", 0.9683 * (1.0 - 1.100) + 1.0436),
         ):
-            self.assertAlmostEqual(standardized_bmd(bmd, site, device), expected, places=12)
+            measured(self, "sBMD", standardized_bmd(bmd, site, device) - expected, 1e-12, "g/cm2")
         self.assertIsNone(standardized_bmd(1.0, "L1", "Hologic"))
         self.assertIsNone(standardized_bmd(1.0, "33 % radius", "Hologic"))
         # the neck reference of Lunar is that of Hologic through sBMD

@@ -26,25 +26,25 @@ class Staged(unittest.TestCase):
         with staged(self.output, **options) as stage:
             for name in names:
                 (stage / name).parent.mkdir(exist_ok=True)
-                (stage / name).write_text(text)
+                (stage / name).write_text(text, encoding="utf-8")
 
     def test_files_replace_older_ones_and_others_stay(self):
         self.write("old")
-        (self.output / "notes.txt").write_text("mine")
-        (self.output / "stale.csv").write_text("old")
+        (self.output / "notes.txt").write_text("mine", encoding="utf-8")
+        (self.output / "stale.csv").write_text("old", encoding="utf-8")
         self.write("new", names=("a.csv", "maps/b.nrrd"), stale=("stale.csv", "maps/*.nrrd"))
         self.assertEqual(self.names(), ["a.csv", "maps", "maps/b.nrrd", "notes.txt"])
-        self.assertEqual((self.output / "a.csv").read_text(), "new")
+        self.assertEqual((self.output / "a.csv").read_text(encoding="utf-8"), "new")
 
     def test_an_error_leaves_nothing_not_even_folders(self):
         with self.assertRaisesRegex(RuntimeError, "broken"), staged(self.output) as stage:
-            (stage / "a.csv").write_text("half")
+            (stage / "a.csv").write_text("half", encoding="utf-8")
             raise RuntimeError("broken")
         self.assertEqual(self.names(self.folder), [])
 
     def test_something_in_the_way_is_seen_before_the_first_move(self):
         self.output.mkdir(parents=True)
-        (self.output / "maps").write_text("a file")
+        (self.output / "maps").write_text("a file", encoding="utf-8")
         with self.assertRaisesRegex(InputError, "maps is a file, not a folder"):
             self.write()
         self.assertEqual(self.names(), ["maps"])
@@ -69,10 +69,10 @@ class Staged(unittest.TestCase):
             self.write("new")
         self.assertEqual(self.names(), ["a.csv", "maps", "maps/b.nrrd", "maps/c.nrrd"])
         for name in ("a.csv", "maps/b.nrrd", "maps/c.nrrd"):
-            self.assertEqual((self.output / name).read_text(), "new")
+            self.assertEqual((self.output / name).read_text(encoding="utf-8"), "new")
 
     def test_output_that_is_a_file_is_refused_early(self):
-        (self.folder / "file").write_text("mine")
+        (self.folder / "file").write_text("mine", encoding="utf-8")
         for output in (self.folder / "file", self.folder / "file" / "deeper"):
             with self.assertRaisesRegex(InputError, "is a file, not a folder"):
                 check_output_folder(output)

@@ -12,6 +12,7 @@ from DCEPerfusionBMDLib.kinetics.reference import ReferenceRegion
 from DCEPerfusionBMDLib.kinetics.status import FitStatus
 from DCEPerfusionBMDLib.kinetics.tofts import ExtendedTofts, Tofts
 from scipy import optimize
+from support import against, measured
 
 MODELS = (Tofts, ExtendedTofts, Patlak, ReferenceRegion, LinearTofts)
 TIGHT = {"xtol": 1e-15, "ftol": 1e-15, "gtol": 1e-15, "x_scale": "jac", "max_nfev": 300}
@@ -156,14 +157,21 @@ class AccuracyWithNoise(unittest.TestCase):
             median, bar = (np.median(np.abs(values / true - 1.0)) for values in (ours, reference))
             self.assertLessEqual(median, 1.002 * bar)
 
+    @against(
+        "Kinetic models",
+        "10,000 noisy voxels at SNR 20, 6 s; the optimum has 2.07 to 2.13 and 1.19 to 1.21 %",
+        "planted",
+        "Tofts.fit",
+    )
     def test_median_errors_over_many_voxels(self):
         times_s, plasma = clinical_times()
         ktrans, ve = kinetics(10000, 9)
         fit = Tofts(times_s, plasma).fit(add_noise(sampled_from_continuous(times_s, ktrans, ktrans / ve), 20, 10))
         # the least-squares optimum has 2.07-2.13 % and 1.19-1.21 % by seed, at 20,000 voxels
-        self.assertLessEqual(100.0 * np.median(np.abs(fit.ktrans_per_min / ktrans - 1.0)), 2.16)
-        self.assertLessEqual(100.0 * np.median(np.abs(fit.ve / ve - 1.0)), 1.23)
+        measured(self, "Ktrans, median", 100.0 * np.median(np.abs(fit.ktrans_per_min / ktrans - 1.0)), 2.16, "%")
+        measured(self, "ve, median", 100.0 * np.median(np.abs(fit.ve / ve - 1.0)), 1.23, "%")
 
+    @against("Kinetic models", "Murase's equations by lstsq, 50 voxels", "closed form", "LinearTofts.fit")
     def test_the_linear_method_is_murase_s_equations(self):
         times_s, plasma = clinical_times()
         ktrans, ve = kinetics(50, 11)
@@ -173,7 +181,8 @@ class AccuracyWithNoise(unittest.TestCase):
         for n, curve in enumerate(data):
             integrals = [step * (np.cumsum(c) - 0.5 * (c + c[0])) for c in (plasma, curve)]
             solution = np.linalg.lstsq(np.array([integrals[0], -integrals[1]]).T, curve, rcond=None)[0]
-            np.testing.assert_allclose((fit.ktrans_per_min[n], fit.kep_per_min[n]), solution, rtol=1e-8)
+            found = np.array([fit.ktrans_per_min[n], fit.kep_per_min[n]])
+            measured(self, "Ktrans and kep, relative", found / solution - 1.0, 1e-8)
 
 
 class FramesWithoutAgent(unittest.TestCase):
@@ -221,14 +230,16 @@ class Minimum(unittest.TestCase):
 
     def assert_minimum(self, squares, best):
         excess = squares / best - 1.0
-        self.assertLessEqual(excess.max(), 1e-6, f"voxel {np.argmax(excess)}; {np.sum(excess > 1e-6)} of {len(best)}")
+        measured(self, "sum of squares above the least, relative", max(0.0, excess.max()), 1e-6)
 
+    @against("Kinetic models", "least_squares from 3 starts, 150 noisy voxels", "scipy", "Tofts.fit")
     def test_tofts(self):
         data = self.generated(Tofts, 150, 21)
         fit = Tofts(self.times_s, self.plasma).fit(data)
         found = [scipy_tofts(self.times_s, self.plasma, curve, (1e-4, 1e-3), (5.0, 1.0))[1] for curve in data]
         self.assert_minimum(sum_of_squares(fit, data), np.array(found))
 
+    @against("Kinetic models", "least_squares from 3 starts, 100 noisy voxels", "scipy", "ExtendedTofts.fit")
     def test_extended_tofts(self):
         data = self.generated(ExtendedTofts, 100, 22)
         fit = ExtendedTofts(self.times_s, self.plasma).fit(data)
@@ -237,6 +248,7 @@ class Minimum(unittest.TestCase):
         self.assert_minimum(sum_of_squares(fit, data), np.array(found))
         self.assertGreater((fit.status == FitStatus.FITTED).sum(), 50)
 
+    @against("Kinetic models", "lsq_linear, 200 noisy voxels", "scipy", "Patlak.fit")
     def test_patlak(self):
         data = self.generated(Patlak, 200, 23)
         fit = Patlak(self.times_s, self.plasma).fit(data)
@@ -245,6 +257,7 @@ class Minimum(unittest.TestCase):
         found = [2.0 * optimize.lsq_linear(matrix, c, (low, high), method="bvls", tol=1e-14).cost for c in data]
         self.assert_minimum(sum_of_squares(fit, data), np.array(found))
 
+    @against("Kinetic models", "least_squares from 6 starts, 80 noisy voxels", "scipy", "ReferenceRegion.fit")
     def test_reference_region(self):
         data = self.generated(ReferenceRegion, 80, 24)
         reference = self.reference_curve()

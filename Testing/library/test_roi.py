@@ -18,6 +18,7 @@ from DCEPerfusionBMDLib.roi import (
 )
 from DCEPerfusionBMDLib.settings import from_dict
 from scipy import ndimage
+from support import against, measured
 
 SAGITTAL = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])  # columns to the back, rows down
 
@@ -55,14 +56,20 @@ def face_distance_by_hand(mask, spacing_mm):
 
 
 class Margin(unittest.TestCase):
+    @against(
+        "Regions and motion", "box of 40 x 30 x 25 mm less 3 mm on each side: 15,504 mm3", "closed form", "farther_than"
+    )
     def test_box_of_the_paper_on_isotropic_voxels(self):
         for pad in (0, 4):
             with self.subTest(pad=pad):
                 kept = farther_than(np.pad(np.ones((25, 30, 40), dtype=bool), pad), 3.0, (1.0, 1.0, 1.0))
                 extent = [np.unique(found).size for found in np.nonzero(kept)]
                 self.assertEqual(extent, [19, 24, 34])
-                self.assertEqual(np.count_nonzero(kept), 15504)
+                measured(self, "voxels", np.count_nonzero(kept) - 15504, 0)
 
+    @against(
+        "Regions and motion", "the same on voxels of 1.37 x 2.19 x 5 mm, counted by hand", "closed form", "farther_than"
+    )
     def test_box_on_the_voxels_of_the_paper(self):
         """5 x 2.19 x 1.37 mm: a center is kept when it is more than 3 mm from each face of the box."""
         spacing_mm = (5.0, 2.19, 1.37)
@@ -72,14 +79,20 @@ class Margin(unittest.TestCase):
             expected *= sum(min(n + 0.5, count - n - 0.5) * step > 3.0 for n in range(count))
         for pad in (0, 3):
             kept = farther_than(np.pad(np.ones(counts, dtype=bool), pad), 3.0, spacing_mm)
-            self.assertEqual(np.count_nonzero(kept), expected)
+            measured(self, "voxels", np.count_nonzero(kept) - expected, 0)
 
+    @against(
+        "Regions and motion",
+        "ragged mask, distance to every outside voxel, one by one",
+        "closed form",
+        "distance_to_edge_mm",
+    )
     def test_ragged_mask_at_the_border_against_every_box(self):
         random = np.random.default_rng(1)
         mask = random.random((6, 9, 12)) > 0.03
         spacing_mm = (5.0, 2.19, 1.37)
         found = distance_to_edge_mm(mask, spacing_mm)
-        np.testing.assert_allclose(found, face_distance_by_hand(mask, spacing_mm), atol=1e-12)
+        measured(self, "distance", found - face_distance_by_hand(mask, spacing_mm), 1e-12, "mm")
 
     def test_no_margin_keeps_all_and_an_empty_mask_stays_empty(self):
         mask = np.zeros((4, 5, 6), dtype=bool)

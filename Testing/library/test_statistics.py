@@ -10,7 +10,7 @@ from DCEPerfusionBMDLib import statistics as st
 from DCEPerfusionBMDLib.errors import InputError
 from DCEPerfusionBMDLib.statistics.posthoc import _range_p, dunnett_p
 from scipy import stats
-from support import reference_data
+from support import against, measured, reference_data
 
 PLANTS = {
     "ctrl": [4.17, 5.58, 5.18, 6.11, 4.50, 4.61, 5.17, 4.53, 5.33, 5.14],
@@ -90,7 +90,7 @@ def exact_f(samples):
 class TestNist(unittest.TestCase):
     """NIST StRD one-way analysis of variance, certified values."""
 
-    def check(self, samples, between, within, f, r2, least):
+    def check(self, name, samples, between, within, f, r2, least):
         found = st.anova(samples)
         reached = min(
             digits(found.f, f),
@@ -98,13 +98,15 @@ class TestNist(unittest.TestCase):
             digits(found.ss_within, within),
             digits(found.eta2, r2),
         )
-        self.assertGreaterEqual(reached, least)
+        measured(self, f"digits of F, sums of squares and R2, {name}", reached, least, at_least=True)
 
+    @against("Statistics", "observed data: SiRstv, AtmWtAg", "nist", "anova")
     def test_observed(self):
-        self.check(SIRSTV, 5.11462616e-2, 2.1663656e-1, 1.18046237440255, 1.90999039051129e-1, 9)
-        self.check(ATMWTAG, 3.638341875e-9, 1.04951729166667e-8, 15.946733567793, 2.57426544538321e-1, 7.5)
+        self.check("SiRstv", SIRSTV, 5.11462616e-2, 2.1663656e-1, 1.18046237440255, 1.90999039051129e-1, 9)
+        self.check("AtmWtAg", ATMWTAG, 3.638341875e-9, 1.04951729166667e-8, 15.946733567793, 2.57426544538321e-1, 7.5)
         self.assertGreaterEqual(digits(st.anova(ATMWTAG).f, 15.946733567793), 9)
 
+    @against("Statistics", "made-up data SmLs01 to SmLs09", "nist", "anova")
     def test_simon_lesage(self):
         certified = {
             21: (1.68, 1.8, 21.0, 4.82758620689655e-1),
@@ -114,18 +116,25 @@ class TestNist(unittest.TestCase):
         for whole in (1, 1000000):
             for replicates, values in certified.items():
                 with self.subTest(whole=whole, replicates=replicates):
-                    self.check(small_levels(replicates, whole), *values, 9)
+                    self.check("SmLs01 to 06", small_levels(replicates, whole), *values, 9)
         for replicates, (_, _, f, _) in certified.items():
             with self.subTest(whole=1000000000000, replicates=replicates):
                 samples = small_levels(replicates, 1000000000000)
                 found = st.anova(samples).f
-                self.assertGreaterEqual(digits(found, f), 4)  # float64 holds the data to four digits of their spread
+                # float64 holds the data to four digits of their spread
+                measured(self, "digits of F, SmLs07 to 09", digits(found, f), 4, at_least=True)
                 self.assertGreaterEqual(digits(found, exact_f(samples)), 9)
 
 
 class TestTextbooks(unittest.TestCase):
     """R's data sets and published examples, to the digits published."""
 
+    @against(
+        "Statistics",
+        "PlantGrowth: ANOVA, Welch, Kruskal-Wallis, Levene, Shapiro-Wilk, 13 values of 6 to 9 decimals",
+        "r",
+        "anova, welch_anova, kruskal, levene",
+    )
     def test_plant_growth(self):
         anova, welch = st.anova(PLANTS), st.welch_anova(PLANTS)
         for value, truth, places in (
@@ -143,8 +152,14 @@ class TestTextbooks(unittest.TestCase):
             (st.residual_normality(PLANTS).statistic, 0.966068, 6),
             (st.residual_normality(PLANTS).p, 0.437899, 6),
         ):
-            self.assertAlmostEqual(value, truth, delta=0.51 * 10**-places)
+            measured(self, "units of the last decimal", (value - truth) * 10**places, 0.51)
 
+    @against(
+        "Statistics",
+        "PlantGrowth: LSD, Tukey, Games-Howell, 9 p-values of 5 to 7 decimals",
+        "r",
+        "lsd, tukey, games_howell",
+    )
     def test_plant_growth_pairs(self):
         tukey, games = st.tukey(PLANTS), st.games_howell(PLANTS)
         pairs = (("ctrl", "trt1"), ("ctrl", "trt2"), ("trt1", "trt2"))
@@ -156,7 +171,7 @@ class TestTextbooks(unittest.TestCase):
         for method, (found, p, places) in truths.items():
             for pair, truth in zip(pairs, p, strict=True):
                 with self.subTest(method=method, pair=pair):
-                    self.assertAlmostEqual(found[pair].p, truth, delta=0.51 * 10**-places)
+                    measured(self, "units of the last decimal", (found[pair].p - truth) * 10**places, 0.51)
         last = tukey[pairs[2]]
         self.assertAlmostEqual(last.difference, -0.865, places=12)
         np.testing.assert_allclose(last.interval, (-1.55622, -0.17378), atol=6e-6)
@@ -165,20 +180,26 @@ class TestTextbooks(unittest.TestCase):
         self.assertAlmostEqual(dunnett["trt1", "ctrl"].p, 0.32270, delta=6e-6)
         self.assertAlmostEqual(dunnett["trt2", "ctrl"].p, 0.15349, delta=6e-6)
 
+    @against("Statistics", "sleep: intervals of Welch's and the paired t-test", "r", "welch_t, paired_t")
     def test_sleep(self):
         welch, paired = st.welch_t(SLEEP), st.paired_t(SLEEP["1"], SLEEP["2"])
         self.assertAlmostEqual(welch.t, -1.860813, delta=6e-7)
         self.assertAlmostEqual(welch.df, 17.7765, delta=6e-5)
         self.assertAlmostEqual(welch.p, 0.0793941, delta=6e-8)
-        np.testing.assert_allclose(welch.interval, (-3.3654832, 0.2054832), atol=6e-8)  # R's t.test
+        measured(self, "limits", np.subtract(welch.interval, (-3.3654832, 0.2054832)), 6e-8)  # R's t.test
         self.assertAlmostEqual(paired.t, -4.062128, delta=6e-7)
         self.assertAlmostEqual(paired.p, 0.002832890, delta=6e-10)
-        np.testing.assert_allclose(paired.interval, (-2.4598858, -0.7001142), atol=6e-8)
+        measured(self, "limits", np.subtract(paired.interval, (-2.4598858, -0.7001142)), 6e-8)
 
+    @against("Statistics", "mtcars: correlation, its interval, regression", "r", "pearson, linear_regression")
     def test_mtcars(self):
         found = st.pearson(MPG, WEIGHT)
-        self.assertAlmostEqual(found.r, -0.8676594, delta=6e-8)
-        np.testing.assert_allclose(found.interval, (-0.9338264, -0.7440872), atol=6e-8)
+        measured(
+            self,
+            "r and its limits",
+            np.subtract((found.r, *found.interval), (-0.8676594, -0.9338264, -0.7440872)),
+            6e-8,
+        )
         self.assertAlmostEqual(found.p, 1.294e-10, delta=6e-14)
         self.assertAlmostEqual(st.partial(MPG, WEIGHT, {"hp": POWER}).r, -0.751205, delta=6e-7)
         # R: lm(mpg ~ wt + hp)
@@ -191,6 +212,7 @@ class TestTextbooks(unittest.TestCase):
         self.assertAlmostEqual(fit.adjusted_r2, 0.8148, delta=6e-5)
         self.assertAlmostEqual(fit.residual_sd, 2.593, delta=6e-4)
 
+    @against("Statistics", "the six ICC of the published table", "shrout-fleiss", "icc")
     def test_shrout_fleiss(self):
         found = st.icc(SHROUT_FLEISS)
         truth = {
@@ -202,7 +224,7 @@ class TestTextbooks(unittest.TestCase):
             "ICC(3,k)": 0.9093,
         }
         for name, value in truth.items():
-            self.assertAlmostEqual(found[name].value, value, delta=6e-5)
+            measured(self, "ICC", found[name].value - value, 6e-5)
         # R's psych::ICC on the same table
         np.testing.assert_allclose(found["ICC(1,1)"].interval, (-0.133, 0.723), atol=6e-4)
         np.testing.assert_allclose(found["ICC(2,1)"].interval, (0.019, 0.761), atol=6e-4)
@@ -210,10 +232,10 @@ class TestTextbooks(unittest.TestCase):
         np.testing.assert_allclose(found["ICC(2,k)"].interval, (0.071, 0.927), atol=6e-4)
         np.testing.assert_allclose(found["ICC(3,k)"].interval, (0.676, 0.986), atol=6e-4)
 
+    @against("Statistics", "peak flow: bias and SD in l/min", "bland-altman", "bland_altman")
     def test_bland_altman(self):
         found = st.bland_altman(WRIGHT, MINI)
-        self.assertAlmostEqual(found.bias, -2.1176, delta=6e-5)
-        self.assertAlmostEqual(found.sd, 38.7651, delta=6e-5)
+        measured(self, "bias and SD", np.subtract((found.bias, found.sd), (-2.1176, 38.7651)), 6e-5, "l/min")
         self.assertAlmostEqual(found.lower, -78.10, delta=6e-3)
         self.assertAlmostEqual(found.upper, 73.86, delta=6e-3)
         # the paper: standard error of the bias 9.4, t = 2.12, interval -22.0 to 17.8
@@ -274,15 +296,17 @@ class TestTextbooks(unittest.TestCase):
             for i, truth in enumerate(truths, start=1):
                 found = st.fisher([[counts[i], sizes[i] - counts[i]], [counts[0], sizes[0] - counts[0]]])
                 self.assertAlmostEqual(found.p, truth, delta=0.51 * 10 ** -len(str(truth).split(".")[1]))
-        # Newcombe, Stat Med 1998;17:857, table I: Wilson's interval
-        np.testing.assert_allclose(st.rate(81, 263).interval, (0.2553, 0.3662), atol=6e-5)
-        np.testing.assert_allclose(st.rate(0, 20).interval, (0, 0.1611), atol=6e-5)
-        np.testing.assert_allclose(st.rate(29, 29).interval, (0.8830, 1), atol=6e-5)
 
+    @against("Statistics", "Wilson's interval of 3 rates, table I", "newcombe", "rate")
+    def test_rate(self):
+        for counts, interval in (((81, 263), (0.2553, 0.3662)), ((0, 20), (0, 0.1611)), ((29, 29), (0.8830, 1))):
+            measured(self, "limits", np.subtract(st.rate(*counts).interval, interval), 6e-5)
+
+    @against("Statistics", "difference of rates, table II", "newcombe", "rate_difference")
     def test_rate_difference(self):
         """Newcombe 1998, Table II: 56/70 less 48/80 is .2, 95 % interval .0524 to .3339."""
         difference, interval = st.rate_difference(st.rate(56, 70), st.rate(48, 80))
-        np.testing.assert_allclose([difference, *interval], [0.2, 0.0524, 0.3339], atol=5e-5)
+        measured(self, "difference and limits", np.subtract([difference, *interval], [0.2, 0.0524, 0.3339]), 5e-5)
 
     def test_studentized_range(self):
         """Two groups are a t-test; more are scipy's studentized range."""
@@ -309,11 +333,12 @@ class TestTextbooks(unittest.TestCase):
             squares = sum(pair.statistic**2 for pair in st.dunn(samples).pairs)
             self.assertAlmostEqual(squares, k / 2 * st.kruskal(samples).h, places=9)
 
+    @against("Statistics", "correction of a small sample, J(10) = .9228", "hedges", "hedges_g")
     def test_effect_sizes(self):
         # Hedges & Olkin: J(10) = 0.9228 (their table 5.1 has m = 10: 0.9228)
         groups = st.from_statistics(["a", "b"], [6, 6], [1, 0], [1, 1])
         value, interval = st.hedges_g(groups)
-        self.assertAlmostEqual(value, 0.9228, delta=6e-5)
+        measured(self, "g", value - 0.9228, 6e-5)
         error = math.sqrt(12 / 36 + value**2 / 24)
         np.testing.assert_allclose(interval, (value - 1.959964 * error, value + 1.959964 * error), rtol=1e-6)
         delta = st.cliff_delta([1, 2, 3, 4], [2, 3, 4, 5, 6])
@@ -373,6 +398,7 @@ class TestCohort(unittest.TestCase):
         parts = st.split(self.column(name), [row[label] for row in self.rows])
         return {group: parts[group] for group in order}
 
+    @against("The source paper", "ANOVA, Welch, Kruskal-Wallis between classes", "cohort", "compare")
     def test_classes(self):
         truth = {
             "ktrans": (407.685, 320.850, 89.5285, 161.595),
@@ -381,10 +407,8 @@ class TestCohort(unittest.TestCase):
         }
         for name, (f, welch, df2, h) in truth.items():
             found = st.compare(self.by(name, "bmd_class", CLASSES), name, "bmd_class")
-            self.assertAlmostEqual(found.anova.f, f, delta=6e-4)
-            self.assertAlmostEqual(found.welch.f, welch, delta=6e-4)
-            self.assertAlmostEqual(found.welch.df2, df2, delta=6e-4)
-            self.assertAlmostEqual(found.kruskal.h, h, delta=6e-4)
+            values = found.anova.f, found.welch.f, found.welch.df2, found.kruskal.h
+            measured(self, "F, H and degrees of freedom", np.subtract(values, (f, welch, df2, h)), 6e-4)
         found = st.compare(self.by("ktrans", "bmd_class", CLASSES), "ktrans", "bmd_class")
         self.assertAlmostEqual(found.anova.p / 3.341e-70, 1, delta=2e-4)
         self.assertAlmostEqual(found.levene.statistic, 28.377, delta=6e-4)
@@ -412,6 +436,7 @@ class TestCohort(unittest.TestCase):
             self.assertAlmostEqual(abs(found[pair].statistic), t, delta=6e-5)
             self.assertAlmostEqual(found[pair].df, df, delta=6e-5)
 
+    @against("The source paper", "correlations with age and BMD, partial too", "cohort", "pearson, partial")
     def test_correlations(self):
         age, bmd = self.column("age"), self.column("bmd_lumbar")
         for name, with_age, with_bmd, held in (
@@ -419,12 +444,13 @@ class TestCohort(unittest.TestCase):
             ("kep", -0.724422, 0.818386, 0.662403),
             ("ve", -0.693180, 0.944386, 0.901193),
         ):
-            self.assertAlmostEqual(st.pearson(age, self.column(name)).r, with_age, delta=6e-7)
-            self.assertAlmostEqual(st.pearson(bmd, self.column(name)).r, with_bmd, delta=6e-7)
-            self.assertAlmostEqual(st.partial(bmd, self.column(name), {"age": age}).r, held, delta=6e-7)
+            values = [st.pearson(x, self.column(name)).r for x in (age, bmd)]
+            values.append(st.partial(bmd, self.column(name), {"age": age}).r)
+            measured(self, "r", np.subtract(values, (with_age, with_bmd, held)), 6e-7)
         np.testing.assert_allclose(st.pearson(age, self.column("ktrans")).interval, (-0.785845, -0.652155), atol=6e-7)
         np.testing.assert_allclose(st.pearson(bmd, self.column("ktrans")).interval, (0.958291, 0.976029), atol=6e-7)
 
+    @against("The source paper", "ROC of osteoporosis", "cohort", "roc")
     def test_roc(self):
         sick = np.array([row["bmd_class"] == "osteoporosis" for row in self.rows])
         for name, auc, se, cut, sensitivity, specificity in (
@@ -433,7 +459,7 @@ class TestCohort(unittest.TestCase):
             ("ve", 0.982609, 0.0077972, 0.16411, 0.96739, 0.94286),
         ):
             found = st.roc(self.column(name), sick, higher_is_positive=False)
-            self.assertAlmostEqual(found.auc, auc, delta=6e-7)
+            measured(self, "area", found.auc - auc, 6e-7)
             self.assertAlmostEqual(found.se, se, delta=6e-8)
             self.assertAlmostEqual(found.cut, cut, delta=1e-9)
             self.assertAlmostEqual(found.sensitivity, sensitivity, delta=6e-6)
@@ -529,10 +555,11 @@ class TestFromStatistics(unittest.TestCase):
                 self.assertAlmostEqual(pair.p / p, 1, delta=2e-3)
                 self.assertEqual(pair.second, "40~")
 
+    @against("Statistics", "two-sided 5 % points, 5 entries", "dunnett", "dunnett_p")
     def test_dunnett_tables(self):
         """Dunnett 1964, two-sided 5 % points for equal groups: correlation 1/2."""
         for k, df, critical in ((2, 5, 3.03), (9, 5, 3.97), (3, 10, 2.76), (4, 20, 2.65), (3, 1e9, 2.35)):
-            self.assertAlmostEqual(dunnett_p(critical, [math.sqrt(0.5)] * k, df), 0.05, delta=3e-4)
+            measured(self, "p", dunnett_p(critical, [math.sqrt(0.5)] * k, df) - 0.05, 3e-4)
         # one comparison is a t-test, whatever the sizes
         for load in (0.05, 0.5, 0.99995):
             for df in (3, 40, 4000):

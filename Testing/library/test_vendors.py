@@ -16,7 +16,7 @@ import vendors
 from DCEPerfusionBMDLib import dicomio
 from DCEPerfusionBMDLib.errors import InputError
 from pydicom.uid import DeflatedExplicitVRLittleEndian
-from support import tool
+from support import against, measured, tool
 
 
 def quietly(read, *arguments):
@@ -64,27 +64,37 @@ class Readable:
 
         self.each(checked)
 
+    @against(
+        "Reading series and their times",
+        "studies as GE, Siemens, Philips and others store them",
+        "planted",
+        "read_series",
+    )
     def test_voxels(self):
         def check(truth, found):
             voxels = quietly(arrays, found)
             self.assertEqual(voxels.shape, truth.voxels.shape)
             error = min(np.abs(voxels - scale * truth.voxels).max() / scale for scale in truth.scales)
-            self.assertLess(error, 1e-3 if np.issubdtype(truth.voxels.dtype, np.floating) else 1e-9)
+            floating = np.issubdtype(truth.voxels.dtype, np.floating)
+            measured(self, "float voxels" if floating else "whole-number voxels", error, 1e-3 if floating else 1e-9)
 
         self.each_read(check)
 
+    @against("Reading series and their times", "the same, where the voxels lie", "planted", "read_series")
     def test_geometry(self):
         corner = np.array([vendors.COLUMNS, vendors.ROWS, vendors.SLICES, 1.0])
 
         def check(truth, found):
             error = found.ijk_to_ras - truth.ijk_to_ras
-            self.assertLess(max(np.abs(error).max(), np.abs(error @ corner).max()), 1e-6)
+            measured(self, "corner", error @ corner, 1e-6, "mm")
+            self.assertLess(np.abs(error).max(), 1e-6)
 
         self.each_read(check)
 
+    @against("Reading series and their times", "the same, when the frames were acquired", "planted", "read_series")
     def test_times_and_where_they_come_from(self):
         def check(truth, found):
-            np.testing.assert_allclose(found.times_s, truth.times_s - truth.times_s[0], rtol=0, atol=1e-3)
+            measured(self, "frame times", found.times_s - (truth.times_s - truth.times_s[0]), 1e-3, "s")
             self.assertRegex(found.time_source, truth.source)
 
         self.each_read(check)

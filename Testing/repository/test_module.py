@@ -250,7 +250,9 @@ class ImportPurity(unittest.TestCase):
                 self.assertLessEqual(called, CALLED_AT_FILE_SCOPE)
 
     def test_with_everything_else_blocked(self) -> None:
-        run = subprocess.run([sys.executable, "-c", IMPORT, str(MODULE)], capture_output=True, text=True)
+        run = subprocess.run(
+            [sys.executable, "-c", IMPORT, str(MODULE)], capture_output=True, text=True, encoding="utf-8"
+        )
         self.assertEqual(run.returncode, 0, run.stderr)
         loaded = "DCEPerfusionBMD DCEPerfusionBMDLib DCEPerfusionBMDLib.errors DCEPerfusionBMDLib.settings"
         self.assertEqual(run.stdout.strip(), loaded)

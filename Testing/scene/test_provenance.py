@@ -23,7 +23,7 @@ from DCEPerfusionBMDLib.phantom import TISSUES
 from DCEPerfusionBMDLib.series import Sourced
 from DCEPerfusionBMDLib.settings import Settings, all_parameters
 from DCEPerfusionBMDLib.study import analyze
-from support import needs, run, small_phantom
+from support import against, measured, needs, run, small_phantom
 from test_seriesfiles import nifti
 
 SCHEMA = Path(DCEPerfusionBMDLib.__file__).parent / "data" / "provenance.schema.json"
@@ -65,7 +65,7 @@ class Study(unittest.TestCase):
                 acquisition={**cls.series.acquisition, **given},
             )
             write_series(one, cls.study / "whole" / f"flip{angle:g}", description=f"T1 flip {angle:g}")
-        (cls.study / "times.csv").write_text("\n".join(str(3.0 * n) for n in range(len(frames))))
+        (cls.study / "times.csv").write_text("\n".join(str(3.0 * n) for n in range(len(frames))), encoding="utf-8")
         labelmap = scene.volume_from_array(
             sum((n * mask.astype(np.uint8) for n, mask in enumerate(cls.phantom.segments.values(), 1))),
             cls.phantom.ijk_to_ras,
@@ -135,6 +135,12 @@ class Study(unittest.TestCase):
 
 
 class EveryKind(Study):
+    @against(
+        "Reproducibility",
+        "provenance of every kind of input after its schema, and the analysis run again",
+        "schema",
+        "reproduce",
+    )
     def test_is_after_the_schema_and_is_reproduced(self):
         needs("jsonschema")
         import jsonschema
@@ -146,12 +152,14 @@ class EveryKind(Study):
             with self.subTest(case=name):
                 segmentation = self.study / "labels.nrrd" if name == "labels" else self.segmentation
                 history = self.analyze(source, *options, segmentation=segmentation)
-                self.assertEqual([error.message for error in validator.iter_errors(history)], [])
+                errors = [error.message for error in validator.iter_errors(history)]
+                measured(self, "errors of the provenance", len(errors), 0)
                 self.assertEqual(
                     {(p.group, p.name) for p in all_parameters()},
                     {(group, name) for group, of in history["settings"].items() for name in of},
                 )
                 status, out, err = self.reproduce(source[1], *again, segmentation=segmentation)
+                measured(self, "exit status of reproduce", status, 0)
                 self.assertEqual((status, err), (0, ""), out)
                 self.assertRegex(out, r"Reproduced: \d+ maps and \d+ tables are identical")
                 shutil.rmtree(self.output)
@@ -265,7 +273,9 @@ class Differences(Study):
 
     def test_another_input_is_refused(self):
         table = self.folder / "dxa.csv"
-        table.write_text((self.study / "dxa.csv").read_text(encoding="utf-8").replace("-1.625", "-1.626"))
+        table.write_text(
+            (self.study / "dxa.csv").read_text(encoding="utf-8").replace("-1.625", "-1.626"), encoding="utf-8"
+        )
         before_reading = mock.patch("DCEPerfusionBMDLib.cli.study.read_series", side_effect=AssertionError)
         with before_reading:
             self.refuse("the dxa of --dxa is not the one that was analyzed: its SHA-256 is [0-9a-f]{12}", dxa=table)

@@ -21,7 +21,7 @@ from DCEPerfusionBMDLib.headless import HeadlessSlicer
 from DCEPerfusionBMDLib.quantities import BY_NAME
 from DCEPerfusionBMDLib.study import analyze
 from scipy import ndimage
-from support import small_phantom
+from support import against, measured, small_phantom
 from vtk.util import numpy_support
 
 READER = """
@@ -295,6 +295,7 @@ class OddNames(unittest.TestCase):
 class PatientGeometry(unittest.TestCase):
     """Slicer's own DICOM reader says where a written series lies."""
 
+    @against("Reading series and their times", "where a turned series lies", "slicer", "write_series")
     def test_against_the_archetype_reader(self):
         phantom = small_phantom(rows=32, columns=24, slices=5)
         angle = np.deg2rad(11.0)
@@ -323,7 +324,7 @@ class PatientGeometry(unittest.TestCase):
         random = np.random.default_rng(2)
         for k, j, i in random.integers(0, series.shape, (20, 3)):
             there = (to_ijk @ [i, j, k, 1.0])[2::-1]
-            np.testing.assert_allclose(there, np.rint(there), atol=1e-3)
+            measured(self, "place, in voxels", there - np.rint(there), 1e-3)
             self.assertEqual(values[tuple(np.rint(there).astype(int))], series.frames[0][k, j, i])
 
 

@@ -81,8 +81,8 @@ class Files(unittest.TestCase):
     def test_refusals_leave_the_scene_alone(self):
         path = self.write_labelmap("labels.nrrd")
         (self.folder / "broken.nrrd").write_bytes(path.read_bytes()[:300])
-        (self.folder / "text.nii").write_text("no image")
-        (self.folder / "picture.png").write_text("no image")
+        (self.folder / "text.nii").write_text("no image", encoding="utf-8")
+        (self.folder / "picture.png").write_text("no image", encoding="utf-8")
         for name in ("labels.nii", "labels.nii.gz"):
             whole = self.write_labelmap(name)
             (self.folder / f"cut-{name}").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
