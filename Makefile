@@ -5,7 +5,7 @@ BENCH := .venv-bench
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints/slicer-5.12.txt
 
-.PHONY: demo test bench clean
+.PHONY: demo test docs bench clean
 
 demo: $(VENV)/.headless
 	$(BIN)/dce-perfusion-bmd demo --output demo-output
@@ -15,6 +15,10 @@ test: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx -W --keep-going -q docs build/docs
+	@echo "The site is build/docs/index.html."
 
 bench: $(BENCH)/.installed $(VENV)/.headless
 	$(BENCH)/bin/python Testing/benchmarks/bench_kinetics.py --output docs/performance.md
@@ -44,5 +48,9 @@ $(VENV)/.headless: $(VENV)/.python pyproject.toml constraints/slicer-5.12.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.headless
-	$(PIP) --editable '.[headless,test,test-desktop]'
+	$(PIP) --editable '.[headless,test,test-desktop,docs]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.python pyproject.toml constraints/slicer-5.12.txt
+	$(PIP) --editable '.[docs]'
 	@touch $@

@@ -1,0 +1,67 @@
+"""How Sphinx makes the site of these pages: `make docs`."""
+
+import re
+import types
+from pathlib import Path
+
+import DCEPerfusionBMDLib
+
+ROOT = Path(__file__).resolve().parents[1]
+REPOSITORY = "https://github.com/DCEPerfusionBMD/SlicerDCEPerfusionBMD"
+WHOLE = {"contributing": "CONTRIBUTING.md", "changes": "CHANGELOG.md"}
+"""Pages that are files outside of docs/."""
+OPTIONAL = ("validation", "minimum", "reading-dicom", "large-batches", "release-checklist")
+"""Pages that are measured or kept apart: they are in the table of contents where they are there."""
+API_ROOMS = "conversion|densitometry|kinetics|motion|phantom|roi|settings|statistics|study"
+
+project = "DCEPerfusionBMD"
+author = "DCEPerfusionBMD developers"
+version = release = DCEPerfusionBMDLib.__version__
+extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc"]
+exclude_patterns = ["*.py"]
+html_theme = "furo"
+html_title = f"{project} {release}"
+html_theme_options = {"source_repository": REPOSITORY, "source_branch": "main", "source_directory": "docs/"}
+html_show_sphinx = False
+html_copy_source = False
+
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+
+autodoc_mock_imports = ["slicer", "vtk", "matplotlib", "highdicom", "SimpleITK", "distributed"]
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+default_role = "py:obj"
+numpydoc_show_class_members = False
+
+
+def _text(_app, name, source):
+    """Links that hold on GitHub made to hold on the site, and names of functions into links."""
+    if name in WHOLE:
+        source[0] = (ROOT / WHOLE[name]).read_text(encoding="utf-8").replace("](docs/", "](")
+    pages = {file: f"{page}.md" for page, file in WHOLE.items()} | {"README.md": "index.md"}
+    source[0] = re.sub(
+        r"(?<!!)(\[[^]]*\]\()\.\./([^)#]+)",
+        lambda m: m[1] + (pages.get(m[2]) or f"{REPOSITORY}/blob/main/{m[2]}"),
+        source[0],
+    )
+    for page in OPTIONAL:
+        if name == "index" and not (ROOT / "docs" / f"{page}.md").exists():
+            source[0] = source[0].replace(f"\n{page}\n", "\n")
+    source[0] = re.sub(rf"(?<!`)`((?:{API_ROOMS})(?:\.\w+)+)`", r"{py:obj}`\1 <DCEPerfusionBMDLib.\1>`", source[0])
+
+
+def _docstring(_app, _what, _name, _thing, _options, lines):
+    """Formulas and names are plain text in docstrings, so their signs are no markup."""
+    lines[:] = [re.sub(r"([|*]|(?<=\w)_\b)", r"\\\1", line) for line in lines]
+
+
+def _skipped(_app, _what, _name, thing, _skip, _options):
+    """Names of types have no signature, which numpydoc stumbles over."""
+    return True if isinstance(thing, types.GenericAlias) else None
+
+
+def setup(app):
+    app.connect("source-read", _text)
+    app.connect("autodoc-process-docstring", _docstring, priority=100)
+    app.connect("autodoc-skip-member", _skipped)
