@@ -5,6 +5,8 @@ import types
 from pathlib import Path
 
 import DCEPerfusionBMDLib
+from docutils.nodes import SkipNode
+from docutils.utils.math.latex2mathml import tex2mathml
 
 ROOT = Path(__file__).resolve().parents[1]
 REPOSITORY = "https://github.com/DCEPerfusionBMD/SlicerDCEPerfusionBMD"
@@ -20,10 +22,11 @@ version = release = DCEPerfusionBMDLib.__version__
 extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc"]
 exclude_patterns = ["*.py"]
 html_theme = "furo"
-html_title = f"{project} {release}"
+html_title = f"DCE Perfusion BMD {release}"
 html_theme_options = {"source_repository": REPOSITORY, "source_branch": "main", "source_directory": "docs/"}
 html_show_sphinx = False
 html_copy_source = False
+html_math_renderer = "mathml"
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
@@ -52,8 +55,20 @@ def _text(_app, name, source):
 
 
 def _docstring(_app, _what, _name, _thing, _options, lines):
-    """Formulas and names are plain text in docstrings, so their signs are no markup."""
-    lines[:] = [re.sub(r"([|*]|(?<=\w)_\b)", r"\\\1", line) for line in lines]
+    """Docstrings as numpydoc wants them: signs are no markup; what follows a colon is a description, not a type."""
+    section, kept = "", []
+    for line, rule in zip(lines, [*lines[1:], ""], strict=False):
+        if set(rule) == {"-"} and len(rule) == len(line):
+            section = line
+        line = re.sub(r"([|*]|(?<=\w)_\b)", r"\\\1", line)
+        entry = re.fullmatch(r"([\w, ]+) : (.*)", line)
+        if entry and section in ("Parameters", "Attributes"):
+            kept += [entry[1], f"    {entry[2]}"]
+        elif section == "Returns" and line[:1].strip("- ") and kept[-1][:1].strip("- ") and kept[-1] != section:
+            kept[-1] += f" {line}"
+        else:
+            kept.append(line)
+    lines[:] = kept
 
 
 def _skipped(_app, _what, _name, thing, _skip, _options):
@@ -61,7 +76,14 @@ def _skipped(_app, _what, _name, thing, _skip, _options):
     return True if isinstance(thing, types.GenericAlias) else None
 
 
+def _formula(writer, node):
+    """MathML, which browsers show without a script from the network."""
+    writer.body.append(tex2mathml(node.astext(), as_block=node.tagname == "math_block"))
+    raise SkipNode
+
+
 def setup(app):
+    app.add_html_math_renderer("mathml", (_formula, None), (_formula, None))
     app.connect("source-read", _text)
     app.connect("autodoc-process-docstring", _docstring, priority=100)
     app.connect("autodoc-skip-member", _skipped)
