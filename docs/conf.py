@@ -78,7 +78,9 @@ def _skipped(_app, _what, _name, thing, _skip, _options):
 
 def _formula(writer, node):
     """MathML, which browsers show without a script from the network."""
-    writer.body.append(tex2mathml(node.astext(), as_block=node.tagname == "math_block"))
+    block = node.tagname == "math_block"
+    formula = tex2mathml(node.astext(), as_block=block)
+    writer.body.append(f'<div style="padding: 0.5em 0">{formula}</div>' if block else formula)
     raise SkipNode
 
 
