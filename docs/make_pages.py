@@ -81,13 +81,14 @@ def _allowed(parameter: Parameter) -> str:
     bounds = [bound for bound in (parameter.minimum, parameter.maximum) if bound is not None]
     if not bounds:
         return "text" if parameter.type is str else "whole number"
-    return f"{bounds[0]:g} to {bounds[1]:g}" if len(bounds) == 2 else f"{bounds[0]:g} or more"
+    words = f"{bounds[0]:g} to {bounds[1]:g}" if len(bounds) == 2 else f"{bounds[0]:g} or more"
+    return f"{words} {parameter.unit}".strip()
 
 
 def _settings_table(described: Iterable[Parameter]) -> list[str]:
-    rows = [_row(("name", "option", "default", "unit", "allowed", "what it is")), _row(["---"] * 6)]
+    rows = [_row(("option, name", "default", "allowed", "what it is")), _row(["---"] * 4)]
     for p in described:
-        cells = (f"`{p.name}`", f"`--{p.option}`", _default(p), p.unit or "-", _allowed(p), p.help)
+        cells = (f"`--{p.option}`<br>`{p.name}`", _default(p), _allowed(p), p.help)
         rows.append(_row(cells))
     return rows
 

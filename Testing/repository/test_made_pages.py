@@ -28,10 +28,10 @@ class MadePages(unittest.TestCase):
     def test_every_setting_is_there(self):
         text = (DOCS / "settings.md").read_text(encoding="utf-8")
         self.assertIn(
-            "| `margin_mm` | `--margin-mm` | 3 | mm | 0 to 50 | keep only voxels whose center is farther", text
+            "| `--margin-mm`<br>`margin_mm` | 3 | 0 to 50 mm | keep only voxels whose center is farther", text
         )
         for parameter in all_parameters():
-            self.assertIn(f"| `{parameter.name}` | `--{parameter.option}` |", text)
+            self.assertIn(f"| `--{parameter.option}`<br>`{parameter.name}` |", text)
 
 
 if __name__ == "__main__":
