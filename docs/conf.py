@@ -25,6 +25,7 @@ html_theme = "furo"
 html_title = f"DCE Perfusion BMD {release}"
 html_theme_options = {"source_repository": REPOSITORY, "source_branch": "main", "source_directory": "docs/"}
 html_show_sphinx = False
+html_show_copyright = False
 html_copy_source = False
 html_math_renderer = "mathml"
 
