@@ -7,6 +7,7 @@ from pathlib import Path
 import DCEPerfusionBMDLib
 from docutils.nodes import SkipNode
 from docutils.utils.math.latex2mathml import tex2mathml
+from pygments.lexers.special import TextLexer
 
 ROOT = Path(__file__).resolve().parents[1]
 REPOSITORY = "https://github.com/DCEPerfusionBMD/SlicerDCEPerfusionBMD"
@@ -86,6 +87,7 @@ def _formula(writer, node):
 
 
 def setup(app):
+    app.add_lexer("csv", TextLexer)
     app.add_html_math_renderer("mathml", (_formula, None), (_formula, None))
     app.connect("source-read", _text)
     app.connect("autodoc-process-docstring", _docstring, priority=100)
