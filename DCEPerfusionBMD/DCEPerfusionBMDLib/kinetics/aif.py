@@ -27,7 +27,7 @@ def parker_blood_concentration(times_min: npt.ArrayLike) -> FloatArray:
 
     Sum of two Gaussians and an exponential modulated by a sigmoid:
     C_b(t) = sum_n A_n / (sigma_n sqrt(2 pi)) exp(-(t - T_n)^2 / (2 sigma_n^2))
-             + alpha exp(-beta t) / (1 + exp(-s (t - tau)))
+    + alpha exp(-beta t) / (1 + exp(-s (t - tau)))
 
     Parameters
     ----------
