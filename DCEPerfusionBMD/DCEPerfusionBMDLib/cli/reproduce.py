@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..dicomio import inspect_folder
+from ..dicomio import hashed, inspect_folder
 from ..errors import InputError
 from ..export import FORMAT, as_text, check_output_folder
 from ..figures import RESEARCH_USE
@@ -23,7 +23,7 @@ from ..quantities import BY_NAME
 from ..settings import Settings, from_dict
 from ..stacks import read_stack
 from ..tables import Table, plain_cell, visible
-from .study import StudyRun, hashed, run_study, write_run
+from .study import StudyRun, run_study, write_run
 from .terminal import Terminal, say
 
 _DIFFERENT = 1
