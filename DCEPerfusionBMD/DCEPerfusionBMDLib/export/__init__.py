@@ -7,7 +7,7 @@ from .files import check_output_folder, sha256_of, staged
 from .html import data_uri
 from .provenance import FORMAT, as_text, cohort_provenance, provenance, software
 from .record import STALE_FILES
-from .regions import REGIONS_FILE, write_regions
+from .regions import REGIONS_FILE, read_regions, write_regions
 from .studyreport import study_report
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "export_dicom",
     "left_out_table",
     "provenance",
+    "read_regions",
     "sha256_of",
     "software",
     "staged",
