@@ -25,7 +25,7 @@ from DCEPerfusionBMDLib.series import Sourced
 from DCEPerfusionBMDLib.settings import Settings, all_parameters
 from DCEPerfusionBMDLib.study import analyze
 from support import needs, run, small_phantom
-from test_seriesfiles import nifti
+from test_seriesfiles import nifti, nrrd
 
 SCHEMA = Path(DCEPerfusionBMDLib.__file__).parent / "data" / "provenance.schema.json"
 
@@ -382,6 +382,17 @@ class SideCar(Study):
             status, _, err = self.reproduce(self.folder / "dce.nii")
             self.assertEqual((status, err.count("\n")), (2, 1), err)
             self.assertRegex(err, "series of --source is not the one that was analyzed")
+
+    def test_changed_data_beside_a_header_is_refused(self):
+        path = self.folder / "t1.nhdr"
+        values = np.full(self.series.shape, 600, np.int16)
+        nrrd(path, values, matrix=self.phantom.ijk_to_ras, data_file="t1.raw")
+        self.analyze(("--dicom", "dicom"), "--t1-map", path)
+        values[0, 0, 0] = 601
+        (self.folder / "t1.raw").write_bytes(values.tobytes())
+        status, _, err = self.reproduce("dicom", "--t1-map", path)
+        self.assertEqual((status, err.count("\n")), (2, 1), err)
+        self.assertRegex(err, "the t1 map of --t1-map is not the one that was analyzed")
 
 
 class Demo(unittest.TestCase):

@@ -25,8 +25,9 @@ from ..phantom import LEVELS, LumbarPhantom
 from ..quantities import BY_NAME
 from ..result import StudyResult
 from ..series import DynamicSeries, Progress, TissueMaps, on_grid_of, part_of
-from ..seriesfiles import read_file
+from ..seriesfiles import hash_of_files, read_file
 from ..settings import Parameter, Settings, all_parameters, from_dict
+from ..stacks import read_stack
 from ..study import analyze
 from ..tables import one_line
 from .options import add_option
@@ -361,7 +362,7 @@ def run_study(
         "dxa-references": references,
         "perfusion-cohort": cohort,
     }
-    hashes = {name: sha256_of(path) for name, path in files.items() if isinstance(path, Path)}
+    hashes = {name: _hash_of(path) for name, path in files.items() if isinstance(path, Path)}
     check(hashes)
     if is_dicom:
         series = read_series(source, series_id, part_of(report, 0.0, 0.4), times, skip_frames)
@@ -432,6 +433,11 @@ def _of_folder(given: str, is_dicom: bool) -> bool:
     return is_dicom and not Path(given).is_file() and _is_series(given)
 
 
+def _hash_of(path: Path) -> str:
+    """SHA-256 of a file; of a NRRD header that goes with data of its own, over both."""
+    return hash_of_files(read_stack(path).files) if path.suffix.lower() == ".nhdr" else sha256_of(path)
+
+
 def _map(
     given: str, folder: Path | None, series: DynamicSeries, between: tuple[float, float]
 ) -> tuple[npt.NDArray[np.float64], str]:
@@ -440,7 +446,7 @@ def _map(
 
     path = Path(given)
     if folder is None or not _of_folder(given, True):
-        return scene.read_map(path, series, between), sha256_of(path)
+        return scene.read_map(path, series, between), _hash_of(path)
     values, ijk_to_ras = read_map(folder, given, series.identifiers.get("StudyInstanceUID", ""))
     on_grid = on_grid_of(series, values, ijk_to_ras, between)
     if not np.isfinite(on_grid).any():
