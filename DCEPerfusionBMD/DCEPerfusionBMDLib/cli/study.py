@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import hashlib
 import json
 import re
 import sys
@@ -18,7 +17,7 @@ import numpy.typing as npt
 
 from ..conversion import t1_on_grid_of
 from ..densitometry import Densitometry, measurements_from_values, read_cohort, read_dxa_table, read_references
-from ..dicomio import inspect_folder, read_flip_angles, read_map, read_series, write_series
+from ..dicomio import hash_of_values, hashed, inspect_folder, read_flip_angles, read_map, read_series, write_series
 from ..errors import Cancelled, InputError
 from ..export import STALE_FILES, as_text, check_output_folder, provenance, sha256_of, staged
 from ..figures import RESEARCH_USE, study_figure
@@ -26,8 +25,9 @@ from ..phantom import LEVELS, LumbarPhantom
 from ..quantities import BY_NAME
 from ..result import StudyResult
 from ..series import DynamicSeries, Progress, TissueMaps, on_grid_of, part_of
-from ..seriesfiles import read_file
+from ..seriesfiles import hash_of_files, read_file
 from ..settings import Parameter, Settings, all_parameters, from_dict
+from ..stacks import read_stack
 from ..study import analyze
 from ..tables import one_line
 from .options import add_option
@@ -362,7 +362,7 @@ def run_study(
         "dxa-references": references,
         "perfusion-cohort": cohort,
     }
-    hashes = {name: sha256_of(path) for name, path in files.items() if isinstance(path, Path)}
+    hashes = {name: _hash_of(path) for name, path in files.items() if isinstance(path, Path)}
     check(hashes)
     if is_dicom:
         series = read_series(source, series_id, part_of(report, 0.0, 0.4), times, skip_frames)
@@ -407,7 +407,7 @@ def run_study(
 
 
 def write_run(output: Path, run: StudyRun, report: Progress) -> None:
-    """Write all files of an analysis into a folder; all of them, or none."""
+    """Write all files of an analysis into a folder (`export.staged`)."""
     with staged(output, STALE_FILES) as stage:
         _write_results(stage, run, part_of(report, 0.6, 1.0))
 
@@ -423,11 +423,6 @@ def _number_or_hash(series: str | None) -> str | None:
     return ",".join(part if _NUMBER.fullmatch(part) else hashed(part) for part in parts)
 
 
-def hashed(uid: str) -> str:
-    """What is kept of the UID of a series."""
-    return f"sha256 {hashlib.sha256(uid.encode()).hexdigest()}"
-
-
 def _is_series(given: str) -> bool:
     """Whether a map is given as the number or UID of a series, with or without the kind of image after a colon."""
     return given.partition(":")[0].replace(".", "").isdecimal()
@@ -438,6 +433,11 @@ def _of_folder(given: str, is_dicom: bool) -> bool:
     return is_dicom and not Path(given).is_file() and _is_series(given)
 
 
+def _hash_of(path: Path) -> str:
+    """SHA-256 of a file; of a NRRD header that goes with data of its own, over both."""
+    return hash_of_files(read_stack(path).files) if path.suffix.lower() == ".nhdr" else sha256_of(path)
+
+
 def _map(
     given: str, folder: Path | None, series: DynamicSeries, between: tuple[float, float]
 ) -> tuple[npt.NDArray[np.float64], str]:
@@ -446,12 +446,12 @@ def _map(
 
     path = Path(given)
     if folder is None or not _of_folder(given, True):
-        return scene.read_map(path, series, between), sha256_of(path)
+        return scene.read_map(path, series, between), _hash_of(path)
     values, ijk_to_ras = read_map(folder, given, series.identifiers.get("StudyInstanceUID", ""))
     on_grid = on_grid_of(series, values, ijk_to_ras, between)
     if not np.isfinite(on_grid).any():
         raise InputError(f"the map in series {given} has no value between {between[0]:g} and {between[1]:g} there")
-    return on_grid, hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
+    return on_grid, hash_of_values(values)
 
 
 def _write_results(folder: Path, run: StudyRun, report: Progress) -> None:
