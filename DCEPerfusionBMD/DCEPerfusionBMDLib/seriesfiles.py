@@ -92,7 +92,16 @@ def read_file(path: Path, times: str | None = None, skip_frames: int = 0) -> Dyn
 
 
 def hash_of_files(files: Sequence[Path]) -> str:
-    """SHA-256 over files, whatever their order."""
+    """SHA-256 over files, whatever their order.
+
+    Parameters
+    ----------
+    files : to be read whole; their names do not count.
+
+    Returns
+    -------
+    64 hexadecimal digits, of the sorted hashes of the files.
+    """
     hashes = []
     for path in files:
         digest = hashlib.sha256()

@@ -162,7 +162,7 @@ def made_up(folder: Path, subjects: int, example: Path) -> Iterator[str]:
     clock("assembly", start)
     assert len(cohort.subjects) == subjects, (len(cohort.subjects), cohort.left_out[:3])
     # of Linux; the peak that getrusage tells is at least that of the program which started this one
-    peak = 1.024e-3 * int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+    peak = 1.024e-3 * int(Path("/proc/self/status").read_text(encoding="utf-8").partition("VmHWM:")[2].split()[0])
     del times["stubbed run"], cpu["stubbed run"]
     cells = " | ".join(f"{seconds:.1f}" for seconds in times.values())
     total, of_cpu = sum(times.values()), sum(cpu.values())

@@ -726,7 +726,7 @@ class WhatIsLeftOut(Exported):
             ["vertebra", "L2", "nan", "110", "-2", "nan", ""],
         ]
         for name, table in (("vertebrae", rows), ("bmd_classification", sites)):
-            with (folder / "out" / f"{name}.csv").open("w", newline="") as file:
+            with (folder / "out" / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows(table)
         quietly(export_dicom, folder / "out", folder / "study", folder / "dicom")
         path = folder / "dicom" / "report.dcm"
@@ -761,7 +761,7 @@ class WhatIsLeftOut(Exported):
         self.assertEqual(at["33 % radius right"], ("62413002", ["24028007"]))
         read_back = folder / "report.json"
         dcmqi("tid1500reader", "--inputDICOM", path, "--outputMetadata", read_back)
-        theirs = {g["TrackingIdentifier"]: g for g in json.loads(read_back.read_text())["Measurements"]}
+        theirs = {g["TrackingIdentifier"]: g for g in json.loads(read_back.read_text(encoding="utf-8"))["Measurements"]}
         self.assertEqual(list(theirs), list(groups))
         said = [e["conceptValue"] for e in theirs["second"]["qualitativeEvaluations"]]
         self.assertIn("no voxel is left to analyze", said)

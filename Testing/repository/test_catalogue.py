@@ -188,7 +188,8 @@ class Content(unittest.TestCase):
                     names |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
                 elif isinstance(node, ast.Attribute):
                     names.add(node.attr)
-            self.assertEqual(names & SENDING, set(), path)
+            by_consent = {"pip_install"} if path.name == "desktop.py" else set()  # matplotlib, when the user says yes
+            self.assertEqual(names & SENDING, by_consent, path)
 
     def test_no_template_left(self) -> None:
         for path in (REPOSITORY / "CMakeLists.txt", MODULE / f"{NAME}.py", REPOSITORY / "README.md"):

@@ -24,7 +24,6 @@ GUARDED = {
     "Testing/library/test_dicom_export.py": {"os.fork", "os.kill", "signal.SIGKILL"},  # skipped
     "Testing/library/test_files.py": {"os.kill"},  # skipped
     "Testing/library/test_fuzz.py": {"resource", "signal.SIGALRM", "signal.setitimer"},  # skipped
-    "Testing/benchmarks/bench_batch.py": {"resource"},  # Linux and macOS, as the page says
     "Testing/benchmarks/bench_cohort.py": {"os.wait4"},
     "Testing/benchmarks/bench_kinetics.py": {"resource", "os.sched_getaffinity"},
     "Testing/repository/test_portable.py": {"a path below /tmp"},  # what is looked for

@@ -161,7 +161,16 @@ def hash_of(*groups: Group) -> str:
 
 
 def hash_of_values(values: npt.NDArray[Any]) -> str:
-    """SHA-256 of the values of a map, as `read_map` returns them."""
+    """SHA-256 of the values of a map.
+
+    Parameters
+    ----------
+    values : any shape, as `read_map` returns them.
+
+    Returns
+    -------
+    64 hexadecimal digits; geometry does not count.
+    """
     return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
 
 

@@ -141,7 +141,16 @@ def find_source(
 
 
 def hashed(uid: str) -> str:
-    """What is kept of the UID of a series."""
+    """What is kept of the UID of a series.
+
+    Parameters
+    ----------
+    uid : SeriesInstanceUID, which may lead to the patient.
+
+    Returns
+    -------
+    "sha256 " and 64 hexadecimal digits.
+    """
     return f"sha256 {hashlib.sha256(uid.encode()).hexdigest()}"
 
 

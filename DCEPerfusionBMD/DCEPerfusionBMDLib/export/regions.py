@@ -115,6 +115,14 @@ def write_regions(path: Path, rois: VertebralRois, ijk_to_ras: FloatArray) -> No
 def read_regions(path: Path) -> StoredRegions:
     """Read what `write_regions` wrote.
 
+    Parameters
+    ----------
+    path : `regions.seg.nrrd` of a result.
+
+    Returns
+    -------
+    The regions with what became of their voxels, and the arterial input.
+
     Raises
     ------
     InputError

@@ -230,7 +230,16 @@ def recognize(name: str, segment_id: str = "", code: tuple[str, str] = ("", ""),
 
 
 def is_aorta(name: str) -> bool:
-    """Whether the name of an arterial segment says that it is the aorta."""
+    """Whether the name of an arterial segment says that it is the aorta.
+
+    Parameters
+    ----------
+    name : of a segment that is taken for an artery.
+
+    Returns
+    -------
+    True where the name holds a word for the aorta.
+    """
     return bool(_AORTA.search(unicodedata.normalize("NFKC", name).casefold()))
 
 
