@@ -320,6 +320,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._shownInputs = None
         self._shownPair = None
         self._views = None
+        self._figuresDeclined = False
         self._hover = None
         self._inputChart = None
         self._shownCurve = None
@@ -1065,8 +1066,39 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             return
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder for the results"))
         if folder:
+            drawn = self.figuresCanBeDrawn()
             with errorsShown(_("The results cannot be written.")):
                 self.logic.exportResult(folder)
+                without = _("The results are written; the report has no curves, since matplotlib is not installed.")
+                slicer.util.showStatusMessage(_("The results are written.") if drawn else without, 5000)
+
+    def figuresCanBeDrawn(self):
+        """Whether matplotlib is there; where it is not, it is offered once, and installed if the user agrees."""
+        from DCEPerfusionBMDLib.desktop import install, isInstalled
+
+        if isInstalled("matplotlib"):
+            return True
+        if self._figuresDeclined or slicer.app.testingEnabled():  # where questions answer themselves
+            return False
+        title = _("Figures of the report")
+        question = _(
+            "The curves and figures of reports are drawn with matplotlib, which is not installed. Slicer can install "
+            "it from the internet (PyPI); this changes Slicer's Python environment. Without it the report has its "
+            "tables and maps, and says what is missing. Install it now?"
+        )
+        self._figuresDeclined = not slicer.util.confirmOkCancelDisplay(question, windowTitle=title)
+        if self._figuresDeclined:
+            return False
+        self._running = True  # the installer lets events in
+        self.checkCanApply()
+        try:
+            installed = install("matplotlib")
+        finally:
+            self._running = False
+            self.onParametersModified()
+        if not installed:
+            showError(_("matplotlib could not be installed; the log says why. The report has no figures."), title)
+        return installed
 
     def onExportDicom(self):
         """Write the result as DICOM objects into a folder."""
@@ -1206,6 +1238,7 @@ class DCEPerfusionBMDWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), _("Folder for the report"))
         if not folder:
             return
+        self.figuresCanBeDrawn()  # what is missing without is among what is said
         said = self.runWithProgress(_("Saving the report"), lambda report: self.logic.writeCohortReport(folder, report))
         if said is not None:
             self._cohortSaid = [_("The report is in {folder}.").format(folder=folder), *said]

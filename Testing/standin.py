@@ -69,6 +69,8 @@ class Application:
     errors, statuses : what was shown to the user.
     open_under_errors : the progress dialogs that were open when an error was shown.
     pumped : how often events were let in; `on_pump`, where it is set, is called then.
+    questions, agrees : what the user was asked, and the answer.
+    installed : what Slicer was to install; `on_install`, where it is set, is called then.
     """
 
     def __init__(self) -> None:
@@ -82,6 +84,10 @@ class Application:
         self.pumped = 0
         self.on_pump: typing.Callable[[], None] | None = None
         self.dialogs: list[Any] = []
+        self.questions: list[str] = []
+        self.agrees = False
+        self.installed: list[str] = []
+        self.on_install: typing.Callable[[], None] | None = None
         self.module_folder = MODULE
         self._install_qt()
         self._install_slicer()
@@ -184,6 +190,8 @@ class Application:
         util.mainWindow = lambda: self  # it is there; the dialogs over it are stand-ins
         util.errorDisplay = self.error_display
         util.messageBox = self.message_box
+        util.confirmOkCancelDisplay = self.confirm
+        util.pip_install = self.pip_install
         util.showStatusMessage = lambda text, duration=0: self.statuses.append(text)
         util.createProgressDialog = self.create_progress_dialog
         util.settingsValue = lambda key, default, converter=None: default
@@ -213,6 +221,16 @@ class Application:
     def message_box(self, text: str, parent: Any = None, **properties: Any) -> None:
         self.errors.append(text)
         self.open_under_errors.append([dialog for dialog in self.dialogs if dialog.visible])
+
+    def confirm(self, text: str, windowTitle: str | None = None, parent: Any = None, **properties: Any) -> bool:
+        self.questions.append(text)
+        return self.agrees
+
+    def pip_install(self, requirements: str) -> None:
+        """As of Slicer 5.10, which takes nothing but the requirements."""
+        self.installed.append(requirements)
+        if self.on_install is not None:
+            self.on_install()
 
     def error_display(self, text: str, parent: Any = None, **properties: Any) -> None:
         """As in Slicer, what is shown is logged too."""

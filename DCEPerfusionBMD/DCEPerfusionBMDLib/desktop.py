@@ -1,11 +1,15 @@
 """How a result is shown in the Slicer desktop: layout, slice views, legend, charts, tables, the curve under the mouse.
 
+Also how Slicer installs a Python package that is missing.
+
 Imported by the module file inside methods; with it the only file that uses the application.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import math
+import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +22,21 @@ from .result import input_curves
 from .scene import ATTRIBUTE, INPUT_COLORS
 from .series import FloatArray
 from .study import ModelInput, VoxelCurves
+
+
+def isInstalled(package: str) -> bool:
+    """Whether a Python package is there."""
+    importlib.invalidate_caches()  # one that was installed a moment ago
+    return importlib.util.find_spec(package) is not None
+
+
+def install(package: str) -> bool:
+    """Let Slicer install a Python package, as the user has agreed to; whether it is there then."""
+    try:
+        slicer.util.pip_install(package)
+    except subprocess.CalledProcessError:  # Slicer has logged what pip said
+        return False
+    return isInstalled(package)
 
 
 class Views:

@@ -183,6 +183,7 @@ def vertebrae_table(subject: str, rows: list[Row], model: Model, with_delay: boo
         _column(rows, "excluded_share", "Share excluded", "fraction", "Voxels inside the margin that are excluded."),
         _column(rows, "excluded", "Excluded", "", "Reasons of the exclusions, with their voxels."),
         _column(rows, "evaluable", "Evaluable", "", "No where too large a share is excluded, or no voxel is left."),
+        _column(rows, "not_evaluable", "Why not evaluable", "", "Why it is not evaluable; empty where it is."),
         _column(rows, "status", "Status", "", "Outcome of the fit of the mean curve."),
         _column(rows, "frames_used", "Frames used", "", "Frames of the mean curve that have a concentration."),
     ]

@@ -5,17 +5,22 @@ from __future__ import annotations
 import doctest
 import functools
 import gc
+import importlib
+import subprocess
 import sys
 import tempfile
 import time
 import types
 import unittest
+from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
 import standin
+from support import needs
 
+FIGURES = ("matplotlib", "matplotlib.figure", "matplotlib.backends.backend_agg")
 PHANTOM = {"rows": 96, "columns": 72, "slices": 6, "duration_s": 150.0}
 
 
@@ -757,6 +762,63 @@ class Applied(Desktop):
         self.assertLessEqual(
             {"maps/ktrans.nrrd", "vertebrae.csv", "curves.csv", "report.html", "provenance.json"}, names
         )
+
+    def export_by_button(self, answers: list[bool], on_install: Callable[[], None] | None = None) -> list[str]:
+        """The reports of an export per answer, where matplotlib is missing until `on_install` has been called."""
+        import qt
+
+        self.app.questions.clear()
+        self.app.installed.clear()
+        self.app.on_install = on_install
+        usual, reports = qt.QFileDialog, []
+        try:
+            with tempfile.TemporaryDirectory() as folder, mock.patch.dict(sys.modules, dict.fromkeys(FIGURES)):
+                qt.QFileDialog = types.SimpleNamespace(getExistingDirectory=lambda *_: folder)
+                for self.app.agrees in answers:
+                    self.panel.onExport()
+                    reports.append((Path(folder) / "report.html").read_text(encoding="utf-8"))
+        finally:
+            qt.QFileDialog, self.app.on_install, self.app.agrees = usual, None, False
+        return reports
+
+    def test_export_without_matplotlib(self) -> None:
+        """The report is written without curves, says so, and the question comes once."""
+        self.load()
+        self.apply()
+        for report in self.export_by_button([False, True]):
+            self.assertIn("The curves are not drawn: figures need matplotlib, which is not installed.", report)
+        self.assertEqual((len(self.app.questions), self.app.installed), (1, []))
+        self.assertIn("which is not installed. Slicer can install it", self.app.questions[0])
+        self.assertIn("the report has no curves, since matplotlib is not installed", self.app.statuses[-1])
+
+    def test_export_installs_matplotlib(self) -> None:
+        needs("matplotlib")
+        there = {name: importlib.import_module(name) for name in FIGURES}
+        self.load()
+        self.apply()
+        running = []
+
+        def arrive() -> None:
+            running.append(self.panel._running)
+            sys.modules.update(there)
+
+        (report,) = self.export_by_button([True], arrive)
+        self.assertEqual((self.app.installed, running), (["matplotlib"], [True]))
+        self.assertNotIn("not drawn", report)
+        self.assertIn("Enhancement curves. Points", report)
+        self.assertFalse(self.panel._running)
+        self.assertEqual(self.app.statuses[-1], "The results are written.")
+
+    def test_export_where_the_installation_fails(self) -> None:
+        self.load()
+        self.apply()
+
+        def fail() -> None:
+            raise subprocess.CalledProcessError(1, "pip")
+
+        (report,) = self.export_by_button([True], fail)
+        self.assertIn("matplotlib could not be installed", self.app.errors[0])
+        self.assertIn("The curves are not drawn", report)
 
     def test_a_hundred_runs(self) -> None:
         """Nodes stay, and memory does not grow."""

@@ -2,17 +2,21 @@
 
 import contextlib
 import csv
+import dataclasses
 import gzip
 import io
 import json
 import logging
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import unittest
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
@@ -20,15 +24,24 @@ import pydicom
 import vendors
 from DCEPerfusionBMDLib import cli
 from DCEPerfusionBMDLib.densitometry import measurements_from_values
-from DCEPerfusionBMDLib.dicomio import read_series, write_series
+from DCEPerfusionBMDLib.dicomio import (
+    hash_of_values,
+    hashed,
+    inspect_folder,
+    read_flip_angles,
+    read_map,
+    read_series,
+    write_series,
+)
 from DCEPerfusionBMDLib.dicomio.source import find_source
 from DCEPerfusionBMDLib.errors import InputError
 from DCEPerfusionBMDLib.export import REGIONS_FILE, export_dicom, provenance, write_regions
-from DCEPerfusionBMDLib.export.dicom import PRIVATE_CODES, STATUS_CODES
+from DCEPerfusionBMDLib.export.dicom import PRIVATE_CODES, STATUS_CODES, input_of
 from DCEPerfusionBMDLib.export.regions import read_regions
 from DCEPerfusionBMDLib.kinetics import FitStatus
 from DCEPerfusionBMDLib.quantities import BY_NAME, PRIVATE_SCHEME
 from DCEPerfusionBMDLib.roi import Fate, Region, VertebralRois
+from DCEPerfusionBMDLib.series import Sourced
 from DCEPerfusionBMDLib.settings import Settings, from_dict, to_dict
 from DCEPerfusionBMDLib.stacks import read_stack
 from DCEPerfusionBMDLib.study import analyze
@@ -64,8 +77,11 @@ def write_result(folder, series, result, settings, choices):
     (folder / "provenance.json").write_text(json.dumps(history), encoding="utf-8")
 
 
-def made_up_result(folder, series, series_id=None, skip_frames=0, seed=1):
-    """A result of random numbers on the grid of a series; returns the maps and the regions."""
+def made_up_result(folder, series, series_id=None, skip_frames=0, seed=1, inputs=None, choices=None):
+    """A result of random numbers on the grid of a series; returns the maps and the regions.
+
+    `inputs` and `choices` go into its provenance: hash by input, and what the user chose.
+    """
     random = np.random.default_rng(seed)
     maps = {name: random.gamma(2.0, 0.3, series.shape).astype(np.float32) for name in MAPS}
     for values in maps.values():
@@ -90,8 +106,11 @@ def made_up_result(folder, series, series_id=None, skip_frames=0, seed=1):
         for group, values in to_dict(Settings()).items()
     }
     history = {
-        "inputs": {"series": {"sha256": series.source_hash}},
-        "choices": {"series": series_id, "skip_frames": skip_frames},
+        "inputs": {
+            "series": {"sha256": series.source_hash},
+            **{name: {"sha256": digest} for name, digest in (inputs or {}).items()},
+        },
+        "choices": {"series": series_id, "skip_frames": skip_frames, **(choices or {})},
         "settings": settings,
         "used": {},
     }
@@ -154,6 +173,43 @@ def measurements(item):
             if key in values:
                 raise AssertionError(f"{name}: {key} is there twice")
             values[key] = float(measured.NumericValue), measured.MeasurementUnitsCodeSequence[0].CodeValue
+    return found
+
+
+def groups_of(item):
+    """Of each group of a report: tracking identifier to its content items."""
+    imaging = next(c for c in item.ContentSequence if code_of(c) == "126010")
+    found = {}
+    for group in imaging.ContentSequence:
+        name = next(c.TextValue for c in group.ContentSequence if code_of(c) == "112039")
+        found[name] = list(group.ContentSequence)
+    return found
+
+
+def values_of(contents, code):
+    """Codes or texts of the items with this concept name, and how they relate to their group."""
+    found = []
+    for content in contents:
+        if code_of(content) == code:
+            value = content.ConceptCodeSequence[0].CodeValue if content.ValueType == "CODE" else content.TextValue
+            found.append((content.RelationshipType, value))
+    return found
+
+
+def referred(item):
+    """Of an object with frames: the images that each frame refers to."""
+    return [
+        [r.ReferencedSOPInstanceUID for r in group.DerivationImageSequence[0].SourceImageSequence]
+        for group in item.PerFrameFunctionalGroupsSequence
+    ]
+
+
+def evidence_of(item, keyword):
+    """The images that a report names as evidence, by their study."""
+    found = {}
+    for study in item.get(keyword, []):
+        references = [r for series in study.ReferencedSeriesSequence for r in series.ReferencedSOPSequence]
+        found[study.StudyInstanceUID] = {r.ReferencedSOPInstanceUID for r in references}
     return found
 
 
@@ -343,6 +399,7 @@ class OfThePhantom(Exported):
                     self.assertEqual(item.BodyPartExamined, "LSPINE")
                 if name in self.maps:
                     self.assertEqual(item.ContentQualification, "RESEARCH")
+                    self.assertEqual((item.Modality, item.ImageType[0]), ("MR", "DERIVED"))
         for keyword in ("SeriesInstanceUID", "SOPInstanceUID", "SeriesNumber"):
             self.assertEqual(len({item[keyword].value for item in self.items.values()}), len(self.items))
 
@@ -428,6 +485,8 @@ class OfThePhantom(Exported):
         codes = [segment.SegmentedPropertyTypeCodeSequence[0].CodeValue for segment in item.SegmentSequence]
         # SNOMED CT: L1 to L5 vertebra, artery
         self.assertEqual(codes, ["66794005", "14293000", "36470004", "11994002", "49668003", "51114001"])
+        at = [segment.AnatomicRegionSequence[0].CodeValue for segment in item.SegmentSequence]
+        self.assertEqual(at, 5 * ["122496007"] + ["15825003"])  # lumbar spine, aorta
         fates = [region.fate for region in self.found.rois.regions]
         expected = {fate.reason: sum(np.count_nonzero(f == fate) for f in fates) for fate in Fate if fate > 1}
         voxels = {}
@@ -483,6 +542,242 @@ class OfThePhantom(Exported):
             np.testing.assert_array_equal(found.fate, region.fate)
         np.testing.assert_array_equal(stored.input, self.found.rois.input)
         np.testing.assert_allclose(stored.ijk_to_ras, self.series.ijk_to_ras, rtol=0, atol=1e-9)
+
+
+class BesideTheSeries(Exported):
+    """Flip angles and a T1 map in the folder of the series, which the quantities in mM are made of."""
+
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp(dir=self.root))
+        self.study = self.folder / "study"
+        phantom = small_phantom(rows=64, columns=48, slices=4, duration_s=30.0)
+        self.series = phantom.series()
+        write_series(self.series, self.study / "dynamic")
+        self.spacing = float(np.linalg.norm(self.series.ijk_to_ras[:3, 2]))
+
+    def write_volume(self, name, values, shift_slices=0.0, **acquisition):
+        """A volume as DICOM, shifted along the slices; its folder, and its images by their place along these."""
+        matrix = self.series.ijk_to_ras.copy()
+        matrix[:3, 3] += shift_slices * matrix[:3, 2]
+        given = {key: Sourced(value, "") for key, value in acquisition.items()}
+        volume = dataclasses.replace(
+            self.series,
+            frames=[values],
+            times_s=np.zeros(1),
+            ijk_to_ras=matrix,
+            acquisition={**self.series.acquisition, **given},
+        )
+        write_series(volume, self.study / name, description=name)
+        items = sorted((read(path) for path in (self.study / name).iterdir()), key=lambda item: item.InstanceNumber)
+        return [item.SOPInstanceUID for item in items], items[0].SeriesInstanceUID
+
+    def write_angles(self):
+        volumes = [
+            self.write_volume(f"T1w {angle:g}", self.series.frames[0], flip_angle_deg=angle)
+            for angle in (3.0, 10.0, 25.0)
+        ]
+        return [images for images, _ in volumes], [uid for _, uid in volumes]
+
+    def export(self, inputs, choices):
+        """Notes and objects of a result that was made with these inputs."""
+        series = quietly(read_series, self.study, self.dynamic_uid())
+        made_up_result(self.folder / "out", series, self.dynamic_uid(), inputs=inputs, choices=choices)
+        notes = quietly(export_dicom, self.folder / "out", self.study, self.folder / "dicom")
+        paths = list((self.folder / "dicom").rglob("*.dcm"))
+        self.assertEqual([line for path in paths for line in errors_of(path)], [])
+        return notes, {path.stem: read(path) for path in paths}
+
+    def dynamic_uid(self):
+        return str(read(next((self.study / "dynamic").iterdir())).SeriesInstanceUID)
+
+    def own(self):
+        return {read(path).SOPInstanceUID for path in (self.study / "dynamic").iterdir()}
+
+    def check(self, items, expected):
+        """Frame k of a quantity in mM refers to `expected[k]` beside the series; one of enhancement to nothing."""
+        own, everything = self.own(), {uid for of_slice in expected for uid in of_slice}
+        for name in ("ktrans", "ve"):
+            found = referred(items[name])
+            self.assertEqual([set(uids) - own for uids in found], expected, name)
+            self.assertTrue(all(len(uids) == len(set(uids)) for uids in found))
+        for name in ("emax", "time_to_peak", "regions", "exclusions"):
+            self.assertEqual({uid for uids in referred(items[name]) for uid in uids} - own, set(), name)
+        return everything
+
+    def test_flip_angles(self):
+        volumes, uids = self.write_angles()
+        expected = [{images[k] for images in volumes} for k in range(4)]
+        digest = read_flip_angles(self.study).source_hash
+        for named in ("auto", ",".join(uids), ",".join(map(hashed, uids))):
+            with self.subTest(named=named[:8]):
+                notes, items = self.export({"flip-angles": digest}, {"flip_angles": named})
+                shutil.rmtree(self.folder / "out")
+                self.assertEqual(notes, [])
+                everything = self.check(items, expected)
+                listed = {
+                    r.ReferencedSOPInstanceUID
+                    for s in items["kep"].ReferencedSeriesSequence
+                    for r in s.ReferencedInstanceSequence
+                }
+                self.assertEqual(listed, everything | self.own())
+                (evidence,) = evidence_of(items["report"], "CurrentRequestedProcedureEvidenceSequence").values()
+                self.assertLessEqual(everything, evidence)
+
+    def test_a_map_between_the_slices(self):
+        values = np.full(self.series.shape, 700, np.uint16)
+        images, uid = self.write_volume("T1 map", values, shift_slices=0.5)
+        digest = hash_of_values(read_map(self.study, uid)[0])
+        notes, items = self.export({"t1-map": digest}, {"maps": {"t1": uid}})
+        self.assertEqual(notes, [])
+        # slice k lies between images k - 1 and k, the first at the edge of image 0
+        self.check(items, [{images[0]}, {images[0], images[1]}, {images[1], images[2]}, {images[2], images[3]}])
+
+    def test_of_another_study(self):
+        volumes, uids = self.write_angles()
+        for name in ("T1w 3", "T1w 10", "T1w 25"):
+            for path in (self.study / name).iterdir():
+                item = read(path)
+                item.StudyInstanceUID = "1.2.3.4"
+                item.save_as(path)
+        digest = read_flip_angles(self.study, uids).source_hash
+        notes, items = self.export({"flip-angles": digest}, {"flip_angles": ",".join(uids)})
+        self.assertEqual(notes, [])
+        everything = self.check(items, [{images[k] for images in volumes} for k in range(4)])
+        (study,) = items["kep"].StudiesContainingOtherReferencedInstancesSequence
+        self.assertEqual(study.StudyInstanceUID, "1.2.3.4")
+        self.assertEqual({s.SeriesInstanceUID for s in study.ReferencedSeriesSequence}, set(uids))
+        evidence = evidence_of(items["report"], "PertinentOtherEvidenceSequence")
+        self.assertEqual(evidence, {"1.2.3.4": everything})
+
+    def test_what_is_not_at_hand_is_told(self):
+        _, uids = self.write_angles()
+        digest = read_flip_angles(self.study, uids).source_hash
+        path = next((self.study / "T1w 10").iterdir())
+        item = read(path)
+        item.ImageComments = "changed"
+        item.save_as(path)
+        inputs = {"flip-angles": digest, "b1-map": "0" * 64}
+        notes, items = self.export(inputs, {"flip_angles": ",".join(uids), "maps": {}})
+        self.assertEqual(len(notes), 2, notes)
+        self.assertRegex(notes[0], "do not refer to the series of flip angles, since .* does not hold it as it was")
+        self.assertRegex(notes[1], "do not refer to the B1 map, which came from a file that is not DICOM")
+        self.check(items, [set()] * 4)
+
+
+class IntoTheSource(Exported):
+    def test_results_are_no_input(self):
+        """Objects beside the images that they were made of change nothing for the next analysis."""
+        folder = self.root / "into"
+        study = folder / "study"
+        vendors.ge_lava(study)
+        before, series = quietly(inspect_folder, study), quietly(read_series, study)
+        made_up_result(folder / "out", series)
+        for _ in range(2):
+            quietly(export_dicom, folder / "out", study, study)
+            after, again = quietly(inspect_folder, study), quietly(read_series, study)
+            self.assertEqual(after.series, before.series)
+            self.assertIn("maps that DCEPerfusionBMD made", " ".join(after.reasons).replace("a map", "maps"))
+            self.assertEqual((again.source_hash, again.warnings), (series.source_hash, series.warnings))
+        # of another program: no frames of a series, but a T1 map may be read
+        paths = sorted((study / "maps").iterdir())
+        for path, description in zip(paths, ("T1 map", "Ktrans"), strict=False):
+            item = read(path)
+            item.Manufacturer, item.SeriesDescription = "Other", description
+            item.save_as(path)
+        kinds = {info.description: (info.kind, info.why) for info in quietly(inspect_folder, study).series}
+        self.assertEqual(kinds["T1 map"][0], "T1 map")
+        self.assertEqual(kinds["Ktrans"], ("other", "a parametric map"))
+        self.assertEqual(quietly(read_series, study).source_hash, series.source_hash)
+
+
+class WhatIsLeftOut(Exported):
+    """Regions and sites that do not count are in the report, with the reason."""
+
+    def test_regions_and_sites(self):
+        folder = self.root / "left out"
+        vendors.ge_lava(folder / "study")
+        series = quietly(read_series, folder / "study")
+        made_up_result(folder / "out", series)
+        stored = read_regions(folder / "out" / REGIONS_FILE)
+        fates = [region.fate.copy() for region in stored.regions]
+        fates[1][fates[1] == Fate.ANALYZED] = Fate.PLEXUS
+        regions = [Region(r.name, r.level, fate, np.zeros(0)) for r, fate in zip(stored.regions, fates, strict=True)]
+        rois = VertebralRois(tuple(regions), "vessel", stored.input, (), "73634005")
+        write_regions(folder / "out" / REGIONS_FILE, rois, series.ijk_to_ras)
+        reasons = {"L1": "62% of the voxels inside the margin are excluded, more than 50%", "lesion": ""}
+        reasons["second"] = "no voxel is left to analyze"
+        rows = [["region", "evaluable", "not_evaluable", "status"]]
+        rows += [[r.name, "no" if reasons[r.name] else "yes", reasons[r.name], "fitted"] for r in regions]
+        sites = [["scope", "site", "bmd_g_cm2", "qct_mg_cm3", "t_score", "z_score", "exclusion"]]
+        sites += [
+            ["subject", "L1-L2", "0.9", "nan", "-1.2", "nan", ""],
+            ["site", "L1-L2", "0.9", "nan", "-1.2", "nan", ""],
+            ["vertebra", "L3", "nan", "nan", "nan", "nan", "not assessable: fracture"],
+            ["vertebra", "L4", "nan", "nan", "nan", "nan", ""],
+            ["site", "total hip", "0.8", "nan", "nan", "nan", ""],
+            ["site", "femoral neck left", "0.7", "nan", "-1.9", "-0.4", ""],
+            ["site", "33 % radius right", "0.6", "nan", "nan", "nan", ""],
+            ["vertebra", "L2", "nan", "110", "-2", "nan", ""],
+        ]
+        for name, table in (("vertebrae", rows), ("bmd_classification", sites)):
+            with (folder / "out" / f"{name}.csv").open("w", newline="") as file:
+                csv.writer(file).writerows(table)
+        quietly(export_dicom, folder / "out", folder / "study", folder / "dicom")
+        path = folder / "dicom" / "report.dcm"
+        self.assertEqual(errors_of(path), [])
+        groups = groups_of(read(path))
+        yes, no = ("CONTAINS", "373066001"), ("CONTAINS", "373067005")  # SNOMED CT
+        for name, reason in reasons.items():
+            self.assertEqual(values_of(groups[name], "evaluable"), [no if reason else yes])
+            self.assertEqual(values_of(groups[name], "not_evaluable"), [("CONTAINS", reason)] if reason else [])
+            # PS3.16 TID 1411 and 1501
+            self.assertEqual(values_of(groups[name], "370129005"), [("HAS CONCEPT MOD", "126340")])
+        self.assertFalse([c for c in groups["second"] if code_of(c) == "121191"])  # no segment to refer to
+        bone = {name.removeprefix("Densitometry "): c for name, c in groups.items() if name.startswith("Dens")}
+        self.assertEqual(list(bone), ["L1-L2", "L3", "total hip", "femoral neck left", "33 % radius right", "L2"])
+        self.assertEqual(values_of(bone["L3"], "doubtful_site"), [("CONTAINS", "not assessable: fracture")])
+        by_dxa = [name for name in bone if values_of(bone[name], "370129005") == [("HAS CONCEPT MOD", "241686001")]]
+        self.assertEqual(by_dxa, ["L1-L2", "total hip", "femoral neck left", "33 % radius right"])
+        at = {
+            name: (
+                content.ConceptCodeSequence[0].CodeValue,
+                [side.ConceptCodeSequence[0].CodeValue for side in content.get("ContentSequence", [])],
+            )
+            for name, contents in bone.items()
+            for content in contents
+            if code_of(content) == "363698007"
+        }
+        # SNOMED CT: lumbar spine, L3, hip, neck of femur, radius; left, right
+        self.assertEqual(at["L1-L2"], ("122496007", []))
+        self.assertEqual(at["L3"], ("36470004", []))
+        self.assertEqual(at["total hip"], ("29836001", []))
+        self.assertEqual(at["femoral neck left"], ("29627003", ["7771000"]))
+        self.assertEqual(at["33 % radius right"], ("62413002", ["24028007"]))
+        read_back = folder / "report.json"
+        dcmqi("tid1500reader", "--inputDICOM", path, "--outputMetadata", read_back)
+        theirs = {g["TrackingIdentifier"]: g for g in json.loads(read_back.read_text())["Measurements"]}
+        self.assertEqual(list(theirs), list(groups))
+        said = [e["conceptValue"] for e in theirs["second"]["qualitativeEvaluations"]]
+        self.assertIn("no voxel is left to analyze", said)
+        self.assertEqual(theirs["L1"]["measurementMethod"]["CodeValue"], "126340")
+        self.assertEqual(theirs["Densitometry total hip"]["measurementMethod"]["CodeValue"], "241686001")
+        self.assertEqual(theirs["Densitometry femoral neck left"]["Laterality"]["CodeValue"], "7771000")
+        last = read(folder / "dicom" / "regions.dcm").SegmentSequence[-1]
+        self.assertEqual(last.AnatomicRegionSequence[0].CodeValue, "73634005")  # by the code of its segment
+
+    def test_where_the_input_is(self):
+        def at(name, code="", model="tofts"):
+            regions = SimpleNamespace(input_name=name, input_code=code)
+            place = input_of(SimpleNamespace(regions=regions, setting=lambda group, setting: model))[2]
+            return place.value if place is not None else ""
+
+        self.assertEqual(at("Aorta"), "15825003")
+        self.assertEqual(at("腹主动脉"), "15825003")
+        self.assertEqual(at("aorta", "7832008"), "7832008")  # abdominal aorta
+        self.assertEqual(at("vessel"), "")  # not known
+        self.assertEqual(at("AIF"), "")
+        self.assertEqual(at("psoas", "71616004", "reference-region"), "52612000")  # lumbar region
+        self.assertEqual(at("muscle", "44947003", "reference-region"), "44947003")  # erector spinae
 
 
 class Refusals(Exported):
@@ -583,6 +878,32 @@ class Texts(Exported):
             for item in items:
                 self.assertIn(item.get(keyword) or "", ("", "00"), keyword)  # 00: the objects are not compressed
         self.assertNotIn("heavy", notes[0])
+
+    def test_what_is_never_taken_over_is_not_named(self):
+        texts = {
+            0x00080022: ("DA", b"2019-1-1"),  # AcquisitionDate, of the equipment of the source
+            0x00080012: ("DA", b"2019-1-1"),  # InstanceCreationDate
+            0x00181250: ("SH", b"coil\\more"),  # ReceiveCoilName
+            0x00180022: ("CS", b"lower case"),  # ScanOptions
+            0x00100030: ("DA", b"1950-1-1"),  # PatientBirthDate
+        }
+
+        def change(item):
+            for tag, (kind, text) in texts.items():
+                item[tag] = RawDataElement(BaseTag(tag), kind, len(text), text, 0, False, True)
+
+        notes, items = self.export_changed("never", change)
+        self.assertEqual(
+            notes,
+            [
+                "the objects leave out what the source holds against the standard: AcquisitionDate (0008,0022), "
+                "PatientBirthDate (0010,0030)"
+            ],
+        )
+        for item in items:
+            self.assertFalse(item.PatientBirthDate)
+            for keyword in ("ReceiveCoilName", "ScanOptions"):
+                self.assertNotIn(keyword, item)
 
     def export_changed(self, name, change):
         """Export beside a study whose headers are changed; returns the notes and the objects."""
@@ -732,6 +1053,42 @@ print(*(run(n, dice.uniform(0, 1.1 * took)) for n in range(20)))
         last = next(folder / f"d{n}" for n in range(20) if list((folder / f"d{n}").glob(".unfinished-*")))
         notes = quietly(export_dicom, folder / "out", folder / "study", last)
         self.assertRegex(notes[0], "interrupted runs left: .unfinished-")
+
+    def test_killed_between_two_renames(self):
+        """Over an earlier export: every file is whole, old or new, and the next export makes all of them new."""
+        if not hasattr(os, "fork"):
+            self.skipTest("os.fork is absent")
+        folder = self.root / "renames"
+        vendors.ge_lava(folder / "study")
+        made_up_result(folder / "out", quietly(read_series, folder / "study"))
+
+        def export():
+            quietly(export_dicom, folder / "out", folder / "study", folder / "dicom")
+
+        def uids():
+            return {p.name: read(p).SOPInstanceUID for p in (folder / "dicom").rglob("*.dcm") if ".unf" not in str(p)}
+
+        export()
+        before, moves = uids(), [0]
+        replace = Path.replace
+
+        def replace_or_die(path, target):
+            moves[0] += 1
+            if moves[0] == 4:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return replace(path, target)
+
+        child = os.fork()
+        if not child:
+            with mock.patch.object(Path, "replace", replace_or_die):
+                export()
+            os._exit(0)
+        self.assertEqual(os.waitpid(child, 0)[1], signal.SIGKILL)
+        after = uids()
+        self.assertEqual(set(after), set(before))
+        self.assertEqual(sum(after[name] != before[name] for name in before), 3)
+        export()
+        self.assertFalse(set(uids().values()) & {*before.values(), *after.values()})
 
 
 class OfQiba(Exported):

@@ -272,9 +272,13 @@ class Levels(unittest.TestCase):
         self.assertEqual(recognize("", "", ("SCT", "65985001")).level, "S1")
         for keyword in ("Aorta", "AbdominalAorta", "CommonIliacArtery"):
             code = getattr(codes.SCT, keyword).value
-            self.assertEqual(recognize("vessel", "", ("SCT", code)), SegmentLabel("artery", "", "SNOMED code"))
+            expected = SegmentLabel("artery", "", "SNOMED code", code=code)
+            self.assertEqual(recognize("vessel", "", ("SCT", code)), expected)
+            old = _snomed_dict.mapping["SCT"].get(code)
+            if old is not None:
+                self.assertEqual(recognize("vessel", "", ("SRT", old)), expected)
         code = codes.SCT.ErectorSpinaeMuscle.value
-        self.assertEqual(recognize("m", "", ("SCT", code)), SegmentLabel("reference", "", "SNOMED code"))
+        self.assertEqual(recognize("m", "", ("SCT", code)), SegmentLabel("reference", "", "SNOMED code", code=code))
         vertebra = ("SCT", codes.SCT.Vertebra.value)
         self.assertEqual(recognize("vertebra L2", "", vertebra), SegmentLabel("level", "L2", "name"))
         self.assertEqual(recognize("bone", "", vertebra), SegmentLabel("other"))

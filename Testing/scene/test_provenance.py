@@ -16,10 +16,11 @@ import pydicom
 import slicer
 from DCEPerfusionBMDLib import cli, scene
 from DCEPerfusionBMDLib.dicomio import write_series
-from DCEPerfusionBMDLib.export import provenance
+from DCEPerfusionBMDLib.export import REGIONS_FILE, provenance, read_regions, write_regions
 from DCEPerfusionBMDLib.headless import HeadlessSlicer
 from DCEPerfusionBMDLib.kinetics import spgr_signal
 from DCEPerfusionBMDLib.phantom import TISSUES
+from DCEPerfusionBMDLib.roi import Region, VertebralRois
 from DCEPerfusionBMDLib.series import Sourced
 from DCEPerfusionBMDLib.settings import Settings, all_parameters
 from DCEPerfusionBMDLib.study import analyze
@@ -153,7 +154,7 @@ class EveryKind(Study):
                 )
                 status, out, err = self.reproduce(source[1], *again, segmentation=segmentation)
                 self.assertEqual((status, err), (0, ""), out)
-                self.assertRegex(out, r"Reproduced: \d+ maps and \d+ tables are identical")
+                self.assertRegex(out, r"Reproduced: \d+ maps, the regions and \d+ tables are identical")
                 shutil.rmtree(self.output)
 
     def test_the_schema_refuses_what_is_incomplete(self):
@@ -242,6 +243,56 @@ class Differences(Study):
         self.assertIn("map kep: is not beside the provenance", out)
         self.assertIn("NOT reproduced: 2 differences", out)
 
+    def test_changed_regions_are_found(self):
+        path = self.output / REGIONS_FILE
+        content = path.read_bytes()
+        stored = read_regions(path)
+
+        def write(names=None, input_name=stored.input_name, changed=()):
+            """The file with other names, and with voxels changed in regions by their number, -1 for the input."""
+            names = names or [region.name for region in stored.regions]
+            fates, inside = [region.fate.copy() for region in stored.regions], stored.input.copy()
+            for n in changed:
+                of = inside if n < 0 else fates[n]
+                of[0, 0, :3] = 1 - of[0, 0, :3]
+            regions = [
+                Region(name, region.level, fate, np.zeros(0))
+                for name, region, fate in zip(names, stored.regions, fates, strict=True)
+            ]
+            rois = VertebralRois(tuple(regions), input_name, inside, (), stored.input_code)
+            write_regions(path, rois, stored.ijk_to_ras)
+
+        write()
+        self.assertEqual(path.read_bytes(), content)
+        size = stored.input.size
+        cases = {
+            "names": ({"names": ["one", *(r.name for r in stored.regions[1:])]}, ['the regions were [["one", "L1"]']),
+            "input": ({"input_name": "vessel"}, ['the input was ["vessel", ']),
+            "voxels": ({"changed": [1, -1]}, [f"L2: 3 of {size} voxels", f"{stored.input_name}: 3 of {size} voxels"]),
+        }
+        for name, (given, expected) in cases.items():
+            with self.subTest(name):
+                write(**given)
+                status, out, _ = self.again()
+                self.assertEqual(status, 1)
+                for words in expected:
+                    self.assertIn(f"{REGIONS_FILE}: {words}", out)
+                self.assertIn(f"NOT reproduced: {len(expected)} difference", out)
+        path.unlink()
+        status, out, _ = self.again()
+        self.assertEqual(status, 1)
+        self.assertIn(f"{REGIONS_FILE}: is not beside the provenance", out)
+
+    def test_after_an_export_into_the_folder_of_the_series(self):
+        needs("highdicom")
+        study = self.folder / "dicom"
+        shutil.copytree(self.study / "dicom", study)
+        status, _, err = run("export-dicom", self.output, "--source", study, "--output", study)
+        self.assertEqual(status, 0, err)
+        self.assertGreater(len(list((study / "maps").iterdir())), 5)
+        status, out, err = self.again(source=study)
+        self.assertEqual((status, err), (0, ""), out)
+
     def test_results_that_do_not_belong_there_are_found(self):
         shutil.copy(self.output / "maps" / "kep.nrrd", self.output / "maps" / "vp.nrrd")
         shutil.copy(self.output / "curves.csv", self.output / "motion.csv")
@@ -314,6 +365,25 @@ class Differences(Study):
         self.refuse("has no maps beside provenance.json to compare with")
 
 
+class SideCar(Study):
+    def test_a_changed_side_car_is_refused(self):
+        """The JSON file beside a series is an input as the series is."""
+        shutil.copy(self.study / "dce.nii", self.folder / "dce.nii")
+        car = {"VolumeTiming": [3.0 * n for n in range(len(self.series.frames))], "FlipAngle": 30.0}
+        path = self.folder / "dce.json"
+        path.write_text(json.dumps(car), encoding="utf-8")
+        given = ["--repetition-time-ms", 3.5, "--field-strength-T", 1.5, "--agent", "gadobenate"]
+        history = self.analyze(("--volumes", self.folder / "dce.nii"), *given)
+        self.assertEqual(history["inputs"]["series"]["files"], 2)
+        status, out, err = self.reproduce(self.folder / "dce.nii")
+        self.assertEqual((status, err), (0, ""), out)
+        for text in (json.dumps({**car, "EchoTime": 0.001}), None):
+            path.write_text(text, encoding="utf-8") if text else path.unlink()
+            status, _, err = self.reproduce(self.folder / "dce.nii")
+            self.assertEqual((status, err.count("\n")), (2, 1), err)
+            self.assertRegex(err, "series of --source is not the one that was analyzed")
+
+
 class Demo(unittest.TestCase):
     def test_the_demo_is_reproduced(self):
         """As the command makes it, on a phantom of few frames."""
@@ -326,7 +396,7 @@ class Demo(unittest.TestCase):
             given += ("--dxa", study / "dxa.csv")
             status, out, err = run("reproduce", output / "results" / "provenance.json", *given)
             self.assertEqual((status, err), (0, ""), out)
-            self.assertIn("Reproduced: 8 maps and 5 tables are identical", out)
+            self.assertIn("Reproduced: 8 maps, the regions and 5 tables are identical", out)
 
 
 def scene_values(path):

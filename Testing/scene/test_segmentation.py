@@ -335,7 +335,7 @@ class Labels(unittest.TestCase):
                 SegmentLabel("level", "L4", "name"),
                 SegmentLabel("level", "L5", "tag"),
                 SegmentLabel("level", "L6", "name"),
-                SegmentLabel("artery", "", "SNOMED code"),
+                SegmentLabel("artery", "", "SNOMED code", code="7832008"),
                 SegmentLabel("ambiguous", "", "", contradiction),
             ],
         )

@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..dicomio import inspect_folder
+from ..dicomio import hashed, inspect_folder
 from ..errors import InputError
-from ..export import FORMAT, as_text, check_output_folder
+from ..export import FORMAT, REGIONS_FILE, as_text, check_output_folder, read_regions
 from ..figures import RESEARCH_USE
 from ..quantities import BY_NAME
 from ..settings import Settings, from_dict
 from ..stacks import read_stack
 from ..tables import Table, plain_cell, visible
-from .study import StudyRun, hashed, run_study, write_run
+from .study import StudyRun, run_study, write_run
 from .terminal import Terminal, say
 
 _DIFFERENT = 1
@@ -53,8 +53,8 @@ def add_commands(commands: Any) -> None:
         "reproduce",
         help="run an analysis again from its provenance.json, and compare",
         description="Runs an analysis again with the settings and choices of its provenance.json, and compares with "
-        "the maps and tables beside that file. Paths are not kept there, so the inputs are given again; each must have "
-        "the hash of the one that was read. Exit status: 0 the same, 1 different, 2 bad input.",
+        "the maps, regions and tables beside that file. Paths are not kept there, so the inputs are given again; each "
+        "must have the hash of the one that was read. Exit status: 0 the same, 1 different, 2 bad input.",
         epilog=RESEARCH_USE,
     )
     command.set_defaults(run=_reproduce)
@@ -98,7 +98,7 @@ def _reproduce(options: argparse.Namespace, progress: Terminal) -> int:
         was, now = (history["software"].get(name, "absent") for history in (before, after))
         if was != now:
             say(f"version: {visible(name)} was {visible(str(was))}, is {now}")
-    said = [*_history(before, after), *_maps(folder, run), *_tables(folder, run)]
+    said = [*_history(before, after), *_maps(folder, run), *_regions(folder, run), *_tables(folder, run)]
     for line in said[:_MOST_SAID]:
         say(visible(line))
     if len(said) > _MOST_SAID:
@@ -106,7 +106,10 @@ def _reproduce(options: argparse.Namespace, progress: Terminal) -> int:
     if said:
         say(f"NOT reproduced: {len(said)} differences. {RESEARCH_USE}")
         return _DIFFERENT
-    say(f"Reproduced: {len(run.result.maps)} maps and {len(run.result.tables())} tables are identical. {RESEARCH_USE}")
+    say(
+        f"Reproduced: {len(run.result.maps)} maps, the regions and {len(run.result.tables())} tables are identical. "
+        f"{RESEARCH_USE}"
+    )
     return 0
 
 
@@ -236,6 +239,33 @@ def _map(name: str, unit: str, was: npt.NDArray[Any], now: npt.NDArray[Any]) -> 
         largest = float(np.nanmax(np.where(unlike, 0.0, apart)))
         appeared = f", {np.count_nonzero(unlike)} of them with or without a value" if unlike.any() else ""
         yield f"map {name}: {changed} of {was.size} voxels differ{appeared}; largest difference {largest:.3g}{unit}"
+
+
+def _regions(folder: Path, run: StudyRun) -> Iterator[str]:
+    """What is different in the regions: their names, their voxels by what became of each, and the input."""
+    path, rois = folder / REGIONS_FILE, run.result.rois
+    if not path.is_file():
+        yield f"{REGIONS_FILE}: is not beside the provenance"
+        return
+    stored = read_regions(path)
+    names = [(region.name, region.level) for region in stored.regions]
+    named = [(region.name, region.level) for region in rois.regions]
+    if names != named:
+        yield f"{REGIONS_FILE}: the regions were {_cut(json.dumps(names))}, are {_cut(json.dumps(named))}"
+    before, after = (stored.input_name, stored.input_code), (rois.input_name, rois.input_code)
+    if before != after:
+        yield f"{REGIONS_FILE}: the input was {_cut(json.dumps(before))}, is {_cut(json.dumps(after))}"
+    if stored.ijk_to_ras.tolist() != run.series.ijk_to_ras.tolist():
+        yield f"{REGIONS_FILE}: lies on another grid"
+    fates = {region.name: region.fate for region in stored.regions}
+    pairs = [(region.name, fates.get(region.name), region.fate) for region in rois.regions]
+    for name, was, now in [*pairs, (stored.input_name, stored.input, rois.input)]:
+        if was is None:
+            continue  # another name, which is told
+        if was.shape != now.shape:
+            yield f"{REGIONS_FILE}: {_cut(name)} was {was.shape}, is {now.shape}"
+        elif changed := np.count_nonzero(was != now):
+            yield f"{REGIONS_FILE}: {_cut(name)}: {changed} of {was.size} voxels differ"
 
 
 def _tables(folder: Path, run: StudyRun) -> Iterator[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import hashlib
 import json
 import re
 import sys
@@ -18,7 +17,7 @@ import numpy.typing as npt
 
 from ..conversion import t1_on_grid_of
 from ..densitometry import Densitometry, measurements_from_values, read_cohort, read_dxa_table, read_references
-from ..dicomio import inspect_folder, read_flip_angles, read_map, read_series, write_series
+from ..dicomio import hash_of_values, hashed, inspect_folder, read_flip_angles, read_map, read_series, write_series
 from ..errors import Cancelled, InputError
 from ..export import STALE_FILES, as_text, check_output_folder, provenance, sha256_of, staged
 from ..figures import RESEARCH_USE, study_figure
@@ -423,11 +422,6 @@ def _number_or_hash(series: str | None) -> str | None:
     return ",".join(part if _NUMBER.fullmatch(part) else hashed(part) for part in parts)
 
 
-def hashed(uid: str) -> str:
-    """What is kept of the UID of a series."""
-    return f"sha256 {hashlib.sha256(uid.encode()).hexdigest()}"
-
-
 def _is_series(given: str) -> bool:
     """Whether a map is given as the number or UID of a series, with or without the kind of image after a colon."""
     return given.partition(":")[0].replace(".", "").isdecimal()
@@ -451,7 +445,7 @@ def _map(
     on_grid = on_grid_of(series, values, ijk_to_ras, between)
     if not np.isfinite(on_grid).any():
         raise InputError(f"the map in series {given} has no value between {between[0]:g} and {between[1]:g} there")
-    return on_grid, hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
+    return on_grid, hash_of_values(values)
 
 
 def _write_results(folder: Path, run: StudyRun, report: Progress) -> None:

@@ -54,6 +54,10 @@ _PYDICOM_ERRORS = (
 # MR Image, Enhanced MR Image, Enhanced MR Color Image, Legacy Converted Enhanced MR Image
 _MR_IMAGES = tuple(f"1.2.840.10008.5.1.4.1.1.4{end}" for end in ("", ".1", ".3", ".4"))
 
+OURS = "DCEPerfusionBMD"
+"""Manufacturer of the objects that `export.dicom` writes."""
+PARAMETRIC_MAP = "1.2.840.10008.5.1.4.1.1.30"
+
 _NUMBERS = {
     0x00180050: ("SliceThickness", "DS"),
     0x00180080: ("RepetitionTime", "DS"),
@@ -356,6 +360,8 @@ def _image(
         return PassedOver(name, "not an image", values=values)
     if values.get("Modality") not in ("MR", None, ""):
         return PassedOver(name, f"not MR (modality {one_line(str(values['Modality']))[:16]})", values=values)
+    if values.get("SOPClassUID") == PARAMETRIC_MAP and values.get("Manufacturer") == OURS:
+        return PassedOver(name, f"a map that {OURS} made", values=values)
     if pixel_tag is None:
         raise _Damaged("truncated: it has no pixel data")
     if values.get("Modality") != "MR":

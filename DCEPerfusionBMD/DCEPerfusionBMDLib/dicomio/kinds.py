@@ -6,6 +6,7 @@ import re
 from typing import Literal
 
 from .frames import Frame
+from .headers import PARAMETRIC_MAP
 
 Kind = Literal["dynamic", "flip angles", "T1 map", "fat fraction", "other"]
 
@@ -38,6 +39,8 @@ def derived(image: Frame, description: str) -> str:
             return f"{what} by ImageType"
     if "DERIVED" in types and _SUBTRACTED.search(description):
         return "subtracted images by description"
+    if image.text("SOPClassUID") == PARAMETRIC_MAP and mapped(image, description) is None:
+        return "a parametric map"
     return ""
 
 

@@ -150,6 +150,11 @@ def hash_of(*groups: Group) -> str:
     return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
+def hash_of_values(values: npt.NDArray[Any]) -> str:
+    """SHA-256 of the values of a map, as `read_map` returns them."""
+    return hashlib.sha256(np.ascontiguousarray(values).tobytes()).hexdigest()
+
+
 def _listed(groups: Sequence[Group], by_uid: bool = False) -> str:
     return "; ".join(
         f"number {group.number} {group.description or 'unnamed'!r} "
@@ -334,18 +339,24 @@ def read_map(folder: Path, series: str, study_uid: str = "") -> tuple[FloatArray
             f"series {group.number} {group.description!r} is neither a T1 map nor a fat fraction by its description or "
             f"ImageType ({item.kind}: {item.why}); give the map as NRRD or NIfTI"
         )
-    if _other_study([group], study_uid):
+    if of_other_study([group], study_uid):
         raise InputError(
             f"series {group.number} {group.description!r} is of another study than the dynamic series; give the map as "
             "NRRD or NIfTI if it is of the same patient and place"
         )
-    frames, ijk_to_ras = _single_volume(group)
+    return map_values(item)
+
+
+def map_values(item: Survey) -> tuple[FloatArray, FloatArray]:
+    """The values of a map and its matrix, as `read_map` returns them."""
+    frames, ijk_to_ras = _single_volume(item.group)
     _check_in_all_or_none(frames, (*_RESCALING, *_REAL_WORLD))
     values = np.stack([_real_values(frame) for frame in frames])
     return values * _unit_factor(item, frames, values), ijk_to_ras
 
 
-def _other_study(groups: Sequence[Group], study_uid: str) -> bool:
+def of_other_study(groups: Sequence[Group], study_uid: str) -> bool:
+    """Whether a file of these groups is of another study; never where the UID is empty."""
     uids = {str(file.values[0].get("StudyInstanceUID", "")) for group in groups for file in group.files}
     return bool(study_uid) and uids != {study_uid}
 
@@ -437,7 +448,7 @@ def read_flip_angles(folder: Path, series: Sequence[str] = (), study_uid: str = 
         groups = [item.group for item in survey_all(study.groups) if item.kind == "flip angles"]
         if not groups:
             raise InputError(f"{folder} holds no flip angles: no two volumes of one place and TR differ in flip angle")
-        groups = [group for group in groups if not _other_study([group], study_uid)]
+        groups = [group for group in groups if not of_other_study([group], study_uid)]
         if not groups:
             raise InputError(
                 f"{folder} holds flip angles of another study than the dynamic series only; name their series with "
@@ -484,7 +495,7 @@ def read_flip_angles(folder: Path, series: Sequence[str] = (), study_uid: str = 
     images = [frame for _, frames, _ in volumes for frame in frames]
     private = _has_philips_scale(images)
     warnings = [note for group in groups for note in group.notes]
-    if _other_study(groups, study_uid):
+    if of_other_study(groups, study_uid):
         warnings.append(
             "the flip angles are of another study than the dynamic series; they are read as they were named"
         )

@@ -8,7 +8,7 @@ from .files import check_output_folder, sha256_of, staged
 from .html import data_uri
 from .provenance import FORMAT, as_text, provenance, software
 from .record import STALE_FILES
-from .regions import REGIONS_FILE, write_regions
+from .regions import REGIONS_FILE, read_regions, write_regions
 from .studyreport import study_report
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "data_uri",
     "export_dicom",
     "provenance",
+    "read_regions",
     "sha256_of",
     "software",
     "staged",

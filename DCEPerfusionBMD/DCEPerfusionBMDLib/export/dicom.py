@@ -21,12 +21,14 @@ from pydicom.dataset import Dataset
 from pydicom.valuerep import PersonName, validate_value
 
 from .. import __version__
+from ..densitometry.sites import FEMORAL_NECK, RADIUS, TOTAL_HIP, region_of, vertebrae_of
 from ..dicomio.frames import LPS_TO_RAS
-from ..dicomio.headers import damage_told
-from ..dicomio.source import Instance, SourceSeries, find_source
+from ..dicomio.headers import OURS, damage_told
+from ..dicomio.source import FLIP_ANGLES, Beside, Instance, SourceSeries, find_source
 from ..errors import Cancelled, InputError
 from ..kinetics import MODELS, FitStatus
 from ..quantities import (
+    BMD,
     BONE,
     BY_NAME,
     DELAY,
@@ -38,19 +40,20 @@ from ..quantities import (
     MORE_DESCRIPTIVE,
     PARAMETERS,
     PRIVATE_SCHEME,
+    QCT_DENSITY,
     QUALITY,
     STATUS,
     Code,
     Quantity,
 )
 from ..result import statistic_column
-from ..roi import LEVEL_CODES, Fate
+from ..roi import ARTERIES, LEVEL_CODES, MUSCLES, Fate, is_aorta
 from ..series import Progress
 from ..tables import one_line, visible
 from .files import check_output_folder, left_behind, staged
 from .record import Record, read_record, same_place
 
-SOFTWARE = "DCEPerfusionBMD"
+SOFTWARE = OURS
 MAP_FOLDER, REGIONS, EXCLUSIONS, REPORT = "maps", "regions.dcm", "exclusions.dcm", "report.dcm"
 
 MEAN = Code("373098007", "SCT", "Mean")
@@ -60,6 +63,8 @@ VOXELS = Code("voxel_count", PRIVATE_SCHEME, "Number of voxels with an estimate"
 MEAN_CURVE = Code("mean_curve", PRIVATE_SCHEME, "Value of the mean curve of the region")
 MEAN_CURVE_ERROR = Code("mean_curve_se", PRIVATE_SCHEME, "Standard error of the fit of the mean curve")
 EVALUABLE = Code("evaluable", PRIVATE_SCHEME, "Region is evaluable")
+NOT_EVALUABLE = Code("not_evaluable", PRIVATE_SCHEME, "Why the region is not evaluable")
+DOUBTFUL_SITE = Code("doubtful_site", PRIVATE_SCHEME, "Why the site does not count, or may not")
 FIT_STATUS = Code("fit_status", PRIVATE_SCHEME, "Outcome of the fit of the mean curve")
 FATE_CODES = {
     fate: Code(fate.name.lower(), PRIVATE_SCHEME, f"Left out: {fate.reason}"[:64])
@@ -72,7 +77,7 @@ STATUS_CODES = {
     if status is not FitStatus.NOT_ANALYZED
 }
 PRIVATE_CODES = (
-    *(VOXELS, MEAN_CURVE, MEAN_CURVE_ERROR, EVALUABLE, FIT_STATUS),
+    *(VOXELS, MEAN_CURVE, MEAN_CURVE_ERROR, EVALUABLE, NOT_EVALUABLE, FIT_STATUS, DOUBTFUL_SITE),
     *(entry.code for entry in MODELS.values() if entry.code.scheme == PRIVATE_SCHEME),
     *FATE_CODES.values(),
     *STATUS_CODES.values(),
@@ -86,6 +91,12 @@ _USER_AIF = Code("126362", "DCM", "User-defined AIF ROI")
 _PICKED_AIF = Code("126363", "DCM", "Automatically Detected AIF ROI")
 _T1_BY_ANGLES = Code("126350", "DCM", "T1 by Multiple Flip Angles")
 _T1_FIXED = Code("126352", "DCM", "T1 by Fixed Value")
+_BESIDE = {
+    FLIP_ANGLES: "the series of flip angles",
+    "t1-map": "the T1 map",
+    "b1-map": "the B1 map",
+    "fat-fraction-map": "the map of the fat fraction",
+}
 _MODELED = (*PARAMETERS, DELAY, *QUALITY)
 _OF_CONCENTRATION = (IAUC60, IAUC90, IAUC180, IAUGC60)
 
@@ -93,7 +104,16 @@ _PERFUSION_ANALYSIS = Code("129104", "DCM", "Perfusion image analysis")
 _SEGMENTED = Code("113076", "DCM", "Segmentation")  # PS3.3 A.51.5.1
 _SOURCE_OF_PROCESSING = Code("121322", "DCM", "Source image for image processing operation")
 _METHOD = Code("370129005", "SCT", "Measurement Method")
+_DXA = Code("241686001", "SCT", "Dual energy X-Ray absorptiometry")
+_SITES = {
+    TOTAL_HIP: Code("29836001", "SCT", "Hip"),
+    FEMORAL_NECK: Code("29627003", "SCT", "Neck of femur"),
+    RADIUS: Code("62413002", "SCT", "Radius"),
+}
+_SIDES = {"left": Code("7771000", "SCT", "Left"), "right": Code("24028007", "SCT", "Right")}
 _LUMBAR_SPINE = Code("122496007", "SCT", "Lumbar spine")
+_LUMBAR_REGION = Code("52612000", "SCT", "Lumbar region")
+_AORTA, _ERECTOR_SPINAE = "15825003", "44947003"
 _VERTEBRA = Code("51282000", "SCT", "Vertebra")
 _ANATOMY, _TISSUE = Code("91723000", "SCT", "Anatomical Structure"), Code("85756007", "SCT", "Tissue")
 _SPATIAL = Code("309825002", "SCT", "Spatial and Relational Concept")
@@ -108,6 +128,14 @@ _TYPE_2 = (
     *("StudyTime", "ReferringPhysicianName"),
 )
 _CHECKED = ("AS", "CS", "DA", "DS", "DT", "IS", "TM")
+_ALSO_COPIED = (
+    *("FrameOfReferenceUID", "PositionReferenceIndicator", "SeriesNumber"),
+    *("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"),
+    # what the source was acquired with
+    *("Manufacturer", "ManufacturerModelName", "SoftwareVersions", "DeviceSerialNumber", "StationName"),
+    *("InstitutionName", "InstitutionalDepartmentName", "InstitutionAddress"),
+    *("AcquisitionDateTime", "AcquisitionDate", "AcquisitionTime"),
+)
 _ALLOWED = {
     "PatientSex": ("M", "F", "O"),
     "PatientIdentityRemoved": ("YES", "NO"),
@@ -115,6 +143,7 @@ _ALLOWED = {
 }
 _OF_THE_PATIENT = ("sex", "age_years", "menopause", "weight_kg")  # these stand in their own attributes
 _LONGEST = 64  # characters of a description
+_ON_SLICE = 1e-3  # in slices; nearer ones are taken for the same
 
 
 @dataclass(frozen=True)
@@ -198,12 +227,13 @@ def export_dicom(folder: Path, source: Path, output: Path, progress: Progress | 
     choices = record.history["choices"]
     skipped, chosen = int(choices.get("skip_frames") or 0), choices.get("series")
     digest = record.history["inputs"]["series"]["sha256"]
-    found = find_source(source, digest, chosen, skipped, lambda done, message: report(0.5 * done, message))
+    named = _named_beside(record)
+    found = find_source(source, digest, chosen, skipped, lambda done, message: report(0.5 * done, message), named)
     if found.shape != record.regions.input.shape or not same_place(
         found.ijk_to_ras, record.regions.ijk_to_ras, found.shape
     ):
         raise InputError(f"the series in {source} and the result in {folder} lie on different grids; analyze again")
-    notes = left_behind(output)
+    notes = [*left_behind(output), *_not_referred_to(record, named, found, source)]
     slices = _slices(found, notes)
     context = _Context(record, found, slices, _first_number(slices[0]))
     quantities = [BY_NAME[name] for name in record.maps if BY_NAME[name] is not STATUS]
@@ -227,6 +257,31 @@ def export_dicom(folder: Path, source: Path, output: Path, progress: Progress | 
             raise Cancelled
         _save(_report(context, maps, regions, exclusions, number + 2), stage / REPORT)
     return notes
+
+
+def _named_beside(record: Record) -> dict[str, tuple[str, str]]:
+    """What was read from the DICOM folder beside the series: input to how the user named it, and its hash."""
+    inputs, choices = record.history["inputs"], record.history["choices"]
+    try:
+        named = {f"{name}-map": text for name, text in (choices.get("maps") or {}).items()}
+        if choices.get("flip_angles"):
+            named[FLIP_ANGLES] = choices["flip_angles"]
+        return {name: (str(text), str(inputs[name]["sha256"])) for name, text in named.items()}
+    except (AttributeError, KeyError, TypeError) as error:
+        raise InputError(
+            f"provenance.json chooses series without their hash ({one_line(str(error))}); analyze again"
+        ) from error
+
+
+def _not_referred_to(
+    record: Record, named: Mapping[str, tuple[str, str]], found: SourceSeries, folder: Path
+) -> Iterable[str]:
+    """A sentence for each input of the quantities in mM that no object can refer to."""
+    for name, what in _BESIDE.items():
+        if name in record.history["inputs"] and name not in named:
+            yield f"the objects do not refer to {what}, which came from a file that is not DICOM"
+        elif name in named and name not in found.beside:
+            yield f"the objects do not refer to {what}, since {folder} does not hold it as it was analyzed"
 
 
 def _check_highdicom() -> None:
@@ -278,15 +333,12 @@ def _slices(source: SourceSeries, notes: list[str]) -> list[Dataset]:
 
 
 def _taken_over(source: Any, notes: list[str]) -> Dataset:
-    """What objects may take over from the header of the source; values against the standard stay out, with a note."""
+    """What objects take over from the header of the source; values against the standard stay out, with a note."""
     header, unusable = Dataset(), []
+    wanted = _copied(source)
     for tag in source.keys():  # noqa: SIM118, a Dataset iterates over its elements, and reading one may fail
         keyword = pydicom.datadict.keyword_for_tag(tag)
-        if (
-            not keyword
-            or keyword == "SpecificCharacterSet"
-            or (tag.group == 0x0028 and not keyword.startswith("Lossy"))
-        ):
+        if keyword not in wanted:
             continue
         try:
             with damage_told(InputError):
@@ -300,7 +352,8 @@ def _taken_over(source: Any, notes: list[str]) -> Dataset:
                 if not element.is_empty and value not in _ALLOWED.get(keyword, (value,)):
                     raise InputError("not one of the values that are defined")
         except InputError:
-            unusable.append(f"{keyword} {tag}")
+            if keyword != "SeriesNumber":  # of which the objects take only a start of their own
+                unusable.append(f"{keyword} {tag}")
             continue
         if element.VR != "SQ":
             # without the bytes of its first character set
@@ -318,6 +371,21 @@ def _taken_over(source: Any, notes: list[str]) -> Dataset:
     if unusable:
         notes.append(f"the objects leave out what the source holds against the standard: {', '.join(unusable)}")
     return header
+
+
+def _copied(source: Any) -> set[str]:
+    """Keywords of the attributes that objects of highdicom take from a source with these attributes."""
+    import highdicom
+
+    asked, copied = Dataset(), highdicom.SOPClass.__new__(highdicom.SOPClass)
+    Dataset.__init__(copied)
+    for tag in source.keys():  # noqa: SIM118, the elements are not read
+        keyword = pydicom.datadict.keyword_for_tag(tag)
+        if keyword:
+            setattr(asked, keyword, None)
+    asked.SOPClassUID, asked.SOPInstanceUID = _MR_IMAGE_STORAGE, pydicom.uid.generate_uid()
+    copied.copy_patient_and_study_information(asked)
+    return {*(element.keyword for element in copied), *_ALSO_COPIED}
 
 
 def _methods_of_deidentification(source: Any) -> list[Dataset]:
@@ -354,31 +422,58 @@ def _references(instances: Iterable[Instance]) -> list[Dataset]:
     return found
 
 
-def _refer(item: Any, source: SourceSeries, frames: slice, code: Code) -> None:
+def _refer(item: Any, source: SourceSeries, frames: slice, code: Code, beside: Sequence[Beside] = ()) -> None:
     """Let an object with frames refer to the images that each frame was made of, at these times.
 
     highdicom takes the source images from one series, and one image per slice; an analysis uses all times, and the
-    phases of an acquisition may be series of their own.
+    phases of an acquisition may be series of their own. Of what was used beside the series, a frame refers to the
+    slices that it was interpolated from.
     """
     by_slice = [_derivation(instances[frames], code) for instances in source.instances]
+    for other in beside:
+        for k, derivation in enumerate(by_slice):
+            derivation.SourceImageSequence.extend(_purposeful(_near(other, source, k)))
     for group in item.PerFrameFunctionalGroupsSequence:
         group.DerivationImageSequence = [by_slice[_slice_of(group, source)]]
-    series: dict[str, list[Instance]] = {}
-    for instances in source.instances:
-        for instance in instances[frames]:
-            series.setdefault(instance.series_uid, []).append(instance)
-    item.ReferencedSeriesSequence = []
+    own = str(item.StudyInstanceUID)
+    of_study = {own: [instance for instances in source.instances for instance in instances[frames]]}
+    for other in beside:
+        used = [image for k in range(source.shape[0]) for image in _near(other, source, k)]
+        of_study.setdefault(other.study_uid or own, []).extend(used)
+    item.ReferencedSeriesSequence = _referred_series(of_study.pop(own))
+    others = []
+    for uid, instances in of_study.items():
+        study = Dataset()
+        study.StudyInstanceUID, study.ReferencedSeriesSequence = uid, _referred_series(instances)
+        others.append(study)
+    if others:
+        item.StudiesContainingOtherReferencedInstancesSequence = others
+    if "SourceImageSequence" in item:
+        del item.SourceImageSequence
+
+
+def _referred_series(instances: Iterable[Instance]) -> list[Dataset]:
+    """References to files, by series."""
+    series: dict[str, dict[str, Instance]] = {}
+    for instance in instances:
+        whole = Instance(instance.sop_class, instance.sop_uid, instance.series_uid, 0)
+        series.setdefault(instance.series_uid, {})[instance.sop_uid] = whole
+    found = []
     for uid, of_series in series.items():
         referred = Dataset()
         referred.SeriesInstanceUID = uid
-        referred.ReferencedInstanceSequence = _references(
-            {
-                instance.sop_uid: Instance(instance.sop_class, instance.sop_uid, uid, 0) for instance in of_series
-            }.values()
-        )
-        item.ReferencedSeriesSequence.append(referred)
-    if "SourceImageSequence" in item:
-        del item.SourceImageSequence
+        referred.ReferencedInstanceSequence = _references(of_series.values())
+        found.append(referred)
+    return found
+
+
+def _near(beside: Beside, source: SourceSeries, k: int) -> list[Instance]:
+    """The images that a slice of the series lies between, or on."""
+    rows, columns = source.shape[1:]
+    corners = np.array([[i, j, k, 1.0] for i in (0, columns - 1) for j in (0, rows - 1)])
+    along = (corners @ (np.linalg.inv(beside.ijk_to_ras) @ source.ijk_to_ras).T)[:, 2]
+    low, high = along.min() - 1.0 + _ON_SLICE, along.max() + 1.0 - _ON_SLICE
+    return [image for n, images in enumerate(beside.instances) if low < n < high for image in images]
 
 
 def _slice_of(group: Any, source: SourceSeries) -> int:
@@ -390,11 +485,17 @@ def _slice_of(group: Any, source: SourceSeries) -> int:
 def _derivation(instances: Sequence[Instance], code: Code) -> Dataset:
     item = Dataset()
     item.DerivationCodeSequence = [_coded(code)]
-    item.SourceImageSequence = _references(instances)
+    item.SourceImageSequence = _purposeful(instances)
     for reference in item.SourceImageSequence:
-        reference.PurposeOfReferenceCodeSequence = [_coded(_SOURCE_OF_PROCESSING)]
         reference.SpatialLocationsPreserved = "YES"
     return item
+
+
+def _purposeful(instances: Iterable[Instance]) -> list[Dataset]:
+    references = _references(instances)
+    for reference in references:
+        reference.PurposeOfReferenceCodeSequence = [_coded(_SOURCE_OF_PROCESSING)]
+    return references
 
 
 # Maps -----------------------------------------------------------------------------------------------------------------
@@ -433,6 +534,7 @@ def _parametric_map(context: _Context, quantity: Quantity, number: int) -> Any:
         **context.geometry(),
         series_description=f"{quantity.symbol}{unit}, {SOFTWARE}, research use only"[:_LONGEST],
     )
+    item.Modality = "MR"  # highdicom writes OT; who looks for results filters by what acquired the data
     item.BodyPartExamined = "LSPINE"
     anatomy = Dataset()
     anatomy.AnatomicRegionSequence = [_coded(_LUMBAR_SPINE)]
@@ -440,7 +542,8 @@ def _parametric_map(context: _Context, quantity: Quantity, number: int) -> Any:
     shared = item.SharedFunctionalGroupsSequence[0]
     shared.FrameAnatomySequence = [anatomy]  # dcmqi's reader, which Slicer uses, crashes without
     shared.FrameVOILUTSequence[0].VOILUTFunction = "LINEAR_EXACT"  # the width may be below 1
-    _refer(item, context.source, slice(None), _PERFUSION_ANALYSIS)
+    beside = list(context.source.beside.values()) if _in_mM(quantity) else []
+    _refer(item, context.source, slice(None), _PERFUSION_ANALYSIS, beside)
     _order_frames(item, values, context.source)
     return item
 
@@ -468,9 +571,14 @@ def _window(shown: tuple[float, float]) -> dict[str, Any]:
     return {"window_center": center, "window_width": width}
 
 
+def _in_mM(quantity: Quantity) -> bool:
+    """Whether a quantity is made of concentrations, for which T1, B1 and the fat fraction are used."""
+    return quantity in _MODELED or quantity in _OF_CONCENTRATION
+
+
 def methods(record: Record, quantity: Quantity) -> list[Code]:
     """Codes of T1, arterial input and model of a quantity (CID 4106); the model last, which is what dcmqi reads."""
-    if quantity not in _MODELED and quantity not in _OF_CONCENTRATION:
+    if not _in_mM(quantity):
         return [_MODEL_FREE]
     inputs = record.history["inputs"]
     known_t1 = [_T1_BY_ANGLES] if "flip-angles" in inputs else [] if "t1-map" in inputs else [_T1_FIXED]
@@ -493,13 +601,24 @@ def _anatomy_of(level: str) -> Code:
     return Code(LEVEL_CODES[level], "SCT", f"{level} vertebra") if level in LEVEL_CODES else _VERTEBRA
 
 
+@dataclass(frozen=True)
+class _Segment:
+    """A segment: its name, what it is by category and type, where it is unless that is not known, its voxels."""
+
+    name: str
+    category: Code
+    kind: Code
+    anatomy: Code | None
+    mask: npt.NDArray[np.bool_]
+
+
 def _segmentation(
     context: _Context,
     number: int,
     description: str,
-    segments: Sequence[tuple[str, Code, Code, str, npt.NDArray[np.bool_]]],
+    segments: Sequence[_Segment],
 ) -> Any:
-    """A segmentation of masks that may overlap, each with its name, category, type and tracking UID."""
+    """A segmentation of masks that may overlap."""
     import highdicom
 
     algorithm = highdicom.AlgorithmIdentificationSequence(
@@ -508,20 +627,20 @@ def _segmentation(
     descriptions = [
         highdicom.seg.SegmentDescription(
             segment_number=n,
-            segment_label=_label(name),
-            segmented_property_category=_concept(category),
-            segmented_property_type=_concept(kind),
+            segment_label=_label(segment.name),
+            segmented_property_category=_concept(segment.category),
+            segmented_property_type=_concept(segment.kind),
             algorithm_type="SEMIAUTOMATIC",
             algorithm_identification=algorithm,
-            tracking_uid=uid,
-            tracking_id=_line(name),
-            anatomic_regions=[_concept(_LUMBAR_SPINE)],
+            tracking_uid=str(highdicom.UID()),
+            tracking_id=_line(segment.name),
+            anatomic_regions=[_concept(segment.anatomy)] if segment.anatomy is not None else None,
         )
-        for n, (name, category, kind, uid, _) in enumerate(segments, start=1)
+        for n, segment in enumerate(segments, start=1)
     ]
     item = highdicom.seg.Segmentation(
         source_images=context.slices,
-        pixel_array=np.stack([mask for *_, mask in segments], axis=-1).astype(np.uint8),
+        pixel_array=np.stack([segment.mask for segment in segments], axis=-1).astype(np.uint8),
         segmentation_type="BINARY",
         segment_descriptions=descriptions,
         **context.series(number),
@@ -537,31 +656,36 @@ def _segmentation(
 
 
 def _regions(context: _Context, number: int) -> Any:
-    import highdicom
-
     stored = context.record.regions
     segments = []
     for region in stored.regions:
         mask = region.fate == Fate.ANALYZED
         if mask.any():
             kind = (_ANATOMY, _anatomy_of(region.level)) if region.level else (_TISSUE, _TISSUE)
-            segments.append((region.name, *kind, str(highdicom.UID()), mask))
-    by_reference = context.record.setting("model", "model") == "reference-region"
-    kind = (_TISSUE, _MUSCLE) if by_reference else (_ANATOMY, _ARTERY)
-    segments.append((stored.input_name, *kind, str(highdicom.UID()), stored.input))
+            segments.append(_Segment(region.name, *kind, _LUMBAR_SPINE, mask))
+    segments.append(_Segment(stored.input_name, *input_of(context.record), stored.input))
     return _segmentation(context, number, "Analyzed regions", segments)
+
+
+def input_of(record: Record) -> tuple[Code, Code, Code | None]:
+    """Category, type and anatomic region of the input: by the code of its segment, else the aorta by its name."""
+    name, code = record.regions.input_name, record.regions.input_code
+    if record.setting("model", "model") == "reference-region":
+        at = Code(code, "SCT", MUSCLES[code]) if code == _ERECTOR_SPINAE else _LUMBAR_REGION
+        return _TISSUE, _MUSCLE, at
+    if code not in ARTERIES and is_aorta(name):
+        code = _AORTA
+    return _ANATOMY, _ARTERY, Code(code, "SCT", ARTERIES[code]) if code in ARTERIES else None
 
 
 def _exclusions(context: _Context, number: int) -> Any:
     """A segment per reason why voxels are not analyzed or have no plain estimate; None where there is no such voxel."""
-    import highdicom
-
     fates = [region.fate for region in context.record.regions.regions]
     masks = [(code, np.any([fate == wanted for fate in fates], axis=0)) for wanted, code in FATE_CODES.items()]
     status = context.record.maps.get(STATUS.name)
     if status is not None:
         masks += [(code, status == value) for value, code in STATUS_CODES.items() if value is not FitStatus.FITTED]
-    segments = [(code.meaning, _SPATIAL, code, str(highdicom.UID()), mask) for code, mask in masks if mask.any()]
+    segments = [_Segment(code.meaning, _SPATIAL, code, _LUMBAR_SPINE, mask) for code, mask in masks if mask.any()]
     return _segmentation(context, number, "Voxels left out", segments) if segments else None
 
 
@@ -601,12 +725,18 @@ def _report(context: _Context, maps: Mapping[str, Any], regions: Any, exclusions
 
 
 def _source_evidence(context: _Context) -> list[Dataset]:
-    """The images of the first time, one per file, as evidence of the report."""
+    """The images of the first time and those used beside the series, one per file, as evidence of the report."""
+    own = str(context.slices[0].StudyInstanceUID)
+    images = [(own, instances[0]) for instances in context.source.instances]
+    for beside in context.source.beside.values():
+        images += [(beside.study_uid or own, image) for of_slice in beside.instances for image in of_slice]
     found: dict[str, Dataset] = {}
-    for k, instances in enumerate(context.source.instances):
-        item, first = copy.deepcopy(context.slices[k]), instances[0]
-        item.SOPClassUID, item.SOPInstanceUID, item.SeriesInstanceUID = first.sop_class, first.sop_uid, first.series_uid
-        found.setdefault(first.sop_uid, item)
+    for study, image in images:
+        if image.sop_uid not in found:
+            item = copy.deepcopy(context.slices[0])
+            item.StudyInstanceUID, item.SeriesInstanceUID = study, image.series_uid
+            item.SOPClassUID, item.SOPInstanceUID = image.sop_class, image.sop_uid
+            found[image.sop_uid] = item
     return list(found.values())
 
 
@@ -652,9 +782,11 @@ def _measurements(context: _Context, row: int, maps: Mapping[str, Any], regions:
         "measurements": found,
         "qualitative_evaluations": evaluations,
     }
+    why_not = vertebrae.get("not_evaluable", "")
     if segment is None:  # nothing of the region was analyzed
-        return sr.MeasurementsAndQualitativeEvaluations(sr.TrackingIdentifier(identifier=identifier), **common)
-    return sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
+        group = sr.MeasurementsAndQualitativeEvaluations(sr.TrackingIdentifier(identifier=identifier), **common)
+        return _explained(group, NOT_EVALUABLE, why_not)
+    group = sr.VolumetricROIMeasurementsAndQualitativeEvaluations(
         sr.TrackingIdentifier(uid=segment.TrackingUID, identifier=identifier),
         referenced_segment=sr.ReferencedSegment(
             regions.SOPClassUID,
@@ -664,6 +796,20 @@ def _measurements(context: _Context, row: int, maps: Mapping[str, Any], regions:
         ),
         **common,
     )
+    return _explained(group, NOT_EVALUABLE, why_not)
+
+
+def _explained(group: Any, about: Code, text: str) -> Any:
+    """A group with a sentence in it, unless that is empty; and with its method where TID 1411 and 1501 want it."""
+    from highdicom import sr
+
+    content = group[0].ContentSequence
+    for item in content:
+        if item.name == _concept(_METHOD):
+            item.RelationshipType = "HAS CONCEPT MOD"  # highdicom writes CONTAINS
+    if text:
+        content.append(sr.TextContentItem(name=_concept(about), value=_line(text), relationship_type="CONTAINS"))
+    return group
 
 
 def voxel_statistics(values: npt.NDArray[np.generic], quantity: Quantity) -> list[tuple[Code, float, Code]]:
@@ -697,20 +843,36 @@ def _bone(row: Mapping[str, str]) -> Any:
     """Densitometry of one site; None where the row holds none. It comes from the user, not from these images."""
     from highdicom import sr
 
-    found = [
-        _measurement(quantity.code, value, quantity.ucum, None, None)
-        for quantity in BONE
-        if row["scope"] != "subject" and math.isfinite(value := _number(row, quantity.column))
-    ]
-    if not found:
+    values = {quantity: _number(row, quantity.column) for quantity in BONE} if row["scope"] != "subject" else {}
+    known = [quantity for quantity, value in values.items() if math.isfinite(value)]
+    doubt = row.get("exclusion", "") if values else ""
+    if not (known or doubt):
         return None
+    by_ct = QCT_DENSITY in known  # scores beside it need not be of DXA
+    found = [
+        _measurement(quantity.code, values[quantity], quantity.ucum, None, _DXA if by_ct and quantity is BMD else None)
+        for quantity in known
+    ]
     site = row["site"]
-    spine = _anatomy_of(site) if site in LEVEL_CODES else _LUMBAR_SPINE if site.startswith("L") else None
-    return sr.MeasurementsAndQualitativeEvaluations(
+    group = sr.MeasurementsAndQualitativeEvaluations(
         sr.TrackingIdentifier(identifier=_line(f"Densitometry {site}")),
-        finding_sites=[sr.FindingSite(_concept(spine))] if spine else None,
-        measurements=found,
+        method=_concept(_DXA) if found and not by_ct else None,
+        finding_sites=_finding_sites(site),
+        measurements=found or None,
     )
+    return _explained(group, DOUBTFUL_SITE, doubt)
+
+
+def _finding_sites(site: str) -> list[Any] | None:
+    """Where the bone of a site of `densitometry.sites` is, with its side; None where there is no code."""
+    from highdicom import sr
+
+    if vertebrae_of(site):
+        return [sr.FindingSite(_concept(_anatomy_of(site) if site in LEVEL_CODES else _LUMBAR_SPINE))]
+    at, side = _SITES.get(region_of(site)), _SIDES.get(site.rpartition(" ")[2])
+    if at is None:
+        return None
+    return [sr.FindingSite(_concept(at), laterality=_concept(side) if side is not None else None)]
 
 
 def _number(row: Mapping[str, str], column: str) -> float:

@@ -47,12 +47,14 @@ class StoredRegions:
     input_name : of the artery or the reference tissue.
     input : (K, J, I) mask.
     ijk_to_ras : (4, 4).
+    input_code : SNOMED CT code of that segment, empty where it had none.
     """
 
     regions: tuple[StoredRegion, ...]
     input_name: str
     input: npt.NDArray[np.bool_]
     ijk_to_ras: FloatArray
+    input_code: str = ""
 
 
 def write_regions(path: Path, rois: VertebralRois, ijk_to_ras: FloatArray) -> None:
@@ -75,7 +77,11 @@ def write_regions(path: Path, rois: VertebralRois, ijk_to_ras: FloatArray) -> No
     matrix = _RAS_TO_LPS @ ijk_to_ras
     columns = [f"({','.join(repr(float(value)) for value in column[:3])})" for column in matrix.T]
     k, j, i, count = layers.shape
-    names = {"regions": [{"name": r.name, "level": r.level} for r in rois.regions], "input": rois.input_name}
+    names = {
+        "regions": [{"name": region.name, "level": region.level} for region in rois.regions],
+        "input": rois.input_name,
+        "input_code": rois.input_code,
+    }
     lines = [
         "NRRD0004",
         "type: uint8",
@@ -117,7 +123,8 @@ def read_regions(path: Path) -> StoredRegions:
     stack = read_stack(path)
     try:
         names = json.loads(stack.attributes[_KEY])
-        regions, input_name = [(str(r["name"]), str(r["level"])) for r in names["regions"]], str(names["input"])
+        regions = [(str(region["name"]), str(region["level"])) for region in names["regions"]]
+        input_name, input_code = str(names["input"]), str(names.get("input_code", ""))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path.name} does not name its regions; analyze the study again") from error
     if stack.count != len(regions) + 1:
@@ -128,4 +135,5 @@ def read_regions(path: Path) -> StoredRegions:
         input_name=input_name,
         input=layers[-1] > 0,
         ijk_to_ras=stack.ijk_to_ras,
+        input_code=input_code,
     )

@@ -35,12 +35,14 @@ class SegmentLabel:
     level : one of `LEVELS`; empty unless the kind is `level`.
     source : what told: `SNOMED code`, `tag`, `name`, `ID` or `option --levels`; empty when nothing did.
     reason : why it is ambiguous, or what other structure it is.
+    code : SNOMED CT code of an artery or a muscle, where that told.
     """
 
     kind: str
     level: str = ""
     source: str = ""
     reason: str = ""
+    code: str = ""
 
     @property
     def said(self) -> str:
@@ -50,16 +52,29 @@ class SegmentLabel:
         )
 
 
+ARTERIES = {"15825003": "Aorta", "7832008": "Abdominal aorta", "73634005": "Common iliac artery"}
+"""SNOMED CT codes that are known of an arterial segment, with their meanings (DICOM CID 4)."""
+MUSCLES = {
+    "71616004": "Muscle",
+    "91727004": "Muscle",
+    "127954009": "Skeletal muscle",
+    "44947003": "Erector spinae muscle",
+}
+"""The same of the reference tissue."""
+_FORMER = {
+    **{"T-42000": "15825003", "T-42500": "7832008", "T-46710": "73634005"},
+    **{"T-13001": "91727004", "T-14020": "44947003"},
+}
+
 _SCHEMES = ("SCT", "SRT", "SNM3", "99SDM")
 _CODES = {
     **{code: (LEVEL, level) for level, code in LEVEL_CODES.items()},
     **{f"T-119{n}0": (LEVEL, f"L{n}") for n in range(1, 6)},
     "T-117C0": (LEVEL, "T12"),
-    # aorta, abdominal aorta, common iliac artery
-    **dict.fromkeys(("15825003", "7832008", "73634005", "T-42000", "T-42500", "T-46710"), (ARTERY, "")),
-    # muscle, skeletal muscle, erector spinae
-    **dict.fromkeys(("71616004", "91727004", "127954009", "44947003", "T-13001", "T-14020"), (REFERENCE, "")),
+    **dict.fromkeys(ARTERIES, (ARTERY, "")),
+    **dict.fromkeys(MUSCLES, (REFERENCE, "")),
 }
+_CODES |= {former: _CODES[code] for former, code in _FORMER.items()}
 _OTHER_CODES = {
     "360499006": "a disc",
     "2748008": "the spinal canal or cord",
@@ -161,6 +176,7 @@ _STRUCTURES = tuple(
 _ARTERY = re.compile(
     r"(?<![a-z])((bauch)?aort(a|ae|e|ic)|arter(y|ies|ia|iae|ial|ie)|art[eè]res?|aif)(?![a-z])|[主大][动動][脉脈]|[动動][脉脈]"
 )
+_AORTA = re.compile(r"(?<![a-z])(bauch)?aort(a|ae|e|ic)(?![a-z])|[主大][动動][脉脈]")
 _MUSCLE = re.compile(
     r"(?<![a-z])(muscles?|muscul(us|ar|i)|musk(el|ulatur)|(ilio)?psoas|erector|spinae|multifidus|autochthon|paraspinal)"
     r"(?![a-z])|腰大肌|肌肉|[竖豎]脊肌|多裂肌|腰肌"
@@ -205,6 +221,11 @@ def recognize(name: str, segment_id: str = "", code: tuple[str, str] = ("", ""),
     return first
 
 
+def is_aorta(name: str) -> bool:
+    """Whether the name of an arterial segment says that it is the aorta."""
+    return bool(_AORTA.search(unicodedata.normalize("NFKC", name).casefold()))
+
+
 def levels_by_user(text: str, names: list[str]) -> dict[str, str]:
     """Segment name to level, from `SEGMENT=LEVEL,...`; the level `none` is an empty one.
 
@@ -240,7 +261,7 @@ def _by_code(scheme: str, value: str) -> SegmentLabel:
     source = "SNOMED code"
     if scheme in _SCHEMES and value in _CODES:
         kind, level = _CODES[value]
-        return SegmentLabel(kind, level, source)
+        return SegmentLabel(kind, level, source, code="" if level else _FORMER.get(value, value))
     return SegmentLabel(OTHER, source=source, reason=_OTHER_CODES.get(value, "") if scheme in _SCHEMES else "")
 
 

@@ -136,12 +136,14 @@ class VertebralRois:
     input_name : name of the arterial segment, or of the reference tissue where that takes its place.
     input : (K, J, I) mask.
     warnings : sentences for the user.
+    input_code : SNOMED CT code of what that segment is, where it has one that is known (`SegmentLabel.code`).
     """
 
     regions: tuple[Region, ...]
     input_name: str
     input: BoolArray
     warnings: tuple[str, ...] = ()
+    input_code: str = ""
 
 
 def build_rois(
@@ -254,7 +256,7 @@ def build_rois(
         warnings.append(
             f"segments {_listed(overlapping)} share {np.count_nonzero(shared > 1)} voxels; they count in each of them"
         )
-    return VertebralRois(tuple(regions), input_name, masks[input_name], tuple(warnings))
+    return VertebralRois(tuple(regions), input_name, masks[input_name], tuple(warnings), known[input_name].code)
 
 
 def find_input(

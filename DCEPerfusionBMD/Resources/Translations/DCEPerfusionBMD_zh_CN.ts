@@ -866,6 +866,26 @@ vertebral perfusion and bone mineral density (BMD) in postmenopausal women. Adv 
         <translation>结果文件夹</translation>
     </message>
     <message>
+        <source>The results are written; the report has no curves, since matplotlib is not installed.</source>
+        <translation>结果已写出；由于未安装 matplotlib，报告中没有曲线。</translation>
+    </message>
+    <message>
+        <source>The results are written.</source>
+        <translation>结果已写出。</translation>
+    </message>
+    <message>
+        <source>Figures of the report</source>
+        <translation>报告的图</translation>
+    </message>
+    <message>
+        <source>The curves and figures of reports are drawn with matplotlib, which is not installed. Slicer can install it from the internet (PyPI); this changes Slicer's Python environment. Without it the report has its tables and maps, and says what is missing. Install it now?</source>
+        <translation>报告中的曲线和图用 matplotlib 绘制，但尚未安装。Slicer 可以从互联网（PyPI）安装它，这会更改 Slicer 的 Python 环境。不安装时，报告仍有表格和参数图，并说明缺少的内容。现在安装吗？</translation>
+    </message>
+    <message>
+        <source>matplotlib could not be installed; the log says why. The report has no figures.</source>
+        <translation>无法安装 matplotlib，原因见日志。报告中没有图。</translation>
+    </message>
+    <message>
         <source>not given</source>
         <translation>未给出</translation>
     </message>
