@@ -105,6 +105,7 @@ def series_of(
     warnings: Sequence[str] = (),
     source_hash: str = "",
     source_files: int = 0,
+    skipped_before: int = 0,
 ) -> DynamicSeries:
     """A series of frames from any source: its times resolved, its leading frames left out.
 
@@ -113,6 +114,7 @@ def series_of(
     candidates : for the times, in the order of trust.
     times : of the user, as for `times.resolve_times`; they go before the others.
     what : names the source in messages.
+    skipped_before : frames that its source files have before these.
 
     Raises
     ------
@@ -138,6 +140,7 @@ def series_of(
         warnings=(*warnings, *axis.warnings, *skipped),
         source_hash=source_hash,
         source_files=source_files,
+        skipped_frames=skipped_before + skip_frames,
     )
 
 

@@ -77,12 +77,13 @@ def read_file(path: Path, times: str | None = None, skip_frames: int = 0) -> Dyn
         skip_frames,
         path.name,
         stack.warnings,
-        _hash(files),
+        hash_of_files(files),
         len(files),
     )
 
 
-def _hash(files: Sequence[Path]) -> str:
+def hash_of_files(files: Sequence[Path]) -> str:
+    """SHA-256 over those of files, whatever their order; as 64 hexadecimal digits."""
     hashes = []
     for path in files:
         digest = hashlib.sha256()

@@ -699,7 +699,9 @@ class Vendors(Folder):
         found = read_series(self.folder)
         np.testing.assert_array_equal(found.frames[3], before.frames[3])
         self.assertEqual(len(found.frames), 8)
-        self.assertIn("frame0009_slice001.dcm", " ".join(found.warnings))
+        self.assertRegex(" ".join(found.warnings), "passed over: 1 file truncated")
+        self.assertNotIn("frame0009", " ".join(found.warnings))
+        self.assertIn("frame0009_slice001.dcm", " ".join(found.passed_over))
 
     def test_missing_slice_names_the_frame(self):
         write_series(self.series, self.folder)

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import hashlib
 import json
 import re
 import shutil
@@ -14,7 +15,8 @@ import DCEPerfusionBMDLib
 import numpy as np
 import pydicom
 import slicer
-from DCEPerfusionBMDLib import cli, scene
+import vtk
+from DCEPerfusionBMDLib import cli, scene, sceneinput, scenestudy
 from DCEPerfusionBMDLib.dicomio import write_series
 from DCEPerfusionBMDLib.export import REGIONS_FILE, provenance, read_regions, write_regions
 from DCEPerfusionBMDLib.headless import HeadlessSlicer
@@ -168,6 +170,7 @@ class EveryKind(Study):
         breaks = {
             "no seeds": lambda h: h.pop("random_seeds"),
             "a path": lambda h: h["inputs"].update(dxa={"sha256": "ab" * 32, "path": "/home/jane"}),
+            "nothing hashed": lambda h: h["inputs"].update(dxa={"sha256": "ab" * 32, "of": ""}),
             "no hash": lambda h: h["inputs"].update(dxa={"sha256": "x"}),
             "no origin": lambda h: h["settings"]["regions"]["margin_mm"].pop("origin"),
             "another origin": lambda h: h["settings"]["regions"]["margin_mm"].update(origin="guess"),
@@ -293,6 +296,30 @@ class Differences(Study):
         status, out, err = self.again(source=study)
         self.assertEqual((status, err), (0, ""), out)
 
+    def test_maps_that_lie_elsewhere_are_found(self):
+        path = self.output / "maps" / "kep.nrrd"
+        content = path.read_bytes()
+        origin = re.search(rb"space origin: \(([^,]+),", content)
+        for moved_mm, status in ((1e-5, 0), (2.0, 1)):
+            with self.subTest(mm=moved_mm):
+                other = b"space origin: (%r," % (float(origin[1]) + moved_mm)
+                path.write_bytes(content.replace(origin[0], other, 1))
+                found, out, _ = self.again()
+                self.assertEqual(found, status, out)
+                self.assertEqual("map kep: lies at another place\n" in out, moved_mm > 1)
+        self.assertIn("NOT reproduced: 1 differences", out)
+
+    def test_files_beside_the_series_that_were_not_used_make_no_difference(self):
+        sentence = "passed over: 2 files not readable (damaged)"
+        self.change(lambda history: history["warnings"].append(sentence))
+        status, out, _ = self.again()
+        self.assertEqual(status, 0, out)
+        self.change(lambda history: history["warnings"].append("the sky is blue"))
+        status, out, _ = self.again()
+        self.assertEqual(status, 1)
+        self.assertIn("provenance warnings: no more: the sky is blue\n", out)
+        self.assertIn("NOT reproduced: 1 differences", out)
+
     def test_results_that_do_not_belong_there_are_found(self):
         shutil.copy(self.output / "maps" / "kep.nrrd", self.output / "maps" / "vp.nrrd")
         shutil.copy(self.output / "curves.csv", self.output / "motion.csv")
@@ -363,6 +390,67 @@ class Differences(Study):
         shutil.rmtree(self.output / "maps")
         (self.output / "provenance.json").write_text(json.dumps(self.history), encoding="utf-8")
         self.refuse("has no maps beside provenance.json to compare with")
+
+
+class TwoFiles(Study):
+    """Maps and segmentations whose values lie in a file beside their header."""
+
+    def detached(self, name):
+        """A copy of a file of the study as header and raw values."""
+        node, other = slicer.vtkMRMLScalarVolumeNode(), self.folder / f"{name}.nhdr"
+        storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
+        storage.SetFileName(str(self.study / f"{name}.nrrd"))
+        self.assertTrue(storage.ReadData(node))
+        matrix = vtk.vtkMatrix4x4()
+        node.GetIJKToRASMatrix(matrix)
+        x, y, z = ([(-1, -1, 1)[row] * matrix.GetElement(row, column) for row in range(3)] for column in range(3))
+        origin = [(-1, -1, 1)[row] * matrix.GetElement(row, 3) for row in range(3)]
+        values = slicer.util.arrayFromVolume(node).astype("<f4")
+        (self.folder / f"{name}.raw").write_bytes(values.tobytes())
+        vectors = ["({},{},{})".format(*vector) for vector in (x, y, z, origin)]
+        lines = ["NRRD0004", "type: float", "dimension: 3", "space: left-posterior-superior", "encoding: raw"]
+        lines += [f"sizes: {' '.join(map(str, values.shape[::-1]))}", f"space directions: {' '.join(vectors[:3])}"]
+        lines += ["endian: little", f"space origin: {vectors[3]}", f"data file: {name}.raw"]
+        other.write_text("\n".join(lines) + "\n")
+        return other
+
+    def test_both_files_are_hashed(self):
+        names = list(self.phantom.segments)
+        labels, t1 = self.detached("labels"), self.detached("t1")
+        options = ["--segments", ",".join(f"{name}={n}" for n, name in enumerate(names, 1)), "--t1-map", t1]
+        history = self.analyze(("--dicom", "dicom"), *options, segmentation=labels)
+        for name, path in (("segmentation", labels), ("t1-map", t1)):
+            parts = [hashlib.sha256(part.read_bytes()).hexdigest() for part in (path, path.with_suffix(".raw"))]
+            whole = hashlib.sha256("".join(sorted(parts)).encode()).hexdigest()
+            self.assertEqual(history["inputs"][name]["sha256"], whole)
+        for path in (t1, labels):
+            raw = path.with_suffix(".raw")
+            content = raw.read_bytes()
+            raw.write_bytes(content[:-1] + b"\x42")
+            status, _, err = self.reproduce("dicom", "--t1-map", t1, segmentation=labels)
+            self.assertEqual(status, 2)
+            self.assertIn("is not the one that was analyzed", err)
+            raw.write_bytes(content)
+        status, out, err = self.reproduce("dicom", "--t1-map", t1, segmentation=labels)
+        self.assertEqual((status, err), (0, ""), out)
+
+
+class SkippedFrames(Study):
+    def test_a_scene_tells_how_many_are_missing_from_the_files_that_its_hash_is_of(self):
+        history = self.analyze(("--dicom", "dicom"), "--skip-frames", 2)
+        host = HeadlessSlicer()
+        host.load(self.output / "scene.mrb")
+        sequence = host.scene.GetFirstNodeByName("DCE")
+        found = sceneinput.read_node(sequence, host.scene)
+        self.assertEqual(found.source_hash, history["inputs"]["series"]["sha256"])
+        self.assertEqual((found.skipped_frames, len(found.frames)), (2, len(self.series.frames) - 2))
+        again = sceneinput.read_node(sequence, host.scene, skip_frames=1)
+        np.testing.assert_array_equal(again.frames[0], self.series.frames[3])
+        self.assertEqual(again.skipped_frames, 3)
+        written = scenestudy.history_of(
+            again, self.phantom.segments, Settings(), analyze(again, self.phantom.segments), None, None, "", ""
+        )
+        self.assertEqual(written["choices"]["skip_frames"], 3)
 
 
 class SideCar(Study):
