@@ -14,7 +14,7 @@ from ..series import DynamicSeries
 from ..tables import visible
 from .canvas import RESEARCH_USE, blank, print_style
 
-_LONGEST, _MOST_LABELS = 40, 15  # characters of a name; curves with a label
+_LONGEST, _MOST_LABELS, _MOST_INSIDE = 40, 15, 6  # characters of a name; curves with a label; of these inside the axes
 
 
 def study_figure(series: DynamicSeries, result: StudyResult, path: Path) -> None:
@@ -166,7 +166,10 @@ def _label(axis: Any, y_title: str) -> None:
 
 
 def _legend(axis: Any) -> None:
-    for text in axis.legend(fontsize=8, frameon=False).get_texts():
+    """Inside the axes, or beside them where it has so many lines that it would cover the curves."""
+    lines = axis.get_legend_handles_labels()[0]
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if len(lines) > _MOST_INSIDE else {}
+    for text in axis.legend(fontsize=8 if not place else 6, frameon=False, **place).get_texts():
         text.set_parse_math(False)
 
 
