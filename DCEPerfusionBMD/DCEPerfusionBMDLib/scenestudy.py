@@ -407,7 +407,7 @@ def frame_of(scene: Any, sequence: Any) -> Any:
 
 
 def export_result(folder: Path, series: DynamicSeries, result: StudyResult, history: dict[str, Any]) -> None:
-    """Write maps and regions (NRRD), tables (CSV), report and provenance of a result into a folder; all, or none.
+    """Write maps and regions (NRRD), tables (CSV), report and provenance of a result into a folder (`staged`).
 
     Parameters
     ----------

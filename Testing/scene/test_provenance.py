@@ -15,7 +15,6 @@ import DCEPerfusionBMDLib
 import numpy as np
 import pydicom
 import slicer
-import vtk
 from DCEPerfusionBMDLib import cli, scene, sceneinput, scenestudy
 from DCEPerfusionBMDLib.dicomio import write_series
 from DCEPerfusionBMDLib.export import REGIONS_FILE, provenance, read_regions, write_regions
@@ -27,7 +26,7 @@ from DCEPerfusionBMDLib.series import Sourced
 from DCEPerfusionBMDLib.settings import Settings, all_parameters
 from DCEPerfusionBMDLib.study import analyze
 from support import needs, run, small_phantom
-from test_seriesfiles import nifti
+from test_seriesfiles import nifti, nrrd
 
 SCHEMA = Path(DCEPerfusionBMDLib.__file__).parent / "data" / "provenance.schema.json"
 
@@ -395,28 +394,12 @@ class Differences(Study):
 class TwoFiles(Study):
     """Maps and segmentations whose values lie in a file beside their header."""
 
-    def detached(self, name):
-        """A copy of a file of the study as header and raw values."""
-        node, other = slicer.vtkMRMLScalarVolumeNode(), self.folder / f"{name}.nhdr"
-        storage = slicer.vtkMRMLVolumeArchetypeStorageNode()
-        storage.SetFileName(str(self.study / f"{name}.nrrd"))
-        self.assertTrue(storage.ReadData(node))
-        matrix = vtk.vtkMatrix4x4()
-        node.GetIJKToRASMatrix(matrix)
-        x, y, z = ([(-1, -1, 1)[row] * matrix.GetElement(row, column) for row in range(3)] for column in range(3))
-        origin = [(-1, -1, 1)[row] * matrix.GetElement(row, 3) for row in range(3)]
-        values = slicer.util.arrayFromVolume(node).astype("<f4")
-        (self.folder / f"{name}.raw").write_bytes(values.tobytes())
-        vectors = ["({},{},{})".format(*vector) for vector in (x, y, z, origin)]
-        lines = ["NRRD0004", "type: float", "dimension: 3", "space: left-posterior-superior", "encoding: raw"]
-        lines += [f"sizes: {' '.join(map(str, values.shape[::-1]))}", f"space directions: {' '.join(vectors[:3])}"]
-        lines += ["endian: little", f"space origin: {vectors[3]}", f"data file: {name}.raw"]
-        other.write_text("\n".join(lines) + "\n")
-        return other
-
     def test_both_files_are_hashed(self):
         names = list(self.phantom.segments)
-        labels, t1 = self.detached("labels"), self.detached("t1")
+        labels, t1 = self.folder / "labels.nhdr", self.folder / "t1.nrrd"
+        values = sum(n * mask.astype(np.int16) for n, mask in enumerate(self.phantom.segments.values(), 1))
+        for path, of in ((labels, values), (t1, np.full(self.series.shape, 600, np.int16))):
+            nrrd(path, of, matrix=self.phantom.ijk_to_ras, data_file=f"{path.stem}.raw")
         options = ["--segments", ",".join(f"{name}={n}" for n, name in enumerate(names, 1)), "--t1-map", t1]
         history = self.analyze(("--dicom", "dicom"), *options, segmentation=labels)
         for name, path in (("segmentation", labels), ("t1-map", t1)):
@@ -426,7 +409,7 @@ class TwoFiles(Study):
         for path in (t1, labels):
             raw = path.with_suffix(".raw")
             content = raw.read_bytes()
-            raw.write_bytes(content[:-1] + b"\x42")
+            raw.write_bytes(b"\x02" + content[1:])
             status, _, err = self.reproduce("dicom", "--t1-map", t1, segmentation=labels)
             self.assertEqual(status, 2)
             self.assertIn("is not the one that was analyzed", err)

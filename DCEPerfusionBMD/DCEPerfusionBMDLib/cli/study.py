@@ -418,7 +418,7 @@ def run_study(
 
 
 def write_run(output: Path, run: StudyRun, report: Progress) -> None:
-    """Write all files of an analysis into a folder; all of them, or none."""
+    """Write all files of an analysis into a folder (`export.staged`)."""
     with staged(output, STALE_FILES) as stage:
         _write_results(stage, run, part_of(report, 0.6, 1.0))
 

@@ -34,7 +34,7 @@ def write_cohort(
     figures: bool = True,
     input_hashes: Mapping[str, str] | None = None,
 ) -> tuple[str, ...]:
-    """Write a cohort into a folder; all of it, or none.
+    """Write a cohort into a folder (`files.staged`).
 
     `table1.csv` to `table3.csv` hold the tables with a column per number, `tables.md` the same as they are printed with
     their footnotes, `statistics.csv` a row per test or estimate, `cohort.csv` the rows as analyzed under canonical

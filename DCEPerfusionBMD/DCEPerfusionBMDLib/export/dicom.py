@@ -196,7 +196,7 @@ class _Context:
 
 
 def export_dicom(folder: Path, source: Path, output: Path, progress: Progress | None = None) -> list[str]:
-    """Write the result in a folder as DICOM objects: all of them, or none.
+    """Write the result in a folder as DICOM objects: all of them, or none where it ends with an error (`files.staged`).
 
     `maps/NAME.dcm` are parametric maps, one series each; `regions.dcm` and `exclusions.dcm` segmentations;
     `report.dcm` is a measurement report. Their identifiers are new each time.
@@ -204,7 +204,8 @@ def export_dicom(folder: Path, source: Path, output: Path, progress: Progress | 
     Parameters
     ----------
     folder : that `analyze` wrote.
-    source : folder with the DICOM series that was analyzed; its hash is compared.
+    source : folder with the DICOM series that was analyzed; its hash is compared. Flip angles and maps that were read
+        from it are referred to where they are still there.
     output : folder for the objects.
     progress : called with the fraction done and what is being done; a return of False cancels.
 

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all; all of a set together, unless the process is killed while they appear."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ def staged(output: Path, stale: Sequence[str] = ()) -> Iterator[Path]:
     """A temporary folder inside `output` whose files move into `output` when the block ends well.
 
     When the block raises or is interrupted, the temporary folder goes and `output` is as it was. The moves themselves
-    are not interrupted by Ctrl-C, so a set of results is never mixed of old and new.
+    are not interrupted by Ctrl-C. A process that is killed leaves the temporary folder behind, and in `output` whole
+    files: none of the new ones, or, when it is killed within the moment of the moves, some of them beside older ones.
 
     Parameters
     ----------
