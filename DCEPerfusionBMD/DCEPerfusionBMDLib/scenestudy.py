@@ -317,8 +317,9 @@ def history_of(
 
     Parameters
     ----------
-    series, settings, result : of the analysis.
+    series : that was analyzed.
     masks : (K, J, I) by name of the segment.
+    settings, result : of the analysis.
     dxa_table : vtkMRMLTableNode, None where there is none.
     typed_in : single values of bone that took the place of a table; None where there are none.
     times : of the user; blank where they come from the node.
@@ -327,6 +328,11 @@ def history_of(
     Returns
     -------
     As `export.provenance`.
+
+    Raises
+    ------
+    InputError
+        as `scene.table_texts`.
     """
     drawn, hashes = hashlib.sha256(), {}
     for name, mask in masks.items():

@@ -107,11 +107,15 @@ class DynamicSeries:
         return float(lengths[2]), float(lengths[1]), float(lengths[0])
 
     def apart(self, to: str = "to") -> str:
-        """How far the frames are apart, with the unit: `3 s`, or `3 to 21 s` where that varies; blank for one frame.
+        """How far the frames are apart.
 
         Parameters
         ----------
         to : the word between the shortest and the longest step.
+
+        Returns
+        -------
+        `3 s`, or `3 to 21 s` where that varies; blank for one frame.
         """
         if len(self.times_s) < 2:
             return ""

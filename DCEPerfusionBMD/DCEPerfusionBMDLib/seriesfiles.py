@@ -83,7 +83,21 @@ def read_file(path: Path, times: str | None = None, skip_frames: int = 0) -> Dyn
 
 
 def hash_of_files(files: Sequence[Path]) -> str:
-    """SHA-256 over those of files, whatever their order; as 64 hexadecimal digits."""
+    """SHA-256 over those of files, whatever their order.
+
+    Parameters
+    ----------
+    files : that are there.
+
+    Returns
+    -------
+    64 hexadecimal digits.
+
+    Raises
+    ------
+    OSError
+        when one cannot be read.
+    """
     hashes = []
     for path in files:
         digest = hashlib.sha256()

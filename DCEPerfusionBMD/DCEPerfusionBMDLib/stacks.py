@@ -96,6 +96,14 @@ def read_stack(path: Path) -> Stack:
 def files_of(path: Path) -> tuple[Path, ...]:
     """A file, and the one with its values where it is the header of a NRRD file that has them elsewhere.
 
+    Parameters
+    ----------
+    path : of any file that is there.
+
+    Returns
+    -------
+    One path or two.
+
     Raises
     ------
     InputError
