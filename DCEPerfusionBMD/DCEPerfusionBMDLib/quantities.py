@@ -234,7 +234,7 @@ WASH_OUT = Quantity(
     description="Slope from the maximum to the last frame.",
 )
 WASH_OUT_PER_MINUTE = Quantity(
-    name="wash_out_per_minute",
+    name="wash_out_minute",
     symbol="Wash-out per minute",
     column="wash_out_percent_per_min",
     unit="%/min",
