@@ -235,7 +235,7 @@ WASH_OUT = Quantity(
 )
 WASH_OUT_PER_MINUTE = Quantity(
     name="wash_out_minute",
-    symbol="Wash-out per minute",
+    symbol="Wash-out rate",
     column="wash_out_percent_per_min",
     unit="%/min",
     ucum=Code("%/min", "UCUM", "percent per minute"),
