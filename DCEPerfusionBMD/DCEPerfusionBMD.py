@@ -1635,7 +1635,7 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         The quantities and their units are those of `DCEPerfusionBMDLib.quantities`; the methods are those of
         `DCEPerfusionBMDLib.study.analyze`, which the report describes with their sources.
         """
-        from DCEPerfusionBMDLib import export, scene, study
+        from DCEPerfusionBMDLib import export, scene, scenestudy, study
         from DCEPerfusionBMDLib.settings import Settings
 
         settings = settings or Settings()
@@ -1647,8 +1647,9 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         bone = self.readDxa(dxaTableNode, dxaSubject) if dxaTableNode is not None else densitometry
         result = study.analyze(series, masks, settings, bone, progress=progress, labels=labels, memory=memory)
         owner = ownerOf(seriesNode)
-        choices = {"times": frameTimes or None, "skip_frames": skipFrames}
-        self._history = export.provenance(series, settings, result, {}, choices)
+        typed = bone if dxaTableNode is None else None
+        version = getattr(slicer.app, "applicationVersion", "")
+        self._history = scenestudy.history_of(series, masks, settings, result, dxaTableNode, typed, frameTimes, version)
         writer = scene.ResultWriter(slicer.mrmlScene, owner, segmentationNode)
         nodes = writer.write(series, result, export.as_text(self._history))
         self.result, self._settings, self._series, self._pair = result, settings, series, (owner, segmentationNode)

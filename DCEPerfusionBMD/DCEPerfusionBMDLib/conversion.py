@@ -168,6 +168,10 @@ def check_maps(maps: TissueMaps, voxels: npt.NDArray[np.intp]) -> None:
         )
 
 
+OF_A_MAP = "median of the analyzed voxels"
+"""How the source of a value ends that stands for a map."""
+
+
 def sources_of(tissue: Tissue, maps: TissueMaps) -> dict[str, Sourced]:
     """What the maps gave for the analyzed voxels, beside the constants of `resolve_constants`.
 
@@ -180,8 +184,10 @@ def sources_of(tissue: Tissue, maps: TissueMaps) -> dict[str, Sourced]:
     -------
     Name to the median, to four digits, and the source; of what is mapped only.
     """
+    angles = "/".join(f"{angle:g}" for angle in maps.flip_angles_deg)
+    of_angles = f" from flip angles {angles} degrees" if angles else ""
     return {
-        name: Sourced(float(f"{_median(values):.4g}"), f"{title} map, median of the analyzed voxels")
+        name: Sourced(float(f"{_median(values):.4g}"), f"{title} map{of_angles if title == 'T1' else ''}, {OF_A_MAP}")
         for name, title, grid, values in (
             ("t10_tissue_ms", "T1", maps.t1_ms, tissue.t10_ms),
             ("b1", "B1", maps.b1, tissue.b1),

@@ -113,6 +113,7 @@ def series_of(
     warnings: Sequence[str] = (),
     source_hash: str = "",
     source_files: int = 0,
+    skipped_before: int = 0,
 ) -> DynamicSeries:
     """A series of frames from any source: its times resolved, its leading frames left out.
 
@@ -127,6 +128,7 @@ def series_of(
     what : names the source in messages.
     warnings : sentences about the source.
     source_hash, source_files : as in `DynamicSeries`.
+    skipped_before : frames that its source files have before these.
 
     Returns
     -------
@@ -156,6 +158,7 @@ def series_of(
         warnings=(*warnings, *axis.warnings, *skipped),
         source_hash=source_hash,
         source_files=source_files,
+        skipped_frames=skipped_before + skip_frames,
     )
 
 

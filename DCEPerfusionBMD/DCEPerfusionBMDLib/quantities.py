@@ -233,6 +233,17 @@ WASH_OUT = Quantity(
     display_range=(-1.0, 0.0),
     description="Slope from the maximum to the last frame.",
 )
+WASH_OUT_PER_MINUTE = Quantity(
+    name="wash_out_minute",
+    symbol="Wash-out rate",
+    column="wash_out_percent_per_min",
+    unit="%/min",
+    ucum=Code("%/min", "UCUM", "percent per minute"),
+    dicom=None,
+    caplex="",
+    display_range=(-60.0, 0.0),
+    description="Slope from the maximum to the last frame, per minute.",
+)
 IAUC90 = Quantity(
     name="iauc90",
     symbol="IAUC90",
@@ -265,6 +276,28 @@ IAUGC60 = Quantity(
     caplex="",
     display_range=(0.0, 1.0),
     description="IAUC60 over that of the arterial blood.",
+)
+IAUGC90 = Quantity(
+    name="iaugc90",
+    symbol="IAUGC90",
+    column="iaugc90",
+    unit="ratio",
+    ucum=RATIO,
+    dicom=Code("126326", "DCM", "IAUC90BN"),
+    caplex="",
+    display_range=(0.0, 1.0),
+    description="IAUC90 over that of the arterial blood.",
+)
+IAUGC180 = Quantity(
+    name="iaugc180",
+    symbol="IAUGC180",
+    column="iaugc180",
+    unit="ratio",
+    ucum=RATIO,
+    dicom=Code("126327", "DCM", "IAUC180BN"),
+    caplex="",
+    display_range=(0.0, 1.0),
+    description="IAUC180 over that of the arterial blood.",
 )
 SER = Quantity(
     name="ser",
@@ -361,12 +394,18 @@ DESCRIPTIVE = (EMAX, MAX_SLOPE, TIME_TO_PEAK, IAUC60)
 """What is read off the curves without a model, as maps."""
 MORE_DESCRIPTIVE = (ESLOPE, WASH_IN, WASH_OUT, IAUC90, IAUC180, IAUGC60, SER)
 """What else is read off the curves, as maps when all are asked for."""
+DESCRIPTIVE_TABLE = (
+    *(EMAX, ESLOPE, MAX_SLOPE, TIME_TO_PEAK, WASH_IN, WASH_OUT, WASH_OUT_PER_MINUTE),
+    *(IAUC60, IAUC90, IAUC180, IAUGC60, IAUGC90, IAUGC180, SER),
+)
+"""What is read off the curve of a region, in the order of its table; three of them are no maps."""
 QUALITY = (R_SQUARED, RMSE)
 """How well the model fits, as maps when all are asked for."""
 BONE = (BMD, QCT_DENSITY, T_SCORE, Z_SCORE)
 """What densitometry measures, in tables only."""
-BY_NAME = {q.name: q for q in (*PARAMETERS, DELAY, *DESCRIPTIVE, *MORE_DESCRIPTIVE, *QUALITY, STATUS, *BONE)}
-_MORE_UNITS = {unit: Code(unit, "UCUM", unit) for unit in ("g", "cm2", "mm", "%/min", "kg/m2")}
+_DESCRIPTIVE = (*DESCRIPTIVE, *MORE_DESCRIPTIVE, *DESCRIPTIVE_TABLE)
+BY_NAME = {q.name: q for q in (*PARAMETERS, DELAY, *_DESCRIPTIVE, *QUALITY, STATUS, *BONE)}
+_MORE_UNITS = {unit: Code(unit, "UCUM", unit) for unit in ("g", "cm2", "mm", "kg/m2")}
 _MORE_UNITS["years"] = Code("a", "UCUM", "year")
 UNIT_CODES = {q.unit: q.ucum for q in BY_NAME.values() if q.unit} | _MORE_UNITS
 """UCUM codes of units as they are printed, for columns that are no quantity of their own."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from .densitometry import Assessment, PerfusionGroup, classification_table, comparison_table
 from .kinetics import Finding, Model, ReferenceRegion
-from .quantities import DELAY, EMAX, IAUC60, KTRANS, MAX_SLOPE, PARAMETERS, TIME_TO_PEAK, VE, Quantity
+from .quantities import DELAY, DESCRIPTIVE_TABLE, KTRANS, PARAMETERS, VE, Quantity
 from .roi import VertebralRois
 from .series import FloatArray, Sourced
 from .tables import Column, Table
@@ -295,24 +295,6 @@ def margins_table(subject: str, rows: list[Row], model: Model) -> Table:
     return Table("margins", "Sensitivity to the margin", tuple(columns))
 
 
-_DESCRIPTIVE_COLUMNS = (
-    ("emax_percent", "Emax", "%", EMAX.description, EMAX.name),
-    ("eslope_percent_per_s", "Eslope", "%/s", "Mean slope of the rise from 10 % to 90 % of the maximum.", ""),
-    ("max_slope_percent_per_s", "Maximum slope", "%/s", MAX_SLOPE.description, MAX_SLOPE.name),
-    ("time_to_peak_s", "Time to peak", "s", TIME_TO_PEAK.description, TIME_TO_PEAK.name),
-    ("wash_in_slope_percent_per_s", "Wash-in slope", "%/s", "Emax over the time to peak.", ""),
-    ("wash_out_slope_percent_per_s", "Wash-out slope", "%/s", "Slope from the maximum to the last frame.", ""),
-    ("wash_out_percent_per_min", "Wash-out per minute", "%/min", "The same per minute.", ""),
-    ("iauc60_mM_s", "IAUC60", "mmol/L s", IAUC60.description, IAUC60.name),
-    ("iauc90_mM_s", "IAUC90", "mmol/L s", "Area under the concentration in the first 90 s after arrival.", ""),
-    ("iauc180_mM_s", "IAUC180", "mmol/L s", "Area under the concentration in the first 180 s after arrival.", ""),
-    ("iaugc60", "IAUGC60", "", "IAUC60 over that of the arterial blood.", ""),
-    ("iaugc90", "IAUGC90", "", "IAUC90 over that of the arterial blood.", ""),
-    ("iaugc180", "IAUGC180", "", "IAUC180 over that of the arterial blood.", ""),
-    ("ser", "SER", "", "Enhancement 60 s after arrival over that of the last frame.", ""),
-)
-
-
 def descriptive_table(subject: str, rows: list[Row]) -> Table:
     """What is read off the mean curves without a model, one row per region.
 
@@ -326,8 +308,7 @@ def descriptive_table(subject: str, rows: list[Row]) -> Table:
     The table `descriptive`; units stand in its columns.
     """
     columns = _leading_columns(subject, rows)
-    columns += [_column(rows, *description) for description in _DESCRIPTIVE_COLUMNS]
-    columns.append(
-        _column(rows, "curve_type", "Curve type", "", "A flat, B slow rise, C plateau, D wash-out, E second rise.")
-    )
+    columns += [_column(rows, q.column, q.symbol, q.unit, q.description, q.name) for q in DESCRIPTIVE_TABLE]
+    kinds = "A flat, B slow rise, C plateau, D wash-out, E second rise; unclassified: incomplete or too short to tell."
+    columns.append(_column(rows, "curve_type", "Curve type", "", kinds))
     return Table("descriptive", "Enhancement per vertebra", tuple(columns))

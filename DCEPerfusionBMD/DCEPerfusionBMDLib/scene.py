@@ -402,6 +402,8 @@ def write_series(scene: Any, series: DynamicSeries, name: str) -> Any:
     if series.source_hash:
         sequence.SetAttribute(ATTRIBUTE + "sourceHash", series.source_hash)
         sequence.SetAttribute(ATTRIBUTE + "sourceFiles", str(series.source_files))
+    if series.skipped_frames:
+        sequence.SetAttribute(ATTRIBUTE + "skippedFrames", str(series.skipped_frames))
     if others := choices_text(series):
         sequence.SetAttribute(ATTRIBUTE + "otherTimes", others)
     for key, entry in series.acquisition.items():

@@ -261,6 +261,7 @@ def _read_sequence(
         name,
         source_hash=attributes.get(OWN + "sourceHash", ""),
         source_files=int(positive(attributes.get(OWN + "sourceFiles", ""), "sourceFiles") or 0),
+        skipped_before=int(positive(attributes.get(OWN + "skippedFrames", ""), "skippedFrames") or 0),
     )
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +17,7 @@ import slicer
 import vtk
 
 from . import sceneinput, study
+from .densitometry import Densitometry
 from .densitometry.dxa import table_cells
 from .errors import InputError
 from .export import (
@@ -22,6 +26,7 @@ from .export import (
     as_text,
     check_output_folder,
     data_uri,
+    provenance,
     staged,
     study_report,
     write_regions,
@@ -38,12 +43,14 @@ from .scene import (
     masks_on_grid,
     nodes_of_pair,
     segmentation_from_masks,
+    table_texts,
     tag_of,
     volume_from_array,
     write_file,
     write_series,
 )
 from .series import DynamicSeries
+from .settings import Settings
 
 ROLE = ATTRIBUTE + "role"
 _SEGMENT_COLORS = (
@@ -55,6 +62,7 @@ _SEGMENT_COLORS = (
     (0.85, 0.20, 0.20),
 )
 """Of the phantom's vertebrae and its aorta."""
+_SINGLE_VALUES = ("bmd_g_cm2", "t_score", "z_score", "qct_mg_cm3")
 
 
 def write_phantom(
@@ -293,6 +301,61 @@ def contents(segmentation: Any) -> tuple[Any, ...]:
         entry = tag_of(segment, segment.GetTerminologyEntryTagName())
         drawn.append((segments.GetNthSegmentID(n), segment.GetName(), entry, shape.GetMTime() if shape else 0))
     return segmentation.GetID(), source, tuple(drawn), sceneinput.placed(segmentation)
+
+
+def history_of(
+    series: DynamicSeries,
+    masks: Mapping[str, BoolArray],
+    settings: Settings,
+    result: StudyResult,
+    dxa_table: Any,
+    typed_in: Densitometry | None,
+    times: str,
+    slicer_version: str,
+) -> dict[str, Any]:
+    """The history of an analysis of nodes; since they are no files, it says what of them was hashed.
+
+    Parameters
+    ----------
+    series : that was analyzed.
+    masks : (K, J, I) by name of the segment.
+    settings, result : of the analysis.
+    dxa_table : vtkMRMLTableNode, None where there is none.
+    typed_in : single values of bone that took the place of a table; None where there are none.
+    times : of the user; blank where they come from the node.
+    slicer_version : of the application; blank where there is none.
+
+    Returns
+    -------
+    As `export.provenance`.
+
+    Raises
+    ------
+    InputError
+        as `scene.table_texts`.
+    """
+    drawn, hashes = hashlib.sha256(), {}
+    for name, mask in masks.items():
+        drawn.update(json.dumps([name, mask.shape]).encode() + np.packbits(mask).tobytes())
+    hashes["segmentation"] = drawn.hexdigest()
+    hashed = {"segmentation": "names and voxels of the segments on the grid of the series"}
+    if dxa_table is not None:
+        hashes["dxa"] = hashlib.sha256(json.dumps(table_texts(dxa_table)).encode()).hexdigest()
+        hashed["dxa"] = "headings and cells of the table"
+    choices = {"times": times.strip() or None, "skip_frames": series.skipped_frames, "bone": _single_values(typed_in)}
+    host = {"Slicer": slicer_version} if slicer_version else {}
+    return provenance(series, settings, result, hashes, choices, hashed=hashed, host=host)
+
+
+def _single_values(bone: Densitometry | None) -> dict[str, str] | None:
+    """Measurements as `densitometry.measurements_from_values` takes them."""
+    if bone is None:
+        return None
+    by_column = {
+        name: [(item.site, value) for item in bone.measurements if not math.isnan(value := getattr(item, name))]
+        for name in _SINGLE_VALUES
+    }
+    return {name: ",".join(f"{site}={value!r}" for site, value in of) for name, of in by_column.items() if of}
 
 
 def result_nodes(scene: Any, sequence: Any, segmentation: Any) -> dict[str, Any]:

@@ -73,6 +73,9 @@ class DynamicSeries:
     patient : what the source files say of `sex` (female, male), `age_years` and `weight_kg`; what is not known is
         absent.
     source_files : how many there were.
+    skipped_frames : how many frames of the source were left out before the first.
+    passed_over : files of the source that may have been images, and why they were not used, as sentences with their
+        names; leaves this object only for the eyes of the user.
     slice_offsets_s : (K,) how much later than the first each slice is acquired; None where all are at once or it is
         not known.
     """
@@ -88,6 +91,8 @@ class DynamicSeries:
     warnings: tuple[str, ...] = ()
     source_hash: str = ""
     source_files: int = 0
+    skipped_frames: int = 0
+    passed_over: tuple[str, ...] = field(default=(), repr=False)
     slice_offsets_s: FloatArray | None = None
     identifiers: Mapping[str, str] = field(default_factory=dict, repr=False)
     patient: Mapping[str, Sourced] = field(default_factory=dict)
@@ -117,15 +122,29 @@ class DynamicSeries:
             )
         return float(lengths[2]), float(lengths[1]), float(lengths[0])
 
+    def apart(self, to: str = "to") -> str:
+        """How far the frames are apart.
+
+        Parameters
+        ----------
+        to : the word between the shortest and the longest step.
+
+        Returns
+        -------
+        `3 s`, or `3 to 21 s` where that varies; blank for one frame.
+        """
+        if len(self.times_s) < 2:
+            return ""
+        steps = np.diff(self.times_s)
+        if steps.max() - steps.min() > 0.01 * np.median(steps):
+            return f"{steps.min():.4g} {to} {steps.max():.4g} s"
+        return f"{np.median(steps):.4g} s"
+
     def describe(self) -> str:
         """What was understood, in one line."""
         parts = [f"{len(self.frames)} frames of {'x'.join(str(n) for n in self.shape[::-1])} voxels"]
-        if len(self.times_s) > 1:
-            steps = np.diff(self.times_s)
-            apart = f"{np.median(steps):.4g} s apart"
-            if steps.max() - steps.min() > 0.01 * np.median(steps):
-                apart = f"{steps.min():.4g} to {steps.max():.4g} s apart"
-            parts.append(f"{apart} ({self.time_source})")
+        if apart := self.apart():
+            parts.append(f"{apart} apart ({self.time_source})")
         for name, label, unit in (
             ("repetition_time_ms", "TR", "ms"),
             ("echo_time_ms", "TE", "ms"),
@@ -176,11 +195,13 @@ class TissueMaps:
     t1_ms : T1; that of the water where there is a fat fraction.
     b1 : actual over nominal flip angle.
     fat_fraction : share of the protons, 0 to 1.
+    flip_angles_deg : from which T1 was mapped; empty where it was given as a map.
     """
 
     t1_ms: FloatArray | None = None
     b1: FloatArray | None = None
     fat_fraction: FloatArray | None = None
+    flip_angles_deg: tuple[float, ...] = ()
 
 
 def on_grid_of(

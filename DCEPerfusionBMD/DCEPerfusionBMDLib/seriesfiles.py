@@ -101,6 +101,11 @@ def hash_of_files(files: Sequence[Path]) -> str:
     Returns
     -------
     64 hexadecimal digits, of the sorted hashes of the files.
+
+    Raises
+    ------
+    OSError
+        when one cannot be read.
     """
     hashes = []
     for path in files:

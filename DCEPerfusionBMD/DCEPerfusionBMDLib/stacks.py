@@ -107,6 +107,38 @@ def read_stack(path: Path) -> Stack:
     return _nifti(path) if name.endswith((".nii", ".nii.gz")) else _nrrd(path)
 
 
+def files_of(path: Path) -> tuple[Path, ...]:
+    """A file, and the one with its values where it is the header of a NRRD file that has them elsewhere.
+
+    Parameters
+    ----------
+    path : of any file that is there.
+
+    Returns
+    -------
+    One path or two.
+
+    Raises
+    ------
+    InputError
+        when that file is not there.
+    """
+    if not path.name.lower().endswith((".nrrd", ".nhdr")):
+        return (path,)
+    beside = _values_beside(path, nrrd_header(path))
+    return (path,) if beside is None else (path, beside)
+
+
+def _values_beside(path: Path, header: Mapping[str, str]) -> Path | None:
+    """The file with the values of a header, None where they are in the same file."""
+    named = header.get("data file", header.get("datafile"))
+    if named is None:
+        return None
+    if named.split()[:1] == ["LIST"] or "%" in named or not (path.parent / named).is_file():
+        raise InputError(f"{path.name} refers to the data file {named!r}, which is not there as a single file")
+    return path.parent / named
+
+
 def _native(values: Frame) -> Frame:
     """The values in this machine's byte order, without a copy where they are."""
     return np.asarray(values, dtype=values.dtype.newbyteorder("="))
@@ -257,11 +289,9 @@ def _nrrd_values(path: Path, header: Mapping[str, str], count: int) -> tuple[Fra
     if dtype.itemsize > 1 and not order:
         raise InputError(f"{path.name} is damaged: its header does not say the byte order (endian)")
     source, start = path, _header_length(path)
-    detached = header.get("data file", header.get("datafile"))
-    if detached is not None:
-        source, start = path.parent / detached, 0
-        if detached.split()[:1] == ["LIST"] or "%" in detached or not source.is_file():
-            raise InputError(f"{path.name} refers to the data file {detached!r}, which is not there as a single file")
+    beside = _values_beside(path, header)
+    if beside is not None:
+        source, start = beside, 0
     skips, against = parsed([header.get(f"{what} skip", header.get(f"{what}skip", "0")) for what in ("byte", "line")])
     if against or not np.isfinite(skips).all():
         raise InputError(f"{path.name} is damaged: its byte skip or line skip is no number")

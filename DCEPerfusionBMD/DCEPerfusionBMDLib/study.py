@@ -397,8 +397,6 @@ def _margin_rows(
     rows: list[Row] = []
     whole = np.asarray(np.isfinite(signal).all(axis=1))
     for region, fit in zip(rois.regions, fits, strict=True):
-        if fit.fit is None:
-            continue
         body = np.flatnonzero(region.body.ravel()[voxels])
         chosen = [body[np.asarray(region.at_margin(margin_mm)) & whole[body]] for margin_mm in _MARGINS_MM]
         curves = [
@@ -409,13 +407,15 @@ def _margin_rows(
             else np.full(signal.shape[1], np.nan)
             for which in chosen
         ]
-        found = delayed(fit.delay_s).fit(np.array(curves))
+        found = delayed(fit.delay_s).fit(np.array(curves)) if fit.fit is not None else None
         for n, (margin_mm, which) in enumerate(zip(_MARGINS_MM, chosen, strict=True)):
             row: Row = {"region": region.name, "level": region.level, "margin_mm": margin_mm, "voxels": which.size}
+            rows.append(row)
+            if found is None:
+                continue  # without the delay of its mean curve no other is fitted; its cells are empty
             for quantity in model_quantities(found.model):
                 row[quantity.column] = float(found.parameters[quantity.column][n])
                 row[statistic_column(quantity.column, "se")] = float(found.standard_error(quantity.column)[n])
-            rows.append(row)
     return rows
 
 
@@ -500,10 +500,10 @@ def _check_grids(series: DynamicSeries, masks: Mapping[str, npt.NDArray[np.bool_
             raise InputError(f"the mask of {name!r} {np.shape(mask)} is not on the grid of the series {series.shape}")
         if np.asarray(mask).dtype != np.bool_:
             raise InputError(f"the mask of {name!r} holds {np.asarray(mask).dtype} values; it must hold true and false")
-    for item in dataclasses.fields(maps):
-        grid = getattr(maps, item.name)
+    for name in ("t1_ms", "b1", "fat_fraction"):
+        grid = getattr(maps, name)
         if grid is not None and np.shape(grid) != series.shape:
-            raise InputError(f"the {item.name} map {np.shape(grid)} is not on the grid of the series {series.shape}")
+            raise InputError(f"the {name} map {np.shape(grid)} is not on the grid of the series {series.shape}")
 
 
 def _gather(
@@ -614,19 +614,20 @@ def _input_voxels(
     return voxels[picked], signal[picked]
 
 
-def _baseline(artery_signal: FloatArray, settings: Settings) -> Sourced:
+def _baseline(input_signal: FloatArray, settings: Settings) -> Sourced:
     by_user = settings.acquisition.baseline_frames
     if by_user is not None:
-        if by_user >= artery_signal.size:
-            raise InputError(f"--baseline-frames is {by_user}, but the series has only {artery_signal.size} frames")
+        if by_user >= input_signal.size:
+            raise InputError(f"--baseline-frames is {by_user}, but the series has only {input_signal.size} frames")
         return Sourced(by_user, "user")
-    count = baseline_frame_count(artery_signal)
+    count = baseline_frame_count(input_signal)
+    by_reference = settings.model.model == "reference-region"
     if count == 0:
         raise InputError(
-            "the arterial segment shows no enhancement, so the frames before contrast cannot be told; check the "
-            "segment or give --baseline-frames"
+            f"the {'reference' if by_reference else 'arterial'} segment shows no enhancement, so the frames before "
+            "contrast cannot be told; check the segment or give --baseline-frames"
         )
-    return Sourced(count, "found from the rise of the arterial curve")
+    return Sourced(count, f"found from the rise of the {'reference' if by_reference else 'arterial'} curve")
 
 
 @dataclass(frozen=True)
@@ -1004,7 +1005,8 @@ def _row(
     )
     for item in dataclasses.fields(described):
         row[item.name] = float(getattr(described, item.name)[0])
-    row["curve_type"] = CurveType(int(described.curve_type[0])).name
+    kind = CurveType(int(described.curve_type[0]))
+    row["curve_type"] = "unclassified" if kind == CurveType.UNCLASSIFIED else kind.name
     return row
 
 

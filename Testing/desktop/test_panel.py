@@ -6,6 +6,7 @@ import doctest
 import functools
 import gc
 import importlib
+import json
 import subprocess
 import sys
 import tempfile
@@ -299,6 +300,42 @@ class Inputs(Desktop):
                 self.assertIn("TR 4 ms", self.ui.studyLabel.text)
         finally:
             qt.QFileDialog, qt.QInputDialog = usual
+
+    def test_the_provenance_says_what_was_read_of_the_scene(self) -> None:
+        """By hashes of the segments and the table, by the values that were typed in, and with Slicer's version."""
+        needs("jsonschema")
+        import DCEPerfusionBMDLib
+        import jsonschema
+        import slicer
+
+        schema = Path(DCEPerfusionBMDLib.__file__).parent / "data" / "provenance.schema.json"
+        validator = jsonschema.Draft202012Validator(json.loads(schema.read_text(encoding="utf-8")))
+
+        def history() -> dict:
+            found = json.loads(self.apply()["provenance"].GetText())
+            self.assertEqual([error.message for error in validator.iter_errors(found)], [])
+            self.assertEqual(found["software"].get("Slicer"), "5.12.3")
+            return found
+
+        self.load()
+        parameters = self.panel._parameterNode
+        with mock.patch.object(slicer.app, "applicationVersion", "5.12.3", create=True):
+            first = history()
+            self.assertEqual(set(first["inputs"]), {"series", "segmentation", "dxa"})
+            self.assertIn("voxels of the segments", first["inputs"]["segmentation"]["of"])
+            self.assertIn("cells of the table", first["inputs"]["dxa"]["of"])
+            self.assertIsNone(first["choices"]["bone"])
+            parameters.dxaTable.SetCellText(0, 3, "0.4")
+            second = history()
+            self.assertNotEqual(first["inputs"]["dxa"]["sha256"], second["inputs"]["dxa"]["sha256"])
+            self.assertEqual(first["inputs"]["segmentation"], second["inputs"]["segmentation"])
+            segments = parameters.segmentation.GetSegmentation()
+            segments.GetNthSegment(0).SetName("first")
+            parameters.dxaTable, parameters.singleTScore, parameters.singleBmd = None, "-2,6", "0.71"
+            third = history()
+            self.assertNotIn("dxa", third["inputs"])
+            self.assertEqual(third["choices"]["bone"], {"t_score": "L1-L4=-2.6", "bmd_g_cm2": "L1-L4=0.71"})
+            self.assertNotEqual(first["inputs"]["segmentation"], third["inputs"]["segmentation"])
 
     def test_export_dicom(self) -> None:
         """Offered for a series that was read from DICOM; what is exported names the files it was made of."""

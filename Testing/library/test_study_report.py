@@ -16,11 +16,13 @@ from pathlib import Path
 import numpy as np
 from DCEPerfusionBMDLib.densitometry import measurements_from_values
 from DCEPerfusionBMDLib.export import provenance, study_report
+from DCEPerfusionBMDLib.export.studymethods import study_methods, study_methods_chinese
 from DCEPerfusionBMDLib.figures import color_bar, curve_figures, region_pictures
 from DCEPerfusionBMDLib.figures.maps import colors
 from DCEPerfusionBMDLib.kinetics import Finding
+from DCEPerfusionBMDLib.quantities import BY_NAME
 from DCEPerfusionBMDLib.result import ParameterMap
-from DCEPerfusionBMDLib.series import Sourced
+from DCEPerfusionBMDLib.series import Sourced, TissueMaps
 from DCEPerfusionBMDLib.settings import Settings, all_parameters, from_dict
 from DCEPerfusionBMDLib.study import analyze
 from support import small_phantom, tool
@@ -195,6 +197,172 @@ class Content(Study):
                     self.assertIn(text, said)
                 self.assertNotIn("osteoporosis", said)
 
+    def told(self, settings=None, bone=None, series=None, maps=None, **changes):
+        """The report of an analysis, its methods in English and in Chinese."""
+        settings, series = settings or Settings(), series or self.series
+        result = analyze(series, dict(self.masks()), settings, bone, maps=maps)
+        history = history_of(series, result, settings, **changes)
+        page = Page(study_report(series, result, history, {}))
+        return page, study_methods(series, result, history), study_methods_chinese(series, result, history)
+
+    def test_methods_say_what_classified_and_nothing_else(self):
+        women = {"sex": "female", "age_years": 70.0}
+        lowest = "lowest {}-score of lumbar spine, total hip and femoral neck"
+        cases = (
+            ({"t_score": "L1-L4=-2.7"}, women, lowest.format("T"), "最低的 T 值"),
+            ({"qct_mg_cm3": "L1=90,L2=100,L3=95"}, women, "the mean density by quantitative CT of L1-L3", "定量 CT"),
+            (
+                {"z_score": "L1-L4=-2.7"},
+                {"sex": "female", "age_years": 30.0, "menopause": "pre"},
+                lowest.format("Z"),
+                "最低的 Z 值",
+            ),
+            ({"t_score": "L1-L4=-2.7"}, {**women, "mode": "paper"}, "by the lumbar T-score alone", "仅以腰椎 T 值"),
+            (
+                {"t_score": "L1-L4=-2.7"},
+                {**women, "mode": "site", "site": "L1-L4"},
+                "T-score of L1-L4",
+                "L1-L4 的 T 值",
+            ),
+            ({"bmd_g_cm2": "L1-L4=0.9"}, women, "was not put into a category", "未作分类"),
+        )
+        for values, chosen, english, chinese in cases:
+            with self.subTest(values=values, chosen=chosen):
+                settings = from_dict({"densitometry": chosen})
+                _, said, chinese_said = self.told(settings, measurements_from_values(values))
+                self.assertIn(english, said)
+                self.assertIn(chinese, chinese_said)
+                kinds = {kind for kind in ("T-score", "Z-score", "quantitative CT") if kind in said}
+                self.assertEqual(kinds, {kind for kind in ("T-score", "Z-score", "quantitative CT") if kind in english})
+
+    def test_methods_call_a_map_a_map(self):
+        shape = self.series.shape
+        t1 = np.full(shape, 700.0)
+        t1[..., ::2] = 500.0
+        fat = from_dict({"conversion": {"t10_tissue_ms": 900.0}})
+        _, said, chinese_said = self.told(fat, maps=TissueMaps(t1, np.full(shape, 0.9), np.full(shape, 0.25)))
+        self.assertRegex(said, r"T1 of marrow before contrast from a map \(median \d+ ms\)")
+        self.assertIn("actual over nominal flip angle from a map (median 0.9)", said)
+        self.assertIn("fat fraction from a map (median 0.25)", said)
+        self.assertEqual(chinese_said.count("取自参数图"), 3)
+        _, said, chinese_said = self.told(maps=TissueMaps(t1, flip_angles_deg=(2.0, 10.0, 25.0)))
+        self.assertRegex(said, r"T1 of marrow before contrast mapped from flip angles of 2/10/25° \(median \d+ ms\)")
+        self.assertIn("由翻转角 2/10/25° 计算", chinese_said)
+        self.assertNotIn("(assumed) ms", said)
+
+    def test_methods_say_how_the_frames_follow_each_other(self):
+        times = self.series.times_s.copy()
+        times[20:] += 9.0  # a pause of 12 s among steps of 3 s
+        source = "given by the user (list)"
+        series = dataclasses.replace(self.series, times_s=times, time_source=source, skipped_frames=2)
+        page, said, chinese_said = self.told(series=series)
+        self.assertIn(f"acquired 3 to 12 s apart over {times[-1]:g} s", said)
+        self.assertIn("The first 2 frames before these were left out. The times of the frames were given by the", said)
+        self.assertIn("间隔 3 至 12 s", chinese_said)
+        self.assertIn("此前的 2 帧未纳入。各帧时间由用户给出。", chinese_said)
+        self.assertIn(["Frames left out before these", "2", ""], page.tables["Series and constants"])
+        self.assertIn("Frame times: given by the user (list). What else", page.text)
+        _, said, _ = self.told()
+        self.assertIn("acquired 3 s apart", said)
+        self.assertNotRegex(said, "left out\\. The times|given by the user\\.")
+
+    def test_methods_of_small_choices(self):
+        for group, chosen, wanted, against in (
+            ("regions", {"margin_mm": 0.0}, "up to the edge of the outline were analyzed", "0 mm from the edge"),
+            ("arterial_input", {"aif": "parker", "aif_scale": "dose", "dose_mmol_per_kg": 0.2}, "(0.2 mmol/kg)", "_"),
+            ("conversion", {"b1": 0.9}, "flip angle 0.9 (given by the user)).", "0.9  ("),
+        ):
+            with self.subTest(chosen=chosen):
+                _, said, chinese_said = self.told(from_dict({group: chosen}))
+                self.assertIn(wanted, said)
+                for text in (said, chinese_said):
+                    self.assertNotIn(against, text)
+                    self.assertNotRegex(text, r" [;),.]|  ")
+                self.assertNotIn("不足 0 mm", chinese_said)
+
+    def test_methods_name_what_moved_the_frames(self):
+        moved = dataclasses.replace(self.settings, motion=dataclasses.replace(self.settings.motion, motion="series"))
+        history = history_of(self.series, self.result, moved)
+        history = {**history, "software": {**history["software"], "SimpleITK": "2.5.0"}}
+        for words in (study_methods, study_methods_chinese):
+            self.assertIn("SimpleITK 2.5.0", words(self.series, self.result, history))
+            still = {**history, "settings": self.history["settings"]}
+            self.assertNotIn("SimpleITK", words(self.series, self.result, still))
+
+    def test_what_the_input_is_and_where_it_is_from(self):
+        muscle = {**dict(self.masks()), "muscle": self.phantom.segments["L5"]}
+        cases = (
+            ({}, "artery", "found from the rise of the arterial curve"),
+            (
+                {"arterial_input": {"aif": "parker"}},
+                "population curve; the segment tells the arrival",
+                "arterial curve",
+            ),
+            (
+                {"model": {"model": "reference-region"}},
+                "reference tissue",
+                "found from the rise of the reference curve",
+            ),
+        )
+        for chosen, source, baseline in cases:
+            with self.subTest(chosen=chosen):
+                settings = from_dict(chosen)
+                result = analyze(self.series, muscle if "model" in chosen else dict(self.masks()), settings)
+                page = Page(study_report(self.series, result, history_of(self.series, result, settings), {}))
+                rows = {row[0]: row[1:] for row in page.tables["Series and constants"]}
+                self.assertEqual(rows["Input of the model"][1], source)
+                self.assertIn(baseline, rows["Frames before contrast"][1])
+                self.assertEqual(rows["Arrival of the bolus"][1], "found from the input")
+        flat = dataclasses.replace(self.result, measured_mM=np.zeros(self.result.times_s.size))
+        page = Page(study_report(self.series, flat, self.history, {}))
+        rows = {row[0]: row[1:] for row in page.tables["Series and constants"]}
+        self.assertIn("last frame before contrast", rows["Arrival of the bolus"][1])
+
+    def test_fitted_delays_are_there(self):
+        settings = from_dict({"model": {"delay": "region"}})
+        result = analyze(self.series, dict(self.masks()), settings)
+        page = Page(study_report(self.series, result, history_of(self.series, result, settings), {}))
+        heading, *rows = page.tables["Fit of the mean curve"]
+        found = [float(row[heading.index("Delay (s)")]) for row in rows]
+        np.testing.assert_allclose(found, result.vertebrae["delay_s"], rtol=1e-3, atol=1e-6)
+        self.assertNotIn("Delay (s)", self.page.tables["Fit of the mean curve"][0])
+
+    def test_a_region_without_a_curve_stays_in_every_table(self):
+        frames = [np.array(frame, dtype=np.float32) for frame in self.series.frames]
+        frames[12][self.phantom.segments["L3"]] = np.nan
+        series = dataclasses.replace(self.series, frames=frames)
+        settings = from_dict({"regions": {"exclude": "none"}})
+        result = analyze(series, dict(self.masks()), settings)
+        page = Page(study_report(series, result, history_of(series, result, settings), {}))
+        for name in ("Fit of the mean curve", "Sensitivity to the margin", "What became of the voxels of each region"):
+            self.assertIn("L3", [row[0] for row in page.tables[name]], name)
+        rows = [n for n, name in enumerate(result.margins["region"]) if name == "L3"]
+        self.assertEqual([result.margins["margin_mm"][n] for n in rows], [0.0, 1.0, 2.0, 3.0, 4.0, 5.0])
+        self.assertTrue(np.isnan([result.margins["ktrans_per_min"][n] for n in rows]).all())
+
+    def test_a_curve_without_a_type_is_called_so_in_words(self):
+        series = dataclasses.replace(self.series, frames=self.series.frames[:16], times_s=self.series.times_s[:16])
+        result = analyze(series, dict(self.masks()), from_dict({"regions": {"exclude": "none"}}))
+        self.assertIn("unclassified", result.descriptive["curve_type"])
+        page = Page(study_report(series, result, history_of(series, result), {}))
+        self.assertIn("unclassified: incomplete or too short to tell", page.text)
+        self.assertNotIn("UNCLASSIFIED", page.text)
+
+    def test_codes_of_the_descriptive_table(self):
+        """DICOM PS3.16, CID 4109."""
+        codes = {column.name: column.quantity for column in self.result.descriptive.columns}
+        published = {
+            "iauc60_mM_s": "126321",
+            "iauc90_mM_s": "126322",
+            "iauc180_mM_s": "126323",
+            "iaugc60": "126325",
+            "iaugc90": "126326",
+            "iaugc180": "126327",
+        }
+        for name, value in published.items():
+            self.assertEqual(BY_NAME[codes[name]].code.value, value)
+        self.assertEqual([name for name in list(codes)[3:-1] if not codes[name]], [])
+
     def test_perfusion_against_groups_has_each_note_once_and_whole(self):
         settings = from_dict({"densitometry": {"perfusion_comparison": "paper-classes"}})
         result = analyze(self.series, self.phantom.segments, settings)
@@ -265,6 +433,10 @@ class Content(Study):
         html = study_report(self.series, result, history_of(self.series, result, settings), FIGURES)
         self.assertLess(len(html.encode()), MOST_BYTES)
         self.assertIn("90 more regions are in the maps", html)
+        tables = {name: rows for name, rows in Page(html).tables.items() if name.startswith("What is read off")}
+        self.assertEqual(len(tables), 15)  # of 8 regions each, as many as a printed page takes
+        self.assertEqual([name for rows in tables.values() for name in rows[0][1:]], [f"R{n}" for n in range(120)])
+        self.assertIn("What is read off the mean curves: regions 9 to 16 of 120", tables)
 
 
 class Pictures(Study):
@@ -301,14 +473,17 @@ class Pictures(Study):
         pictures = region_pictures(self.series, self.result)
         self.assertEqual(pictures[0].plane, "sagittal")
         j, i = self.series.shape[1:]
+        mirror = np.array([[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], float)
         for name, axis, matrix in (
+            ("rows as columns", None, mirror),
             ("rows", 1, np.array([[1, 0, 0, 0], [0, -1, 0, j - 1], [0, 0, 1, 0], [0, 0, 0, 1]], float)),
             ("columns", 2, np.array([[-1, 0, 0, i - 1], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], float)),
         ):
             with self.subTest(turned=name):
 
                 def turned(values, axis=axis):
-                    return np.ascontiguousarray(np.flip(values, axis))
+                    flipped = np.swapaxes(values, 1, 2) if axis is None else np.flip(values, axis)
+                    return np.ascontiguousarray(flipped)
 
                 series = dataclasses.replace(
                     self.series,

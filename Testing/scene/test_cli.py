@@ -142,7 +142,7 @@ class Analyze(Study):
         self.assertEqual(status, 0, err)
         used = json.loads((self.output / "provenance.json").read_text(encoding="utf-8"))["used"]["t10_tissue_ms"]
         self.assertAlmostEqual(used["value"] / (1.08 * 549.0), 1.0, delta=0.01)
-        self.assertEqual(used["source"], "T1 map, median of the analyzed voxels")
+        self.assertEqual(used["source"], "T1 map from flip angles 2/5/10/15/25 degrees, median of the analyzed voxels")
         status, _, err = run(*self.arguments(flip_angles="auto"))
         self.assertEqual((status, err.count("\n")), (2, 1))
         self.assertRegex(err, "flip angle")

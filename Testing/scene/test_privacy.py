@@ -20,7 +20,7 @@ import slicer
 from DCEPerfusionBMDLib import cli, scene
 from DCEPerfusionBMDLib.headless import HeadlessSlicer
 from pydicom.dataset import Dataset
-from support import small_phantom
+from support import run, small_phantom
 from test_seriesfiles import nifti
 
 MARK = "QXZVWK"
@@ -234,6 +234,27 @@ class Privacy(unittest.TestCase):
         self.check_nothing_leaks(None, *given, volumes=file)
         shutil.rmtree(self.output)
         self.check_nothing_leaks(None, *given, "--times", times, volumes=file)
+
+    def test_files_that_are_passed_over_are_named_on_the_terminal_alone(self):
+        dicom = self.output.parent / "dicom"
+        shutil.copytree(self.study / "dicom", dicom)
+        other = pydicom.dcmread(next(dicom.iterdir()))
+        other.SeriesDescription = "T2 SAGITTAL"
+        cut = dicom / f"{MARK}^JANE.dcm"
+        other.save_as(cut)
+        content = cut.read_bytes()
+        cut.write_bytes(content[: content.find(b"T2 SAGITTAL") + 30])
+        status, said = self.analyze(dicom)
+        self.assertEqual(status, 0, said)
+        self.assertEqual(said.count(f"warning: passed over: 1 file truncated: it has no image: {cut.name}"), 1, said)
+        self.assertEqual(said.count("passed over"), 1)
+        self.assertEqual(leaks(self.output, self.secrets + self.paths)[0], [])
+        warnings = json.loads((self.output / "provenance.json").read_text(encoding="utf-8"))["warnings"]
+        found = [warning for warning in warnings if "passed over" in warning]
+        self.assertEqual(found, ["passed over: 1 file truncated: it has no image"])
+        given = ["--source", self.study / "dicom", "--segmentation", self.study / "segmentation.seg.nrrd"]
+        status, said, err = run("reproduce", self.output / "provenance.json", *given)
+        self.assertEqual(status, 0, said + err)
 
     def test_what_cannot_be_read_is_not_quoted(self):
         """A damaged date or number is named by its attribute; its text may be a name in the wrong place."""

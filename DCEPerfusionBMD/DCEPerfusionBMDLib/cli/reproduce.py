@@ -8,6 +8,7 @@ import dataclasses
 import io
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..dicomio import hashed, inspect_folder
+from ..dicomio import PASSED_OVER, hashed, inspect_folder
 from ..errors import InputError
-from ..export import FORMAT, REGIONS_FILE, as_text, check_output_folder, read_regions
+from ..export import FORMAT, REGIONS_FILE, as_text, check_output_folder, read_regions, same_place
 from ..figures import RESEARCH_USE
 from ..quantities import BY_NAME
 from ..settings import Settings, from_dict
@@ -224,7 +225,10 @@ def _maps(folder: Path, run: StudyRun) -> Iterator[str]:
             yield f"map {name}: is not beside the provenance"
         else:
             unit = BY_NAME[name].unit
-            yield from _map(name, f" {unit}" if unit else "", read_stack(path).read(0), made.values)
+            stack = read_stack(path)
+            yield from _map(name, f" {unit}" if unit else "", stack.read(0), made.values)
+            if not same_place(stack.ijk_to_ras, run.series.ijk_to_ras, run.series.shape):
+                yield f"map {name}: lies at another place"
 
 
 def _map(name: str, unit: str, was: npt.NDArray[Any], now: npt.NDArray[Any]) -> Iterator[str]:
@@ -255,8 +259,8 @@ def _regions(folder: Path, run: StudyRun) -> Iterator[str]:
     before, after = (stored.input_name, stored.input_code), (rois.input_name, rois.input_code)
     if before != after:
         yield f"{REGIONS_FILE}: the input was {_cut(json.dumps(before))}, is {_cut(json.dumps(after))}"
-    if stored.ijk_to_ras.tolist() != run.series.ijk_to_ras.tolist():
-        yield f"{REGIONS_FILE}: lies on another grid"
+    if not same_place(stored.ijk_to_ras, run.series.ijk_to_ras, run.series.shape):
+        yield f"{REGIONS_FILE}: lies at another place"
     fates = {region.name: region.fate for region in stored.regions}
     pairs = [(region.name, fates.get(region.name), region.fate) for region in rois.regions]
     for name, was, now in [*pairs, (stored.input_name, stored.input, rois.input)]:
@@ -333,8 +337,24 @@ def _history(before: Any, after: Any, where: str = "") -> Iterator[str]:
                 yield from _history(
                     before.get(name, "absent"), after.get(name, "absent"), f"{where}.{name}" if where else name
                 )
+    elif where == "warnings":
+        yield from _warnings(before, after)
     elif before != after:
         yield f"provenance {where}: was {_cut(json.dumps(before))}, is {_cut(json.dumps(after))}"
+
+
+def _warnings(before: Any, after: Any) -> Iterator[str]:
+    """What is different in the warnings, but for those of files beside the series that were not used."""
+    was, now = (
+        [text for text in map(str, texts if isinstance(texts, list) else [texts]) if not text.startswith(PASSED_OVER)]
+        for texts in (before, after)
+    )
+    gone, new = Counter(was) - Counter(now), Counter(now) - Counter(was)
+    for word, texts in (("no more", gone), ("new", new)):
+        for text in texts.elements():
+            yield f"provenance warnings: {word}: {_cut(text)}"
+    if was != now and not gone and not new:
+        yield "provenance warnings: in another order"
 
 
 def _cut(text: str) -> str:

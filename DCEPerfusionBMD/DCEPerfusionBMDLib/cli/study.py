@@ -7,7 +7,7 @@ import dataclasses
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,16 @@ import numpy.typing as npt
 
 from ..conversion import t1_on_grid_of
 from ..densitometry import Densitometry, measurements_from_values, read_cohort, read_dxa_table, read_references
-from ..dicomio import hash_of_values, hashed, inspect_folder, read_flip_angles, read_map, read_series, write_series
+from ..dicomio import (
+    PASSED_OVER,
+    hash_of_values,
+    hashed,
+    inspect_folder,
+    read_flip_angles,
+    read_map,
+    read_series,
+    write_series,
+)
 from ..errors import Cancelled, InputError
 from ..export import STALE_FILES, as_text, check_output_folder, provenance, sha256_of, staged
 from ..figures import RESEARCH_USE, study_figure
@@ -27,7 +36,7 @@ from ..result import StudyResult
 from ..series import DynamicSeries, Progress, TissueMaps, on_grid_of, part_of
 from ..seriesfiles import hash_of_files, read_file
 from ..settings import Parameter, Settings, all_parameters, from_dict
-from ..stacks import read_stack
+from ..stacks import files_of
 from ..study import analyze
 from ..tables import one_line
 from .options import add_option
@@ -185,10 +194,10 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _analyze(options: argparse.Namespace, progress: Terminal) -> None:
-    result = analyze_folder(
+    check_output_folder(options.output)
+    run = run_study(
         source=options.dicom or options.volumes,
         segmentation=options.segmentation,
-        output=options.output,
         is_dicom=options.dicom is not None,
         settings=_settings(options),
         dxa=_bone_values(options) or options.dxa,
@@ -202,13 +211,14 @@ def _analyze(options: argparse.Namespace, progress: Terminal) -> None:
         },
         flip_angles=options.flip_angles,
         keep_identifiers=options.keep_identifiers,
-        progress=progress,
+        report=progress,
         times=options.times,
         skip_frames=options.skip_frames,
     )
+    write_run(options.output, run, progress)
     progress.close()
-    _print_warnings(result)
-    say(_summary(result))
+    _print_warnings(run.result, run.series.passed_over)
+    say(_summary(run.result))
     say(f"Results are in {options.output}, the report in {options.output / 'report.html'}. {RESEARCH_USE}")
 
 
@@ -373,15 +383,16 @@ def run_study(
         raise Cancelled
     masks, labels = scene.masks_on_grid(segmentation_node, series), scene.segment_labels(segmentation_node)
     grids: dict[str, Any] = {}
-    for name, field in zip(_MAPS, dataclasses.fields(TissueMaps), strict=True):
+    for name, field in zip(_MAPS, ("t1_ms", "b1", "fat_fraction"), strict=True):
         if given := maps.get(name):
-            grids[field.name], hashes[f"{name}-map"] = _map(given, source if is_dicom else None, series, _BETWEEN[name])
+            grids[field], hashes[f"{name}-map"] = _map(given, source if is_dicom else None, series, _BETWEEN[name])
     if flip_angles is not None:
         if "t1_ms" in grids or not is_dicom:
             raise InputError("--flip-angles needs --dicom, and goes without --t1-map")
         named = [] if flip_angles == "auto" else flip_angles.split(",")
         angles = read_flip_angles(source, named, series.identifiers.get("StudyInstanceUID", ""))
         analyzed = np.any(list(masks.values()), axis=0)
+        grids["flip_angles_deg"] = tuple(angles.flip_angles_deg.tolist())
         grids["t1_ms"] = t1_on_grid_of(series, angles, analyzed, grids.get("b1"), settings.conversion.b1)
         hashes["flip-angles"] = angles.source_hash
         series = dataclasses.replace(series, warnings=(*series.warnings, *angles.warnings))
@@ -433,11 +444,6 @@ def _of_folder(given: str, is_dicom: bool) -> bool:
     return is_dicom and not Path(given).is_file() and _is_series(given)
 
 
-def _hash_of(path: Path) -> str:
-    """SHA-256 of a file; of a NRRD header that goes with data of its own, over both."""
-    return hash_of_files(read_stack(path).files) if path.suffix.lower() == ".nhdr" else sha256_of(path)
-
-
 def _map(
     given: str, folder: Path | None, series: DynamicSeries, between: tuple[float, float]
 ) -> tuple[npt.NDArray[np.float64], str]:
@@ -452,6 +458,12 @@ def _map(
     if not np.isfinite(on_grid).any():
         raise InputError(f"the map in series {given} has no value between {between[0]:g} and {between[1]:g} there")
     return on_grid, hash_of_values(values)
+
+
+def _hash_of(path: Path) -> str:
+    """Of a file; of a header with its values in a file of their own, over the hashes of both, as of a series."""
+    files = files_of(path)
+    return sha256_of(path) if files == (path,) else hash_of_files(files)
 
 
 def _write_results(folder: Path, run: StudyRun, report: Progress) -> None:
@@ -575,6 +587,8 @@ def _comparison(result: StudyResult) -> str:
     return "\n".join(lines)
 
 
-def _print_warnings(result: StudyResult) -> None:
-    for warning in result.warnings:
+def _print_warnings(result: StudyResult, passed_over: Sequence[str] = ()) -> None:
+    """On the terminal, files that were passed over have their names."""
+    unnamed = PASSED_OVER if passed_over else "\n"
+    for warning in (*passed_over, *(warning for warning in result.warnings if not warning.startswith(unnamed))):
         say(f"warning: {warning}", sys.stderr)

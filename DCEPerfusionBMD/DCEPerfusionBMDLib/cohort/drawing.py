@@ -10,7 +10,7 @@ from .model import CLASSES
 MOST_POINTS = 5_000
 """Above this many subjects a panel shows a sample of them; lines, bands, boxes and numbers are of all."""
 
-# Paul Tol's high-contrast scheme: told apart by the color-blind and in grey print.
+# Paul Tol's high-contrast scheme: told apart by the color-blind and in gray print.
 CLASS_COLORS = dict(zip(CLASSES, ("#004488", "#DDAA33", "#BB5566"), strict=True))
 NO_CLASS_COLOR = "#777777"
 LINE_COLORS = ("#000000", "#009E73", "#56B4E9", "#777777")

@@ -7,11 +7,12 @@ first that passes is used, the others are kept with the reason against them.
 
 from ..series import FlipAngleSeries
 from .inspect import Inventory, SeriesInfo, inspect_folder
-from .series import hash_of_values, read_flip_angles, read_map, read_series
+from .series import PASSED_OVER, hash_of_values, read_flip_angles, read_map, read_series
 from .source import hashed
 from .write import write_series
 
 __all__ = [
+    "PASSED_OVER",
     "FlipAngleSeries",
     "Inventory",
     "SeriesInfo",

@@ -259,16 +259,19 @@ def _natural(number: str) -> tuple[float, str]:
         return float("inf"), number
 
 
-def reasons(passed_over: Sequence[PassedOver]) -> tuple[str, ...]:
-    """Why files are passed over, one sentence per reason, with the base names of the first files."""
+def reasons(passed_over: Sequence[PassedOver], named: bool = True) -> tuple[str, ...]:
+    """Why files are passed over, one sentence per reason, with the base names of the first files if they are to be."""
     by_reason: dict[str, list[str]] = {}
     for file in passed_over:
         by_reason.setdefault(file.reason, []).append(one_line(file.name))
     return tuple(
-        f"{len(names)} file{'s' if len(names) > 1 else ''} {reason}: {', '.join(names[:_NAMED_FILES])}"
-        f"{', ...' if len(names) > _NAMED_FILES else ''}"
+        f"{len(names)} file{'s' if len(names) > 1 else ''} {reason}{_first(names) if named else ''}"
         for reason, names in by_reason.items()
     )
+
+
+def _first(names: Sequence[str]) -> str:
+    return f": {', '.join(names[:_NAMED_FILES])}{', ...' if len(names) > _NAMED_FILES else ''}"
 
 
 # The grid -------------------------------------------------------------------------------------------------------------

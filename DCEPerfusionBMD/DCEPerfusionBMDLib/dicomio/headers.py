@@ -24,6 +24,7 @@ from pydicom import charset, encaps
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 
 from ..errors import InputError
@@ -188,6 +189,8 @@ _WANTED = [
 _BINARY = {"US": "H", "SS": "h", "UL": "I", "SL": "i", "FL": "f", "FD": "d"}
 _DECIMAL = {"DS", "IS", "LO", "SH", "CS", "UT", "LT", "ST", "UC"}
 _LONGEST_VALUE = 4096
+_PATIENT_NAME = 0x00100010
+_RESET_IN_NAMES, _RESET_IN_TEXTS = set(b"\\^="), set(b"\\\t\n\f\r")  # after these the first character set is back
 _MOST_FRAMES = 1_000_000
 _LARGEST_FRAME = 64 * 2**20  # bytes that a compressed frame may promise whatever its size
 _LARGEST_RATIO = 1000
@@ -443,13 +446,16 @@ def _numbers(element: Any, vr: str) -> str | tuple[float, ...]:
 
 def _text(element: Any, into: Values) -> str:
     value = element.value
+    if isinstance(value, (str, MultiValue)):  # pydicom parses (0008,0005) itself, to decode the others
+        return "\\".join([value] if isinstance(value, str) else map(str, value))[:_LONGEST_VALUE].strip(" \0")
     if not isinstance(value, bytes):
         return ""
     value = value[:_LONGEST_VALUE]
     if value.isascii() and b"\x1b" not in value:
         return value.decode("ascii").strip(" \0")
     encodings = charset.convert_encodings(str(into.get("SpecificCharacterSet", "")).split("\\"))
-    return str(charset.decode_bytes(value, encodings, set("\\"))).strip(" \0")
+    resetting = _RESET_IN_NAMES if int(element.tag) == _PATIENT_NAME else _RESET_IN_TEXTS
+    return str(charset.decode_bytes(value, encodings, resetting)).strip(" \0")
 
 
 def _integer(values: Values, keyword: str, absent: int | None, low: int, high: int) -> int:

@@ -76,6 +76,8 @@ def _years_between(born: str, studied: str) -> int | None:
 
 _PER_YEAR = {"Y": 1.0, "M": 12.0, "W": 365.25 / 7.0, "D": 365.25}
 _OLDEST_YEARS, _SHOWN_YEARS = 120, 90  # ages above 89 tell who someone is
+PASSED_OVER = "passed over: "
+"""How warnings of files begin that were not used; their names, which may be those of patients, are not in them."""
 _IDENTIFIERS = ("PatientName", "PatientID", "StudyDate", "AccessionNumber", "StudyInstanceUID", "SeriesInstanceUID")
 
 
@@ -134,7 +136,7 @@ def read_series(
     if private:
         warnings.append(f"values are scaled by {PHILIPS_SCALE}: (stored * slope + intercept) / (slope * scale slope)")
     damaged = [file for file in study.passed_over if file.damaged]
-    warnings += [f"passed over: {sentence}" for sentence in reasons(damaged)]
+    warnings += [f"{PASSED_OVER}{sentence}" for sentence in reasons(damaged, named=False)]
     kept = arrangement.index[:, skip_frames:]
     return DynamicSeries(
         frames=LazyFrames([[frames[n] for n in kept[:, t]] for t in range(kept.shape[1])], private),
@@ -148,6 +150,8 @@ def read_series(
         warnings=tuple(warnings),
         source_hash=hash_of(group),
         source_files=len(group.files),
+        skipped_frames=skip_frames,
+        passed_over=tuple(f"{PASSED_OVER}{sentence}" for sentence in reasons(damaged)),
         slice_offsets_s=axis.slice_offsets_s,
         identifiers=_identifiers(group.files[0].values[0]),
         patient=_patient(group.files[0].values[0]),

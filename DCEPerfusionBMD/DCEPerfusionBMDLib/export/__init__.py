@@ -7,7 +7,7 @@ from .dicom import export_dicom
 from .files import check_output_folder, sha256_of, staged
 from .html import data_uri
 from .provenance import FORMAT, as_text, provenance, software
-from .record import STALE_FILES
+from .record import STALE_FILES, same_place
 from .regions import REGIONS_FILE, read_regions, write_regions
 from .studyreport import study_report
 
@@ -21,6 +21,7 @@ __all__ = [
     "export_dicom",
     "provenance",
     "read_regions",
+    "same_place",
     "sha256_of",
     "software",
     "staged",

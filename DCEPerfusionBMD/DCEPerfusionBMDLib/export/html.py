@@ -66,7 +66,8 @@ figure img { display: block; width: 100%; min-width: 40rem; height: auto; backgr
 @media print { :root { --ink: #000; --quiet: #333; --paper: #fff; --line: #999; --mark: #fff; }
   figure img { min-width: 0; max-height: 230mm; object-fit: contain; }
   body { max-width: none; padding: 0; font-size: 9.5pt; } nav { display: none; } .wide { overflow: visible; }
-  table { font-size: 8pt; } h2 { break-after: avoid; } figure, tr { break-inside: avoid; }
+  table, .note, figcaption, caption { font-size: 8pt; } h2, caption, thead { break-after: avoid; }
+  figure, tr { break-inside: avoid; } tbody tr:first-child { break-before: avoid; }
   thead { display: table-header-group; } }
 """
 

@@ -34,6 +34,8 @@ def provenance(
     input_hashes: dict[str, str],
     choices: dict[str, Any],
     keep_identifiers: bool = False,
+    hashed: Mapping[str, str] | None = None,
+    host: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The history of a result, ready for JSON; it holds no path, name or date of the source unless asked to.
 
@@ -42,24 +44,30 @@ def provenance(
     series : that was analyzed.
     settings : of the analysis, with what the user has given.
     result : of the analysis.
-    input_hashes : SHA-256 of the files that were read beside the series.
+    input_hashes : SHA-256 of what was read beside the series.
     choices : what else the user chose, such as names of labels; by the names in `data/provenance.schema.json`.
     keep_identifiers : whether to name the patient and the study of the source.
+    hashed : what the hash of an input is of, where that is no file; by its name, in words.
+    host : versions beside those that `software` finds, as that of the application.
 
     Returns
     -------
     Nested dictionaries as `data/provenance.schema.json` describes them; times in s, None for numbers that are not
     finite.
     """
+    hashed = hashed or {}
     history: dict[str, Any] = {
         "format": FORMAT,
-        "software": software(),
+        "software": {**software(), **(host or {})},
         "created": _now(),
         "subject": result.subject,
         **({"identifiers": dict(series.identifiers)} if keep_identifiers else {}),
         "inputs": {
             "series": {"sha256": series.source_hash, "files": series.source_files},
-            **{name: {"sha256": digest} for name, digest in input_hashes.items()},
+            **{
+                name: {"sha256": digest, **({"of": hashed[name]} if name in hashed else {})}
+                for name, digest in input_hashes.items()
+            },
         },
         "series": {
             "frames": len(series.frames),
@@ -153,9 +161,9 @@ def software() -> dict[str, str]:
     return {"DCEPerfusionBMD": __version__, "Python": platform.python_version(), "System": system, **_versions()}
 
 
-def software_named(versions: Mapping[str, str]) -> str:
-    """The versions of what takes part in the numbers."""
-    return ", ".join(f"{name} {versions[name]}" for name in _PART_TAKING if name in versions)
+def software_named(versions: Mapping[str, str], *others: str) -> str:
+    """The versions of what takes part in the numbers, and of others that did."""
+    return ", ".join(f"{name} {versions[name]}" for name in (*_PART_TAKING, *others) if name in versions)
 
 
 def _now() -> str:

@@ -111,6 +111,16 @@ def _rows(path: Path) -> tuple[Mapping[str, str], ...]:
 
 
 def same_place(one: FloatArray, other: FloatArray, shape: tuple[int, ...]) -> bool:
-    """Whether two matrices put all corners of a grid of (K, J, I) voxels at the same place, to 0.001 mm."""
+    """Whether two matrices put all corners of a grid of (K, J, I) voxels at the same place, to 0.001 mm.
+
+    Parameters
+    ----------
+    one, other : (4, 4) voxel index (i, j, k) to mm.
+    shape : voxels along K, J and I.
+
+    Returns
+    -------
+    True where no corner is farther off.
+    """
     corners = np.array([[i, j, k, 1] for i in (0, shape[2]) for j in (0, shape[1]) for k in (0, shape[0])], dtype=float)
     return bool(np.abs(corners @ (one - other).T).max() < _SAME_MM)

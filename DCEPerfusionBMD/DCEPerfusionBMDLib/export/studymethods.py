@@ -4,16 +4,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
+from ..conversion import OF_A_MAP
+from ..densitometry import Category
 from ..kinetics import MODELS, POPULATION_INPUTS
 from ..result import StudyResult
 from ..series import DynamicSeries
 from ..settings import EXCLUSION_RULES
 from ..tables import visible
+from ..times import USER
 from .html import joined
 from .provenance import software_named
 
@@ -47,12 +49,13 @@ _RULES = {
 }
 _SITES = {
     "iscd": (
-        "by the lowest T-score of lumbar spine, total hip and femoral neck",
-        "以腰椎、全髋和股骨颈中最低的 T 值",
+        "by the lowest {score}-score of lumbar spine, total hip and femoral neck",
+        "以腰椎、全髋和股骨颈中最低的 {score} 值",
     ),
-    "paper": ("by the lumbar T-score alone", "仅以腰椎 T 值"),
-    "site": ("by the score of {site}", "以 {site} 的分值"),
+    "paper": ("by the lumbar {score}-score alone", "仅以腰椎 {score} 值"),
+    "site": ("by the {score}-score of {site}", "以 {site} 的 {score} 值"),
 }
+_QCT = ("by the mean density by quantitative CT of {decided}", "以 {decided} 的定量 CT 平均骨密度")
 _ASSUMED = ("assumed", "文献值或假定值")
 _GIVEN = ("given by the user", "由用户给出")
 
@@ -82,9 +85,9 @@ class _Said:
             group: {name: entry["value"] for name, entry in entries.items()}
             for group, entries in history["settings"].items()
         }
-        steps = np.diff(series.times_s)
         self.frames = len(series.frames)
-        self.step = f"{np.median(steps):.4g}" if steps.size else "?"
+        self.apart = (f"{series.apart()} apart", f"间隔 {series.apart('至')}")
+        self.skipped, self.by_user = series.skipped_frames, series.time_source.startswith(USER)
         self.duration = f"{series.times_s[-1] - series.times_s[0]:.4g}"
         self.grid = " x ".join(str(size) for size in series.shape[::-1])
         self.spacing = " x ".join(f"{size:.3g}" for size in series.spacing_mm[::-1])
@@ -98,7 +101,15 @@ class _Said:
     def value(self, name: str, unit: str, language: int, sourced: bool = False) -> str:
         """A constant with its unit, and whether it is assumed or given by the user."""
         entry = self.result.used[name]
-        text = f"{entry.value:g} {unit}" if isinstance(entry.value, (int, float)) else visible(str(entry.value))
+        text = f"{entry.value:g} {unit}".strip() if isinstance(entry.value, (int, float)) else visible(str(entry.value))
+        if entry.source.endswith(OF_A_MAP):
+            angles = re.search(r"from flip angles ([\d./]+)", entry.source)
+            if angles is None:
+                return (f"from a map (median {text})", f"取自参数图（中位数 {text}）")[language]
+            return (
+                f"mapped from flip angles of {angles[1]}° (median {text})",
+                f"由翻转角 {angles[1]}° 计算的参数图（中位数 {text}）",
+            )[language]
         said = (_ASSUMED if entry.source.startswith("assumed") else _GIVEN if entry.source == "user" else ("", ""))[
             language
         ]
@@ -143,9 +154,14 @@ class _Said:
     def english(self) -> str:
         settings, result = self.settings, self.result
         said = [
-            f"{self.frames} frames of {self.grid} voxels ({self.spacing} mm) were acquired {self.step} s apart over "
+            f"{self.frames} frames of {self.grid} voxels ({self.spacing} mm) were acquired {self.apart[0]} over "
             f"{self.duration} s ({'; '.join(self.protocol(0))}), {result.baseline_frames} of them before the bolus."
         ]
+        if self.skipped:
+            frames = "frame" if self.skipped == 1 else f"{self.skipped} frames"
+            said.append(f"The first {frames} before these {'was' if self.skipped == 1 else 'were'} left out.")
+        if self.by_user:
+            said.append("The times of the frames were given by the user.")
         how = {
             "exact": "by exact inversion of the spoiled gradient echo equation",
             "linear": "by the linear legacy formula, which underestimates blood",
@@ -160,19 +176,43 @@ class _Said:
         regions = settings["regions"]
         where = "in all directions" if regions["margin_plane"] == "3d" else "within the slices"
         part = " of the vertebral bodies, without the arch," if regions["vertebra_part"] == "body" else ""
-        said.append(
-            f"Voxels{part} less than {regions['margin_mm']:g} mm from the edge of the outline ({where}) were left out."
-        )
+        if regions["margin_mm"] > 0:
+            said.append(
+                f"Voxels{part} less than {regions['margin_mm']:g} mm from the edge of the outline ({where}) were left "
+                "out."
+            )
+        else:
+            said.append(f"Voxels{part} up to the edge of the outline were analyzed.")
         if self.rules:
             said.append(
                 f"Of the others {joined([rule[0] for rule in self.rules])} were left out by rules; a level with more "
                 f"than {regions['excluded_share_max']:.0%} of its voxels left out so is not evaluable."
             )
         if result.densitometry is not None:
-            bone = settings["densitometry"]
-            said.append(f"Bone mineral density was put into a category {_SITES[bone['mode']][0].format(**bone)}.")
-        said.append(f"Software: {software_named(self.history['software'])}.")
+            said.append(
+                f"Bone mineral density was put into a category {by}."
+                if (by := self.classified_by(0))
+                else "Bone mineral density was given, and was not put into a category."
+            )
+        said.append(f"Software: {self.software()}.")
         return " ".join(said)
+
+    def classified_by(self, language: int) -> str:
+        """By which score or density of which site; empty where there is no category."""
+        found, chosen = self.result.densitometry, self.settings["densitometry"]
+        if found is None or found.deciding is None or found.classification.category == Category.NOT_CLASSIFIED:
+            return ""
+        way = _QCT if found.score == "QCT" else _SITES[chosen["mode"]]
+        return way[language].format(score=found.score, decided=visible(found.deciding.site), **chosen)
+
+    def software(self) -> str:
+        """What took part in the numbers."""
+        also = ("SimpleITK",) if self.settings["motion"]["motion"] != "none" else ()
+        return software_named(self.history["software"], *also)
+
+    def dose(self) -> str:
+        """With its unit."""
+        return self.value("dose_mmol_per_kg", "mmol/kg", 0)
 
     def input_english(self) -> str:
         chosen, name = self.settings["arterial_input"], visible(self.result.rois.input_name)
@@ -184,7 +224,8 @@ class _Said:
             return (
                 f"The arterial input was the mean curve of{picked} the segment '{name}', taken to plasma with {plasma}."
             )
-        scaled = "by the dose" if chosen["aif_scale"] == "dose" else "to the tail of the measured curve"
+        by_dose = chosen["aif_scale"] == "dose"
+        scaled = f"by the dose ({self.dose()})" if by_dose else "to the tail of the measured curve"
         return (
             f"The arterial input was a population curve ({POPULATION_INPUTS[chosen['aif']].citation}), placed at the "
             f"arrival in the segment '{name}' and scaled {scaled}, with {plasma}."
@@ -193,9 +234,13 @@ class _Said:
     def chinese(self) -> str:
         settings, result = self.settings, self.result
         said = [
-            f"共采集 {self.frames} 帧，每帧 {self.grid} 体素（{self.spacing} mm），间隔 {self.step} s，共 "
+            f"共采集 {self.frames} 帧，每帧 {self.grid} 体素（{self.spacing} mm），{self.apart[1]}，共 "
             f"{self.duration} s（{'；'.join(self.protocol(1))}），其中 {result.baseline_frames} 帧为对比剂到达前。"
         ]
+        if self.skipped:
+            said.append(f"此前的 {self.skipped} 帧未纳入。")
+        if self.by_user:
+            said.append("各帧时间由用户给出。")
         how = {
             "exact": "按扰相梯度回波公式精确反演",
             "linear": "按线性公式（会低估血液浓度）",
@@ -210,16 +255,20 @@ class _Said:
         regions = settings["regions"]
         where = "各方向" if regions["margin_plane"] == "3d" else "层面内"
         part = "仅分析椎体（不含椎弓）；" if regions["vertebra_part"] == "body" else ""
-        said.append(f"{part}距轮廓边缘不足 {regions['margin_mm']:g} mm（{where}）的体素不纳入分析。")
+        said.append(
+            f"{part}距轮廓边缘不足 {regions['margin_mm']:g} mm（{where}）的体素不纳入分析。"
+            if regions["margin_mm"] > 0
+            else f"{part}分析范围至轮廓边缘。"
+        )
         if self.rules:
             said.append(
                 f"其余体素中按规则排除{'、'.join(rule[1] for rule in self.rules)}；排除比例超过 "
                 f"{regions['excluded_share_max']:.0%} 的椎体视为不可评价。"
             )
         if result.densitometry is not None:
-            bone = settings["densitometry"]
-            said.append(f"骨密度{_SITES[bone['mode']][1].format(**bone)}进行分类。")
-        said.append(f"所用软件：{software_named(self.history['software'])}。")
+            by = self.classified_by(1)
+            said.append(f"骨密度{by}进行分类。" if by else "提供了骨密度，但未作分类。")
+        said.append(f"所用软件：{self.software()}。")
         return "".join(said)
 
     def input_chinese(self) -> str:
@@ -230,7 +279,7 @@ class _Said:
         if chosen["aif"] == "measured":
             picked = "中上升早、高且陡的体素" if chosen["aif_pick"] == "best" else ""
             return f"动脉输入函数取自分割区“{name}”{picked}的平均曲线，以{plasma}换算为血浆浓度。"
-        scaled = "按剂量" if chosen["aif_scale"] == "dose" else "按实测曲线尾部"
+        scaled = f"按剂量（{self.dose()}）" if chosen["aif_scale"] == "dose" else "按实测曲线尾部"
         return (
             f"动脉输入函数采用群体曲线（{POPULATION_INPUTS[chosen['aif']].citation}），置于分割区“{name}”的到达时刻，"
             f"{scaled}缩放，{plasma}。"

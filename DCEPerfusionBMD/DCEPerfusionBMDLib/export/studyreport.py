@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..figures import color_bar, region_pictures
-from ..quantities import BY_NAME, Quantity
+from ..kinetics import arrival_time_s
+from ..quantities import BY_NAME, DELAY, Quantity
 from ..result import StudyResult, statistic_column
 from ..roi import Fate
 from ..series import DynamicSeries
@@ -20,6 +21,8 @@ from ..tables import Table
 from .html import WORDING, Section, figure, page, paragraph, pictures, png_uri, points, shown_number, table
 from .studymethods import study_methods, study_methods_chinese
 
+_ABREAST = 8
+"""Regions beside each other that fit on a printed page."""
 _GRADES = ("severe", "warning", "note", "ok")
 _FIGURES = {
     "curves": (
@@ -119,12 +122,20 @@ def _counted(grades: Counter[str]) -> str:
 
 
 def _analyzed(series: DynamicSeries, result: StudyResult, history: Mapping[str, Any]) -> Iterable[str]:
+    found = np.isfinite(arrival_time_s(result.times_s, result.measured_mM))
+    arrival = "found from the input" if found else "not found in the input: the last frame before contrast"
+    source = "artery"
+    if result.by_reference:
+        source = "reference tissue"
+    elif "aif" in result.used:
+        source = "population curve; the segment tells the arrival"
     rows = [
         ("Series", series.describe(), ""),
         ("Frame times", f"{series.times_s[0]:g} to {series.times_s[-1]:.4g} s", series.time_source),
+        *([("Frames left out before these", str(series.skipped_frames), "")] if series.skipped_frames else []),
         ("Voxel size", f"{' x '.join(f'{size:.4g}' for size in series.spacing_mm[::-1])} mm", ""),
-        ("Arrival of the bolus", f"{result.arrival_s:.1f} s", "found from the input"),
-        ("Input of the model", result.rois.input_name, "reference tissue" if result.by_reference else "artery"),
+        ("Arrival of the bolus", f"{result.arrival_s:.1f} s", arrival),
+        ("Input of the model", result.rois.input_name, source),
     ]
     for name, entry in result.used.items():
         title, unit = _USED.get(name, (name, ""))
@@ -154,14 +165,15 @@ def _warnings(result: StudyResult, no_figures: str) -> Iterable[str]:
 def _perfusion(result: StudyResult) -> Iterable[str]:
     quantities = [BY_NAME[name] for name in result.parameters]
     vertebrae = _by_column(result.vertebrae)
+    delay = [DELAY] if DELAY.column in [column.name for column in result.vertebrae.columns] else []
     rows = []
     for row in vertebrae:
-        cells = [_with_error(row, q) for q in quantities]
+        cells = [_with_error(row, q) for q in quantities] + [shown_number(row[q.column]) for q in delay]
         fit = [str(row["status"]), shown_number(row["rmse_mM"]), shown_number(row["r_squared"])]
         rows.append((_place(row), str(row["voxels_analyzed"]), str(row["evaluable"]), *cells, *fit))
     yield table(
         "Fit of the mean curve",
-        ("Region", "Voxels", "Evaluable", *map(_titled, quantities), "Fit", "RMSE (mmol/L)", "R2"),
+        ("Region", "Voxels", "Evaluable", *map(_titled, (*quantities, *delay)), "Fit", "RMSE (mmol/L)", "R2"),
         rows,
         "Estimate \u00b1 standard error; an estimate on a bound has none.",
         "vertebrae.csv",
@@ -238,18 +250,22 @@ def _curves(figures: Mapping[str, str], no_figures: str) -> Iterable[str]:
 
 
 def _descriptive(result: StudyResult) -> str:
-    """One column per region, since there are many quantities."""
+    """One column per region, since there are many quantities; a table for every `_ABREAST` of them."""
     columns = [column for column in result.descriptive.columns if column.name not in ("region", "subject", "level")]
     places = [_place(row) for row in _by_column(result.descriptive)]
     headings = [f"{column.title} ({column.unit})" if column.unit else column.title for column in columns]
-    rows = [
-        (heading, *(shown_number(value) for value in column.values))
-        for heading, column in zip(headings, columns, strict=True)
-    ]
-    note = (
-        "Curve type (ours): A flat, B slow rise, C plateau, D wash-out, E second rise. Empty where there is no value."
-    )
-    return table("What is read off the mean curves", ("Quantity", *places), rows, note)
+    tables, caption = [], "What is read off the mean curves"
+    for start in range(0, max(len(places), 1), _ABREAST):
+        shown = slice(start, start + _ABREAST)
+        rows = [
+            (heading, *(shown_number(value) for value in column.values[shown]))
+            for heading, column in zip(headings, columns, strict=True)
+        ]
+        last = start + len(places[shown])
+        part = f": regions {start + 1} to {last} of {len(places)}" if len(places) > _ABREAST else ""
+        note = f"Curve type (ours): {columns[-1].description} Empty where there is no value." if not start else ""
+        tables.append(table(caption + part, ("Quantity", *places[shown]), rows, note))
+    return "".join(tables)
 
 
 def _regions(result: StudyResult) -> Iterable[str]:
@@ -329,10 +345,10 @@ def _provenance(series: DynamicSeries, history: Mapping[str, Any]) -> Iterable[s
         "reproduce runs it again."
     )
     inputs = [
-        (name, entry["sha256"] or "none: the series came from a scene", str(entry.get("files", "")))
+        (name, entry["sha256"] or "none: the series came from a scene", str(entry.get("files", entry.get("of", ""))))
         for name, entry in history["inputs"].items()
     ]
-    yield table("Inputs", ("Input", "SHA-256", "Files"), inputs)
+    yield table("Inputs", ("Input", "SHA-256", "Files, or what else"), inputs)
     chosen = [
         (name, json.dumps(value, ensure_ascii=False))
         for name, value in history["choices"].items()
@@ -341,7 +357,7 @@ def _provenance(series: DynamicSeries, history: Mapping[str, Any]) -> Iterable[s
     if chosen:
         yield table("Choices beside the settings", ("Choice", "Value"), chosen)
     if series.times_rejected:
-        yield paragraph(f"Frame times from {series.time_source}. What else was looked at:")
+        yield paragraph(f"Frame times: {series.time_source}. What else was looked at:")
         yield points(series.times_rejected)
     rows = []
     for parameter in all_parameters():

@@ -176,7 +176,7 @@ def _mean_curve(axis: Any, part: MeanCurve, others: Sequence[MeanCurve], letter:
     axis.fill_between(part.times_s, part.low, part.high, color=color, alpha=0.3, linewidth=0)
     axis.plot(part.times_s, part.mean, color=color, linewidth=1.4)
     _label(axis, "Time from arrival (s)", f"{visible(part.quantity)} ({visible(part.unit)})" if first else "")
-    others_said = "\ngrey: the other categories" if len(others) > 1 else ""
+    others_said = "\ngray: the other categories" if len(others) > 1 else ""
     _caption(axis, letter, f"{visible(part.group)}, n = {part.count:,}{others_said}")
 
 

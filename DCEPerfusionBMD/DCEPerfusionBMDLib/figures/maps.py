@@ -127,13 +127,20 @@ def png(pixels: Pixels) -> bytes:
 
 @dataclass(frozen=True)
 class _Crop:
-    """The part of a slice around a region: which row and column of the slice each line of pixels shows."""
+    """The part of a slice around a region: which row and column of the slice each line of pixels shows.
+
+    Where the rows of the slice run up and down in the patient, it is transposed first.
+    """
 
     rows: npt.NDArray[np.intp]
     columns: npt.NDArray[np.intp]
+    transposed: bool
 
     @classmethod
     def around(cls, mask: npt.NDArray[np.bool_], ijk_to_ras: FloatArray) -> _Crop:
+        transposed = _is_lying(ijk_to_ras)
+        if transposed:
+            mask, ijk_to_ras = mask.T, ijk_to_ras[:, [1, 0, 2, 3]]
         mm = np.linalg.norm(ijk_to_ras[:3, :2], axis=0)[::-1]
         borders = []
         for axis, found in enumerate(np.nonzero(mask)):
@@ -146,11 +153,11 @@ class _Crop:
             count = max(1, round(_LONGER_SIDE * size_mm / max(sizes_mm)))
             line = (2 * np.arange(count) + 1) * (high - low) // (2 * count)
             lines.append(high - 1 - line if _turned(ijk_to_ras[:3, 1 - axis], axis) else low + line)
-        return cls(lines[0], lines[1])
+        return cls(lines[0], lines[1], transposed)
 
     def pixels(self, values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
         """Values of a slice, as they are seen."""
-        return np.asarray(values[np.ix_(self.rows, self.columns)])
+        return np.asarray((values.T if self.transposed else values)[np.ix_(self.rows, self.columns)])
 
     def outline(self, mask: npt.NDArray[np.bool_], dashed: bool) -> npt.NDArray[np.bool_]:
         """The pixels inside a mask along its edge."""
@@ -160,6 +167,13 @@ class _Crop:
             row, column = np.indices(edge.shape) // _DASH
             edge &= (row + column) % 2 == 0
         return np.asarray(edge)
+
+
+def _is_lying(ijk_to_ras: FloatArray) -> bool:
+    """Whether the direction that is to be upright, superior or in axial slices anterior, runs along the rows."""
+    along = np.abs(ijk_to_ras[:3, :3] / np.linalg.norm(ijk_to_ras[:3, :3], axis=0))
+    upright = 1 if along[:, 2].argmax() == 2 else 2
+    return bool(along[upright, 0] > along[upright, 1])
 
 
 def _turned(direction: npt.NDArray[np.float64], axis: int) -> bool:

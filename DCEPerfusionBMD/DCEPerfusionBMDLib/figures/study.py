@@ -14,7 +14,8 @@ from ..series import DynamicSeries
 from ..tables import visible
 from .canvas import RESEARCH_USE, blank, print_style
 
-_LONGEST, _MOST_LABELS = 40, 15  # characters of a name; curves with a label
+_LONGEST, _LONGEST_BESIDE = 40, 16  # characters of a name; of one in a legend beside the axes
+_MOST_LABELS, _MOST_INSIDE = 15, 6  # curves with a label; so many of them that the legend is inside the axes
 
 
 def study_figure(series: DynamicSeries, result: StudyResult, path: Path) -> None:
@@ -121,10 +122,15 @@ def _write(figure: Any, path: Path, dpi: int) -> None:
         figure.savefig(path, dpi=dpi, metadata={"Software": None})
 
 
-def _short(name: str) -> str:
+def _short(name: str, longest: int = _LONGEST) -> str:
     """A name from outside, short enough for a figure."""
     shown = visible(name)
-    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
+    return shown if len(shown) <= longest else f"{shown[:longest]}..."
+
+
+def _in_legend(name: str, result: StudyResult) -> str:
+    """A name of a curve, shorter where the legend stands beside the axes."""
+    return _short(name, _LONGEST if len(result.curves) <= _MOST_INSIDE else _LONGEST_BESIDE)
 
 
 def _draw_tissue(axis: Any, result: StudyResult) -> None:
@@ -138,7 +144,7 @@ def _draw_tissue(axis: Any, result: StudyResult) -> None:
             f"{q.symbol} {float(result.vertebrae[q.column][number]):.3g}{q.unit if q.unit != 'fraction' else ''}"
             for q in quantities
         ]
-        label = f"{_short(curve.region)}: {', '.join(values)}" if number < _MOST_LABELS else None
+        label = f"{_in_legend(curve.region, result)}: {', '.join(values)}" if number < _MOST_LABELS else None
         axis.plot(result.times_s, curve.concentration_mM, ".", color=color, markersize=3)
         axis.plot(result.times_s, curve.fitted_mM, "-", color=color, linewidth=1.2, label=label)
     axis.set_title("Mean curve of each region (points) and its fit (line)", fontsize=10)
@@ -166,7 +172,10 @@ def _label(axis: Any, y_title: str) -> None:
 
 
 def _legend(axis: Any) -> None:
-    for text in axis.legend(fontsize=8, frameon=False).get_texts():
+    """Inside the axes, or beside them where it has so many lines that it would cover the curves."""
+    lines = axis.get_legend_handles_labels()[0]
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if len(lines) > _MOST_INSIDE else {}
+    for text in axis.legend(fontsize=8 if not place else 6, frameon=False, **place).get_texts():
         text.set_parse_math(False)
 
 
@@ -181,7 +190,7 @@ def _draw_motion(axis: Any, result: StudyResult) -> None:
                 result.motion[f"{curve.region}_displacement_mm"],
                 color=f"C{number % 10}",
                 linewidth=1.0,
-                label=_short(curve.region) if number < _MOST_LABELS else None,
+                label=_in_legend(curve.region, result) if number < _MOST_LABELS else None,
             )
     axis.set_title("Displacement, corrected", fontsize=10)
     _label(axis, "Displacement of the center (mm)")

@@ -531,7 +531,7 @@ def levene(samples: Samples, center: str = "mean") -> Assumption:
     """
     names = {"mean": "Levene", "median": "Brown-Forsythe"}
     if center not in names:
-        raise InputError(f"the centre is mean or median, not {center!r}")
+        raise InputError(f"the center is mean or median, not {center!r}")
     summary = describe(samples)
     check_varies(summary)
     arrays = _shifted(samples)
