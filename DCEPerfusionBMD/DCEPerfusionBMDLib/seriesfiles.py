@@ -75,6 +75,7 @@ def read_file(path: Path, times: str | None = None, skip_frames: int = 0) -> Dyn
     else:
         raise InputError(f"the file {path} does not exist")
     beside = _side_car(path)
+    files = [*stack.files, *_side_cars([path])]
     lists, steps = _side_car_candidates(beside, stack.count)
     return series_of(
         Frames(stack.count, stack.read, stack.keep),
@@ -85,8 +86,8 @@ def read_file(path: Path, times: str | None = None, skip_frames: int = 0) -> Dyn
         skip_frames,
         path.name,
         stack.warnings,
-        _hash(stack.files),
-        len(stack.files),
+        _hash(files),
+        len(files),
     )
 
 
@@ -150,7 +151,7 @@ def _folder(folder: Path) -> Stack:
         lambda number: read_stack(paths[number]).read(0),
         first.shape,
         first.ijk_to_ras,
-        tuple(dict.fromkeys(files)),
+        tuple(dict.fromkeys([*files, *_side_cars(paths)])),
         first.attributes,
         acquisitions[0],
         tuple(candidates),
@@ -191,10 +192,19 @@ def _seconds_of_day(text: str) -> float:
 # ---- JSON side-cars
 
 
+def _side_car_path(path: Path) -> Path:
+    suffix = next((end for end in SUFFIXES if path.name.lower().endswith(end)), "")
+    return path.parent / f"{path.name[: len(path.name) - len(suffix)]}.json"
+
+
+def _side_cars(paths: Sequence[Path]) -> list[Path]:
+    """The JSON files beside volumes, which are inputs as these are."""
+    return [beside for beside in map(_side_car_path, paths) if beside.is_file()]
+
+
 def _side_car(path: Path) -> Mapping[str, Any]:
     """The JSON file beside a volume or a folder; empty where there is none."""
-    suffix = next((end for end in SUFFIXES if path.name.lower().endswith(end)), "")
-    beside = path.parent / f"{path.name[: len(path.name) - len(suffix)]}.json"
+    beside = _side_car_path(path)
     if not beside.is_file():
         return {}
     try:

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import hashlib
 import itertools
 import json
 import math
@@ -537,6 +538,18 @@ class SideCar(Files):
         (self.folder / "x.json").write_text(json.dumps(content), encoding="utf-8")
         return read_file(nifti(self.folder / "x.nii.gz", step=9.0))
 
+    def test_is_in_the_hash(self):
+        """SHA-256 over the sorted hashes of the files, by hashlib."""
+        bare = read_file(nifti(self.folder / "x.nii.gz", step=9.0))
+        hashes = set()
+        for content in ({}, {"FlipAngle": 12}, {"FlipAngle": 13}):
+            series = self.series(**content)
+            each = [hashlib.sha256((self.folder / name).read_bytes()).hexdigest() for name in ("x.json", "x.nii.gz")]
+            self.assertEqual(series.source_hash, hashlib.sha256("".join(sorted(each)).encode()).hexdigest())
+            self.assertEqual(series.source_files, 2)
+            hashes.add(series.source_hash)
+        self.assertEqual(len(hashes | {bare.source_hash}), 4)
+
     def test_lists_go_before_the_header(self):
         for key in ("VolumeTiming", "FrameTimesStart"):
             series = self.series(**{key: [4.5 * n for n in range(FRAMES)], "RepetitionTime": 3.0})
@@ -633,6 +646,10 @@ class Folder(Files):
         self.assertEqual(series.time_source, "AcquisitionTime of the JSON files")
         self.assertRegex(series.warnings[0], "midnight")
         self.assertAlmostEqual(series.acquisition["repetition_time_ms"].value, 3.5)
+        self.assertEqual(series.source_files, 2 * FRAMES)
+        last = self.stack / f"DCE_{FRAMES - 1}.json"
+        last.write_text(json.dumps({**content, "EchoTime": None}), encoding="utf-8")
+        self.assertNotEqual(read_file(self.stack).source_hash, series.source_hash)
         (self.stack / "DCE_3.json").write_text(json.dumps({**content, "FlipAngle": 13}), encoding="utf-8")
         self.refuse("beside DCE_3.nii.gz and DCE_0.nii.gz give different acquisition values", self.stack)
 
