@@ -250,6 +250,22 @@ def _quoted(text: str, count: int) -> list[str]:
     return [*found, *[""] * count][:count]
 
 
+def detached_data(path: Path, header: Mapping[str, str]) -> Path | None:
+    """The file that holds the data of a NRRD file.
+
+    Parameters
+    ----------
+    path : of the NRRD file.
+    header : of it.
+
+    Returns
+    -------
+    The other file, whether it is there or not; None where the data follows the header.
+    """
+    name = header.get("data file", header.get("datafile"))
+    return None if name is None else path.parent / name
+
+
 def _nrrd_values(path: Path, header: Mapping[str, str], count: int) -> tuple[Frame, tuple[Path, ...]]:
     """All values of a NRRD file in the order of the file, mapped where they are not compressed; and its files."""
     order = {"big": ">", "little": "<"}.get(header.get("endian", "").lower(), "")
@@ -257,11 +273,12 @@ def _nrrd_values(path: Path, header: Mapping[str, str], count: int) -> tuple[Fra
     if dtype.itemsize > 1 and not order:
         raise InputError(f"{path.name} is damaged: its header does not say the byte order (endian)")
     source, start = path, _header_length(path)
-    detached = header.get("data file", header.get("datafile"))
+    detached = detached_data(path, header)
     if detached is not None:
-        source, start = path.parent / detached, 0
-        if detached.split()[:1] == ["LIST"] or "%" in detached or not source.is_file():
-            raise InputError(f"{path.name} refers to the data file {detached!r}, which is not there as a single file")
+        source, start = detached, 0
+        name = header.get("data file", header.get("datafile", ""))
+        if name.split()[:1] == ["LIST"] or "%" in name or not source.is_file():
+            raise InputError(f"{path.name} refers to the data file {name!r}, which is not there as a single file")
     skips, against = parsed([header.get(f"{what} skip", header.get(f"{what}skip", "0")) for what in ("byte", "line")])
     if against or not np.isfinite(skips).all():
         raise InputError(f"{path.name} is damaged: its byte skip or line skip is no number")
