@@ -850,6 +850,11 @@ def replace_file(path: Path, text: str) -> None:
     ----------
     path : in a folder that is there.
     text : is written as UTF-8.
+
+    Raises
+    ------
+    OSError
+        with the path in it.
     """
     new = path.with_name(f"{_WORK}{path.name}")
     try:

@@ -29,7 +29,7 @@ from DCEPerfusionBMDLib.batch import Job, Limits, Study, Tally, is_done, locked,
 from DCEPerfusionBMDLib.cli.batch import read_studies
 from DCEPerfusionBMDLib.errors import InputError
 from DCEPerfusionBMDLib.times import times_of_user
-from support import needs, tool
+from support import dask_workers, needs
 
 STUB = """
 import json, os, signal, sys, time
@@ -531,7 +531,7 @@ class TheCommand(Folder):
 
     def test_limits_and_verify_reach_the_studies(self):
         self.table.write_text("subject,dicom,segmentation,series\nA,dicom,mask.nrrd,\nB,dicom,mask.nrrd,stubborn\n")
-        status, _, err = self.command("--time-limit", "2")
+        status, _, err = self.command("--time-limit", "2.0")
         self.assertEqual((status, self.failures()), (1, [("B", "time limit")]), err)
         self.table.write_text("subject,dicom,segmentation,series\nA,dicom,mask.nrrd,\nM,dicom,mask.nrrd,memory\n")
         if sys.platform == "linux":
@@ -609,36 +609,6 @@ class TheCommand(Folder):
 
 
 NAMES = ["S0", "S1", "S2", "S3"]
-
-
-@contextlib.contextmanager
-def dask_workers(folder, count, package=None, join=False):
-    """A scheduler, unless there is one to join, and workers in processes of their own; gives its address."""
-    from distributed import Client
-
-    dask, file = tool("dask"), Path(folder, "scheduler.json")
-    path = [str(package)] * (package is not None) + list(filter(None, sys.path))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
-    commands = [] if join else [["scheduler", "--host", "127.0.0.1", "--port", "0"]]
-    workers = ["--nworkers", str(count), "--nthreads", "1", "--memory-limit", "1GB", "--local-directory", str(folder)]
-    commands += [["worker", *workers]] if count else []
-    with contextlib.ExitStack() as stack:
-        for command in commands:
-            process = subprocess.Popen(
-                [dask, *command, "--scheduler-file", str(file), "--no-dashboard"],
-                env=environment,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            stack.callback(process.wait)
-            stack.callback(process.terminate)
-        deadline = time.monotonic() + 60
-        while not file.exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        address = json.loads(file.read_text())["address"]
-        with Client(address, timeout="60s", set_as_default=False) as client:
-            client.wait_for_workers(count + join, timeout=60)
-        yield address
 
 
 class OnDask(TheCommand):
