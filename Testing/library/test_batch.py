@@ -523,6 +523,8 @@ class TheCommand(Folder):
             (["--time-limit", "0"], "--time-limit must be above 0"),
             (["--workers", "2", "--scheduler", "tcp://127.0.0.1:1"], "give one of --workers and --scheduler"),
             (["--slicer", "nowhere/Slicer"], "there is no nowhere/Slicer"),
+            (["--memory-limit", "120"], "120 MB for a study is less than its programs take; give --memory-limit 300"),
+            (["--workers", "100000"] if hasattr(os, "sysconf") else ["--workers", "0"], "--workers"),
         ):
             with self.subTest(said):
                 status, _, err = self.command(*options)
