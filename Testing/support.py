@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
+import json
 import os
 import shutil
+import subprocess
 import sys
+import time
 import unittest
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -144,3 +147,34 @@ def run(*arguments: object) -> tuple[object, str, str]:
         except SystemExit as stop:
             status = stop.code
     return status, out.getvalue(), err.getvalue()
+
+
+@contextlib.contextmanager
+def dask_workers(folder: Path | str, count: int, package: Path | None = None, join: bool = False) -> Iterator[str]:
+    """A scheduler, unless there is one to join, and workers in processes of their own; gives its address."""
+    from distributed import Client  # not every test needs it
+
+    dask, file = tool("dask"), Path(folder, "scheduler.json")
+    path = [str(package)] * (package is not None) + list(filter(None, sys.path))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+    commands = [] if join else [["scheduler", "--host", "127.0.0.1", "--port", "0"]]
+    workers = ["--nworkers", str(count), "--nthreads", "1", "--memory-limit", "1GB", "--local-directory", str(folder)]
+    commands += [["worker", *workers]] if count else []
+    with contextlib.ExitStack() as stack:
+        for command in commands:
+            process = subprocess.Popen(
+                [dask, *command, "--scheduler-file", str(file), "--no-dashboard"],
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            stack.callback(process.wait)
+            stack.callback(process.terminate)
+        deadline = time.monotonic() + 60
+        while not file.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        address = json.loads(file.read_text())["address"]
+        if count:
+            with Client(address, timeout="60s", set_as_default=False) as client:
+                client.wait_for_workers(count + join, timeout=60)
+        yield address

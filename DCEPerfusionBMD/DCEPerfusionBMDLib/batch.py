@@ -7,10 +7,12 @@ options and inputs in it (`batch.json`). What is no result folder with a record 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import itertools
 import json
 import os
+import pkgutil
 import queue
 import re
 import shutil
@@ -19,16 +21,17 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from . import __version__
-from .errors import InputError
+from .errors import InputError, Unavailable
 from .tables import Column, Table, visible
 
 STUDIES, RECORD = "studies", "batch.json"
@@ -37,12 +40,13 @@ STAGES = ("input", "read", "analyze", "write", "crash", "time limit", "memory li
 OUT_OF_MEMORY, STOPPED = 71, 75
 """Exit statuses of a child: it ran out of memory; its batch is no more."""
 SAID, STAGE = "said.txt", "stage"
-"""Files of a child: all that it says; what it is at, of `STAGES`."""
+"""Files of a child: all that it says, in Slicer only; what it is at, of `STAGES`."""
 
 _WORK, _LOCK, _TOKEN = ".unfinished-", ".batch.lock", ".batch.run"
 _JOB, _RESULT = "job.json", "result"
 _CHILD = ("-m", "DCEPerfusionBMDLib.cli.child")
-_POLL_S, _LONGEST_REASON, _LAST_BYTES = 1.0, 500, 8192
+_POLL_S, _LISTEN_S, _LONGEST_REASON, _LAST_BYTES = 1.0, 5.0, 500, 8192
+_BEAT_S, SILENCE_S = 20.0, 300.0
 _ONE_THREAD = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -52,9 +56,12 @@ _ONE_THREAD = (
     "VTK_SMP_MAX_THREADS",
 )
 _NO_MEMORY = re.compile(
-    r"MemoryError|bad_alloc|more than the memory holds|[Uu]nable to allocate|[Cc]annot allocate memory|out of memory"
+    r"MemoryError|bad_alloc|more than the memory holds|[Uu]nable to allocate|[Cc]annot allocate|[Oo]ut of memory|"
+    r"Memory allocation|can't start new thread|failed to map segment|[Ii]nsufficient memory"
 )
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?")
+_OF_SERIES = ("series", "flip-angles", "t1-map", "b1-map", "fat-fraction-map")
+_NUMBERS = re.compile(r"\d+(:[\w+-]+)?(\s*,\s*\d+(:[\w+-]+)?)*|auto")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # on Windows
 
 
@@ -146,7 +153,7 @@ class Outcome:
 
 
 def inputs_by_stat(study: Study) -> str:
-    """A key of all input files, made of their names, sizes and times of change.
+    """A key of all input files, made of their paths, sizes and times of change; what was moved has another one.
 
     Parameters
     ----------
@@ -162,13 +169,14 @@ def inputs_by_stat(study: Study) -> str:
         where a file is missing or cannot be read, or a folder is empty.
     """
     digest = hashlib.sha256()
-    for where, _, status in _input_files(study):
-        digest.update(f"{where}\0{status.st_size}\0{status.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+    for where, path, status in _input_files(study):
+        known = f"{status.st_size}\0{status.st_mtime_ns}" if status is not None else "absent"
+        digest.update(f"{where}\0{path}\0{known}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
 def inputs_by_content(study: Study) -> str:
-    """A key of all input files, made of their names and bytes.
+    """A key of all input files, made of their names below an option and bytes; what was moved has the same.
 
     Parameters
     ----------
@@ -186,17 +194,19 @@ def inputs_by_content(study: Study) -> str:
     from .export import sha256_of  # the rest of this file needs none of what comes with it
 
     digest = hashlib.sha256()
-    for where, path, _ in _input_files(study):
+    for where, path, status in _input_files(study):
         try:
-            of_file = sha256_of(path)
+            of_file = sha256_of(path) if status is not None else "absent"
         except OSError as error:
             raise InputError(f"cannot read {path}: {error}") from error
         digest.update(f"{where}\0{of_file}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
-def _input_files(study: Study) -> Iterator[tuple[str, Path, os.stat_result]]:
-    """Option and name below it, path, and status of every input file; the path of the option itself does not count."""
+def _input_files(study: Study) -> Iterator[tuple[str, Path, os.stat_result | None]]:
+    """Option and name below it, path, and status of every input file; None for one that could be beside and is not."""
+    from .seriesfiles import files_beside  # numpy comes with it
+
     for option, top in sorted(study.inputs.items()):
         try:
             status = top.stat()
@@ -206,15 +216,33 @@ def _input_files(study: Study) -> Iterator[tuple[str, Path, os.stat_result]]:
                     raise InputError(f"--{option}: there is no file in {top}")
                 start = len(str(top)) + 1
                 for path, of_file in found:
-                    yield f"{option}/{path[start:].replace(os.sep, '/')}", Path(path), of_file
+                    where = f"{option}/{path[start:].replace(os.sep, '/')}"
+                    yield where, Path(path), of_file
+                    for data in files_beside(Path(path), False):
+                        yield f"{where}:", data, _status(data)
             elif stat.S_ISREG(status.st_mode):
                 yield option, top, status
             else:
                 raise InputError(f"--{option}: {top} is neither a file nor a folder")
+            for number, beside in enumerate(files_beside(top, option == "volumes")):
+                yield f"{option}:{number}", beside, _status(beside)
         except FileNotFoundError as error:
             raise InputError(f"--{option}: there is no {top}") from error
         except OSError as error:
             raise InputError(f"--{option}: cannot read {top}: {error}") from error
+        except ValueError as error:  # of a path with signs that no path has
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"--{option}: {visible(str(top))!r} is no path: {error}") from error
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """The status of a file; None where there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status if stat.S_ISREG(status.st_mode) else None
 
 
 def _below(folder: str) -> Iterator[tuple[str, os.stat_result]]:
@@ -269,9 +297,16 @@ def _identity(study: Study) -> dict[str, Any]:
     return {
         "software": __version__,
         "subject": study.subject,
-        "options": dict(study.options),
+        "options": {name: _kept(name, value) for name, value in study.options.items()},
         "files_given": sorted(study.inputs),
     }
+
+
+def _kept(name: str, value: str | None) -> str | None:
+    """What the record keeps of an option: the UID of a series leads to the patient, so it is hashed."""
+    if value is None or name not in _OF_SERIES or _NUMBERS.fullmatch(value):
+        return value
+    return f"sha256 {hashlib.sha256(value.encode('utf-8', 'replace')).hexdigest()}"
 
 
 # ---- a study in a process of its own
@@ -290,10 +325,6 @@ def run_study(job: Job) -> Outcome:
     -------
     Done, or where and why it failed: failures of a study are told, not raised.
 
-    Raises
-    ------
-    OSError
-        where no folder can be made beside the results.
     """
     study = job.study
     if job.version != __version__:
@@ -307,10 +338,12 @@ def run_study(job: Job) -> Outcome:
         return Outcome(study.subject, "input", str(error))
     before = _read_record(studies / study.name)
     if before is not None and _same(before, study) and before["inputs"].get("sha256") == inputs["sha256"]:
-        replace_file(studies / study.name / RECORD, _as_json({**before, "inputs": inputs}))
+        with contextlib.suppress(OSError):  # then the bytes are compared again the next time
+            replace_file(studies / study.name / RECORD, _as_json({**before, "inputs": inputs}))
         return Outcome(study.subject)
-    work = Path(tempfile.mkdtemp(prefix=f"{_WORK}{study.name}-", dir=studies))
+    work: Path | None = None
     try:
+        work = Path(tempfile.mkdtemp(prefix=f"{_WORK}{study.name}-", dir=studies))
         (work / _JOB).write_text(
             _as_json(
                 {
@@ -318,6 +351,7 @@ def run_study(job: Job) -> Outcome:
                     "output": str(job.output),
                     "token": job.token,
                     "memory_MB": job.limits.memory_MB,
+                    "time_s": job.limits.time_s,
                     "parent": os.getpid() if os.name == "posix" and not job.program else None,
                     "target": str(studies / study.name),
                     "study": {
@@ -332,9 +366,14 @@ def run_study(job: Job) -> Outcome:
         )
         outcome = _in_child(job, work)
     except OSError as error:
-        outcome = Outcome(study.subject, "write", f"cannot start the study in {work}: {error}")
+        outcome = Outcome(study.subject, "write", f"cannot start the study in {work or studies}: {error}")
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        if work is not None:
+            shutil.rmtree(work, ignore_errors=True)
+    if not outcome.stage:
+        record = _read_record(studies / study.name)
+        if record is None or not _same(record, study) or record["inputs"] != inputs:
+            outcome = Outcome(study.subject, "crash", "ended well, but left no result", 0)
     if outcome.stage and before is not None:
         message = f"{outcome.message} (the result that is there is of earlier inputs, options or software)"
         outcome = Outcome(outcome.subject, outcome.stage, message, outcome.exit_code)
@@ -343,15 +382,17 @@ def run_study(job: Job) -> Outcome:
 
 def _in_child(job: Job, work: Path) -> Outcome:
     started = time.monotonic()
-    with (work / SAID).open("ab") as said:
-        child = subprocess.Popen(
-            [*(job.program or (sys.executable, *_CHILD)), str(work / _JOB)],
-            stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
-            env={**os.environ, **dict.fromkeys(_ONE_THREAD, "1")},
-            start_new_session=True,  # Ctrl-C comes to us only, and all it started can be ended with it
-        )
+    child = subprocess.Popen(
+        [*(job.program or (sys.executable, *_CHILD)), str(work / _JOB)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,  # no file, for the disk may be full
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **dict.fromkeys(_ONE_THREAD, "1")},
+        start_new_session=True,  # Ctrl-C comes to us only, and all it started can be ended with it
+    )
+    said = bytearray()
+    listener = threading.Thread(target=_keep_last, args=(child.stdout, said), daemon=True)
+    listener.start()
     late = False
     try:
         while True:
@@ -363,7 +404,17 @@ def _in_child(job: Job, work: Path) -> Outcome:
                 break
     finally:
         _end(child)
-    return _outcome(job, work, child.returncode, late)
+        listener.join(_LISTEN_S)  # what the child started may hold the pipe open
+    text = _text_of(work / SAID) or bytes(said).decode("utf-8", "replace")
+    return _outcome(job, _text_of(work / STAGE).strip() or "read", text, child.returncode, late)
+
+
+def _keep_last(stream: IO[bytes], said: bytearray) -> None:
+    """Read a stream to its end, and keep the last of it."""
+    with stream:
+        while block := os.read(stream.fileno(), _LAST_BYTES):
+            said += block
+            del said[:-_LAST_BYTES]
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
@@ -377,16 +428,16 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         child.wait()
 
 
-def _outcome(job: Job, work: Path, code: int, late: bool) -> Outcome:
+def _outcome(job: Job, stage: str, said: str, code: int, late: bool) -> Outcome:
     subject, limits = job.study.subject, job.limits
     if code == 0:
         return Outcome(subject)
-    stage = _text_of(work / STAGE).strip() or "read"
-    said = _text_of(work / SAID)
     reason = visible(next((line for line in reversed(said.splitlines()) if line.strip()), ""))
     reason = reason.removeprefix("dce-perfusion-bmd: ")[:_LONGEST_REASON]
     if late:
         return Outcome(subject, "time limit", f"not done after {limits.time_s:g} s, in stage {stage}", code)
+    if os.strerror(errno.ENOSPC) in said:
+        return Outcome(subject, "write", f"no space is left for {job.output}: {reason}", code)
     if code == OUT_OF_MEMORY or (limits.memory_MB is not None and _NO_MEMORY.search(said)):
         most = f"more than {limits.memory_MB:g} MB" if limits.memory_MB is not None else "more memory than there is"
         return Outcome(subject, "memory limit", f"needs {most}, in stage {stage}: {reason}", code)
@@ -491,11 +542,23 @@ def locked(output: Path) -> Iterator[str]:
         token = uuid.uuid4().hex
         replace_file(output / _TOKEN, token)  # children of a killed run see it, and stop
         _remove_left(output)
+        over = threading.Event()
+        heart = threading.Thread(target=_beat, args=(output / _TOKEN, over), daemon=True)
+        heart.start()
         try:
             yield token
         finally:
+            over.set()
+            heart.join()
             stop(output)
             _remove_left(output)  # of workers that were lost
+
+
+def _beat(token: Path, over: threading.Event) -> None:
+    """Tell the children on whatever machine, by the time of a file, that the batch goes on."""
+    while not over.wait(_BEAT_S):
+        with contextlib.suppress(OSError):  # stopped, or a file server that hiccups
+            os.utime(token)
 
 
 def _remove_left(output: Path) -> None:
@@ -533,6 +596,23 @@ def runs(output: Path, token: str) -> bool:
         return True  # a file server that hiccups ends nothing
 
 
+def pulse(output: Path) -> int | None:
+    """A number that changes at least every minute while a batch goes on.
+
+    Parameters
+    ----------
+    output : folder of the batch.
+
+    Returns
+    -------
+    None where it cannot be told.
+    """
+    try:
+        return (output / _TOKEN).stat().st_mtime_ns
+    except OSError:
+        return None
+
+
 def run_studies(
     jobs: Iterable[Job], executor: Executor, window: int, work: Callable[[Job], Outcome] = run_study
 ) -> Iterator[Outcome | None]:
@@ -551,7 +631,7 @@ def run_studies(
 
     Raises
     ------
-    InputError
+    Unavailable
         where the scheduler is lost; what was done stays.
     """
     finished: queue.SimpleQueue[Future[Outcome]] = queue.SimpleQueue()
@@ -573,7 +653,7 @@ def run_studies(
         try:
             yield future.result()
         except CancelledError as error:
-            raise InputError("the scheduler has dropped the studies; run the batch again, it goes on") from error
+            raise Unavailable("the scheduler has dropped the studies; run the batch again, it goes on") from error
         except Exception as error:  # of the scheduler, such as KilledWorker: whatever it is, the others go on
             yield Outcome(study.subject, "crash", visible(f"{type(error).__name__}: {error}")[:_LONGEST_REASON])
 
@@ -588,9 +668,17 @@ def run_on_worker(job: Job) -> Outcome:
     Returns
     -------
     As `run_study`.
-    """
-    from distributed import get_worker
 
+    Raises
+    ------
+    Reschedule
+        where the worker has another version; it came later than the batch, which looks at those there are.
+    """
+    from distributed import Reschedule, get_worker
+
+    if job.version != __version__:
+        time.sleep(_PAUSE_S)
+        raise Reschedule
     worker = get_worker()
     bound = worker.memory_manager.memory_limit
     if job.limits.memory_MB is None and bound:
@@ -619,12 +707,16 @@ def thread_pool(workers: int) -> Iterator[tuple[Executor, int, Callable[[Job], O
 
 
 @contextlib.contextmanager
-def dask_cluster(address: str) -> Iterator[tuple[Executor, int, Callable[[Job], Outcome]]]:
-    """What `run_studies` needs to work on the workers of a running scheduler.
+def dask_cluster(
+    address: str, workers: int, tell: Callable[[str], None]
+) -> Iterator[tuple[Executor, int, Callable[[Job], Outcome]]]:
+    """What `run_studies` needs to work on workers of Dask.
 
     Parameters
     ----------
-    address : of the scheduler, as `tcp://host:8786`.
+    address : of a running scheduler, as `tcp://host:8786`; `local` for one of our own on this machine.
+    workers : studies at a time of one of our own.
+    tell : is told what there is, in sentences.
 
     Yields
     ------
@@ -633,22 +725,49 @@ def dask_cluster(address: str) -> Iterator[tuple[Executor, int, Callable[[Job], 
     Raises
     ------
     InputError
-        where Dask is not installed, or does not answer.
+        where Dask is not installed, the address is none, or no worker has this version.
+    Unavailable
+        where no scheduler answers within minutes.
     """
     try:
-        from distributed import Client
+        from distributed import Client, LocalCluster
     except ImportError as error:
         raise InputError("--scheduler needs Dask: pip install 'dce-perfusion-bmd[cluster]'") from error
-    try:
-        client = Client(address, timeout=10, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"no Dask scheduler answers at {address}: {visible(str(error))}") from error
-    try:
-        yield client.get_executor(pure=False), _HANDED_OUT, run_on_worker
-    finally:
-        client.close()
+    with contextlib.ExitStack() as stack:
+        if address == LOCAL:
+            address = stack.enter_context(LocalCluster(n_workers=workers, threads_per_worker=1)).scheduler_address
+        try:
+            client = stack.enter_context(Client(address, timeout=_CONNECT_S, set_as_default=False))
+        except OSError as error:
+            raise Unavailable(f"no Dask scheduler answers at {address}: {visible(str(error))}") from error
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{address!r} is no address of a Dask scheduler: {visible(str(error))}") from error
+        ours = _of_this_version(client, tell)
+        yield client.get_executor(pure=False, **ours), _HANDED_OUT, run_on_worker
 
 
+def _of_this_version(client: Any, tell: Callable[[str], None]) -> dict[str, Any]:
+    """What keeps studies off the workers that have another version of this package, or none."""
+    versions = client.run(pkgutil.resolve_name, f"{__package__}:__version__", on_error="return")
+    ours = [worker for worker, version in versions.items() if version == __version__]
+    others = {worker: version for worker, version in versions.items() if version != __version__}
+    said = "; ".join(
+        f"{worker} has {f'version {version}' if isinstance(version, str) else visible(str(version))}"
+        for worker, version in list(others.items())[:3]
+    )
+    if others and not ours:
+        raise InputError(f"no Dask worker has version {__version__} of this package: {said}; install the same there")
+    tell(f"Dask: {len(ours)} workers; dashboard: {client.dashboard_link}")
+    if not versions:
+        tell("Warning: the scheduler has no worker yet; the studies wait for one")
+    if others:
+        tell(f"Warning: {len(others)} workers are passed over, since the batch has version {__version__}: {said}")
+    return {"workers": ours, "allow_other_workers": True} if others else {}  # others: when all of ours are lost
+
+
+LOCAL = "local"
+_CONNECT_S = "180s"  # a cluster that starts with the batch may need as much
+_PAUSE_S = 10.0
 _HANDED_OUT = 1000  # to a scheduler at a time: enough for any cluster, little for its memory
 
 
@@ -731,10 +850,20 @@ def replace_file(path: Path, text: str) -> None:
     ----------
     path : in a folder that is there.
     text : is written as UTF-8.
+
+    Raises
+    ------
+    OSError
+        with the path in it.
     """
     new = path.with_name(f"{_WORK}{path.name}")
-    new.write_text(text, encoding="utf-8", newline="")
-    new.replace(path)
+    try:
+        new.write_text(text, encoding="utf-8", newline="")
+        new.replace(path)
+    except OSError as error:  # whose own text often lacks the path
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _as_json(value: Mapping[str, Any]) -> str:

@@ -1,8 +1,12 @@
-"""The two exceptions that a caller of the library is expected to handle."""
+"""The exceptions that a caller of the library is expected to handle."""
 
 
 class InputError(ValueError):
     """The input cannot be used; the message says what is wrong, where, and what to do about it."""
+
+
+class Unavailable(InputError):
+    """What is needed is not there now, as a scheduler; the same may succeed later."""
 
 
 class Cancelled(Exception):

@@ -11,11 +11,13 @@ from .errors import InputError
 try:
     import slicer
     import vtk
-except ImportError as error:
+except ModuleNotFoundError as error:
     raise InputError(
         "slicer-core is not installed; install this package with its 'headless' extra (wheels exist for Python 3.10 to "
         "3.13 on Linux x86_64, macOS arm64 and Windows x86_64)"
     ) from error
+except ImportError as error:
+    raise InputError(f"slicer-core is installed, but cannot be loaded: {error}") from error
 
 _LOGICS = (
     ("vtkMRMLColorLogic", "Colors"),

@@ -33,9 +33,10 @@ import numpy as np
 from .errors import InputError
 from .frames import Frames, attribute_acquisition, parsed, positive, same_grid, series_of
 from .series import DynamicSeries, Sourced
-from .stacks import SUFFIXES, Stack, read_stack
+from .stacks import SUFFIXES, Stack, detached_data, read_stack
 from .tables import one_line
 from .times import Candidate
+from .volumefiles import nrrd_header
 
 _LONGEST_REPETITION_TIME_S = 0.2
 _TOO_LONG_S = {"RepetitionTime": 1.0, "RepetitionTimeExcitation": 1.0, "EchoTime": 0.2}
@@ -215,6 +216,30 @@ def _side_car_path(path: Path) -> Path:
 def _side_cars(paths: Sequence[Path]) -> list[Path]:
     """The JSON files beside volumes, which are inputs as these are."""
     return [beside for beside in map(_side_car_path, paths) if beside.is_file()]
+
+
+def files_beside(path: Path, volumes: bool) -> list[Path]:
+    """The files that are read together with a file or folder; each counts as an input, as does that it is not there.
+
+    Parameters
+    ----------
+    path : of a volume, of a folder of them, or of anything else.
+    volumes : whether it is read by `read_file`, with the JSON file beside it.
+
+    Returns
+    -------
+    Its JSON file and the detached data of a NRRD file, there or not.
+
+    Raises
+    ------
+    OSError
+        when it cannot be read.
+    """
+    beside = [_side_car_path(path)] if volumes else []
+    if path.name.lower().endswith((".nrrd", ".nhdr")):
+        data = detached_data(path, nrrd_header(path))
+        beside += [data] if data is not None else []
+    return beside
 
 
 def _side_car(path: Path) -> Mapping[str, Any]:

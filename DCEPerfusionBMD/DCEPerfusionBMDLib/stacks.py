@@ -131,12 +131,13 @@ def files_of(path: Path) -> tuple[Path, ...]:
 
 def _values_beside(path: Path, header: Mapping[str, str]) -> Path | None:
     """The file with the values of a header, None where they are in the same file."""
-    named = header.get("data file", header.get("datafile"))
-    if named is None:
+    beside = detached_data(path, header)
+    if beside is None:
         return None
-    if named.split()[:1] == ["LIST"] or "%" in named or not (path.parent / named).is_file():
+    named = header.get("data file", header.get("datafile", ""))
+    if named.split()[:1] == ["LIST"] or "%" in named or not beside.is_file():
         raise InputError(f"{path.name} refers to the data file {named!r}, which is not there as a single file")
-    return path.parent / named
+    return beside
 
 
 def _native(values: Frame) -> Frame:
@@ -280,6 +281,22 @@ def _quoted(text: str, count: int) -> list[str]:
     except ValueError:
         found = []
     return [*found, *[""] * count][:count]
+
+
+def detached_data(path: Path, header: Mapping[str, str]) -> Path | None:
+    """The file that holds the data of a NRRD file.
+
+    Parameters
+    ----------
+    path : of the NRRD file.
+    header : of it.
+
+    Returns
+    -------
+    The other file, whether it is there or not; None where the data follows the header.
+    """
+    name = header.get("data file", header.get("datafile"))
+    return None if name is None else path.parent / name
 
 
 def _nrrd_values(path: Path, header: Mapping[str, str], count: int) -> tuple[Frame, tuple[Path, ...]]:

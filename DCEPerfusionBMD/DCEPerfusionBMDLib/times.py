@@ -309,6 +309,23 @@ def _check_plausible(step_s: float, repetition_time_ms: float | None, counted: b
         raise _Rejected(f"its step of {step_s:g} s is too long for a frame; the unit may be wrong")
 
 
+def is_file(path: str | Path) -> bool:
+    """Whether there is such a file, for texts that may be none: too long for a name, or with signs that no name has.
+
+    Parameters
+    ----------
+    path : any text.
+
+    Returns
+    -------
+    False also for what cannot be a path.
+    """
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def times_of_user(text: str, n_frames: int) -> Candidate:
     """The candidate that a user gives: a step in s, times in s separated by commas, or the path of a CSV file.
 
@@ -334,7 +351,7 @@ def times_of_user(text: str, n_frames: int) -> Candidate:
         values = [float(part) for part in text.split(",")]
     except ValueError:
         path = Path(text)
-        if not path.is_file():
+        if not is_file(text):
             raise InputError(
                 f"--times {text!r} is neither a step in s, nor times in s separated by commas, nor a file, nor a "
                 "source of times that the series has"

@@ -4,7 +4,9 @@ The analysis is replaced by a small program, so that crashes and hangs can be ha
 runs the real one.
 """
 
+import contextlib
 import csv
+import hashlib
 import io
 import json
 import os
@@ -21,11 +23,13 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 from DCEPerfusionBMDLib import batch, cli
 from DCEPerfusionBMDLib.batch import Job, Limits, Study, Tally, is_done, locked, run_studies, run_study
 from DCEPerfusionBMDLib.cli.batch import read_studies
 from DCEPerfusionBMDLib.errors import InputError
-from support import needs, tool
+from DCEPerfusionBMDLib.times import times_of_user
+from support import dask_workers, needs
 
 STUB = """
 import json, os, signal, sys, time
@@ -39,6 +43,10 @@ with log.open("a") as file:
 (work / "stage").write_text("analyze")
 if what == "refuse":
     print("warning: odd"); print("dce-perfusion-bmd: no aorta; outline one", file=sys.stderr); sys.exit(2)
+if what == "nothing":
+    sys.exit(0)
+if what == "full":
+    print("[Errno 28] No space left on device", file=sys.stderr); sys.exit(2)
 if what == "raise":
     raise KeyError("lost")
 if what == "segfault":
@@ -138,8 +146,8 @@ class TheTable(Folder):
                 "row 3: the subject 'A' is",
             ),
             (["subject,dicom,segmentation", "A,dicom,mask.nrrd", "a,dicom,mask.nrrd"], "already as 'A'"),
-            (["subject,dicom,segmentation", ",dicom,mask.nrrd"], "row 2 has no subject"),
-            (["subject,dicom,segmentation", "A,dicom"], "row 2 has 2 cells"),
+            (["subject,dicom,segmentation,", "A,dicom,mask.nrrd,", "a,dicom,mask.nrrd,"], "already as 'A'"),
+            (["subject,dicom,,segmentation", "A,dicom,,mask.nrrd"], "the column '' is no option"),
             (["subject,dicom,segmentation"], "has no study"),
         ):
             with self.subTest(said), self.assertRaisesRegex(InputError, said):
@@ -154,10 +162,52 @@ class TheTable(Folder):
             "age,dicom,,mask.nrrd,old,,",
             "flag,dicom,,mask.nrrd,,perhaps,",
             "choice,dicom,,mask.nrrd,,,fancy",
+            "short,dicom,,mask.nrrd",
+            ",dicom,,mask.nrrd,,,",
+            "long,dicom,,mask.nrrd,,,,what",
+            "blank,dicom,,mask.nrrd,,,,",
         )
-        self.assertEqual([study.subject for study in plan.studies], ["good"])
-        self.assertEqual([f.subject for f in plan.failures], ["both", "nomask", "age", "flag", "choice"])
+        self.assertEqual([study.subject for study in plan.studies], ["good", "blank"])
+        bad = ["both", "nomask", "age", "flag", "choice", "short", "row 9", "long"]
+        self.assertEqual([f.subject for f in plan.failures], bad)
         self.assertEqual({f.stage for f in plan.failures}, {"input"})
+        self.assertIn("row 8 has 4 cells, the heading has 7", plan.failures[5].message)
+
+    def test_columns_that_a_spreadsheet_adds(self):
+        plan = self.read("subject,dicom,segmentation,,", "A,dicom,mask.nrrd,,", "B,dicom,mask.nrrd")
+        self.assertEqual([study.subject for study in plan.studies], ["A", "B"])
+
+    def test_maps_and_times_are_files_of_the_table(self):
+        """Even those that are not there, and those that lie in the current folder."""
+        (self.folder / "elsewhere").mkdir()
+        (self.folder / "elsewhere" / "clock").write_text("1")
+        self.addCleanup(os.chdir, Path.cwd())
+        os.chdir(self.folder / "elsewhere")
+        plan = self.read(
+            "subject,dicom,volumes,segmentation,t1-map,times",
+            "A,dicom,,mask.nrrd,T1.nrrd,",
+            "B,dicom,,mask.nrrd,1.2.840.3:W,4.5",
+            "C,,mask.nrrd,mask.nrrd,12,TriggerTime",
+            "D,dicom,,mask.nrrd,,frames.csv",
+            "E,dicom,,mask.nrrd,,clock",
+            f'F,dicom,,mask.nrrd,,"{",".join(["10.25"] * 80)}"',
+        )
+        self.assertEqual(plan.failures, ())
+        given = [(sorted(set(one.inputs) & {"t1-map", "times"}), sorted(one.options)) for one in plan.studies]
+        maps, times = (["t1-map"], []), (["times"], [])
+        self.assertEqual(
+            given, [maps, ([], ["t1-map", "times"]), (["t1-map"], ["times"]), times, times, ([], ["times"])]
+        )
+        with self.assertRaisesRegex(InputError, "--t1-map: there is no .*T1.nrrd"):
+            is_done(plan.studies[0], self.output)
+
+    def test_texts_that_are_no_path(self):
+        study = Study("S", {}, {"dicom": self.folder / "dicom", "segmentation": Path("mask\0.nrrd")})
+        with self.assertRaisesRegex(InputError, "--segmentation: 'mask.nrrd' is no path"):
+            is_done(study, self.output)
+        with self.assertRaisesRegex(InputError, "nor a file"):
+            times_of_user("t" * 300, 3)
+        np.testing.assert_array_equal(times_of_user(",".join(map(str, range(300))), 300).seconds, np.arange(300.0))
 
     def test_names_of_folders(self):
         self.assertEqual(Study("P-001_a.b", {}, {}).name, "P-001_a.b")
@@ -206,7 +256,64 @@ class DoneOnce(Folder):
         shutil.move(self.output, self.folder / "moved")
         (self.folder / "dicom").rename(self.folder / "renamed")
         inputs = {"dicom": self.folder / "renamed", "segmentation": self.folder / "mask.nrrd"}
-        self.assertTrue(is_done(Study("S1", {}, inputs), self.folder / "moved"))
+        self.output, study = self.folder / "moved", Study("S1", {}, inputs)
+        self.assertFalse(is_done(study, self.output))  # before the bytes have been compared
+        self.assertEqual(self.run_one(study).stage, "")
+        self.assertEqual((self.begun(), is_done(study, self.output)), (["S1"], True))
+
+    def test_another_file_of_equal_size_and_time(self):
+        self.run_one(self.study())
+        other, status = self.folder / "other.nrrd", (self.folder / "mask.nrrd").stat()
+        other.write_bytes(b"MASK")
+        os.utime(other, ns=(status.st_atime_ns, status.st_mtime_ns))
+        study = Study("S1", {}, {"dicom": self.folder / "dicom", "segmentation": other})
+        self.assertFalse(is_done(study, self.output))
+        self.run_one(study)
+        self.assertEqual(self.begun(), ["S1", "S1"])
+
+    def test_files_beside_an_input_are_inputs(self):
+        """The JSON file beside volumes or a folder of them, and the data that a NRRD header names."""
+        header = "NRRD0004\ntype: uchar\ndimension: 1\nsizes: 1\nencoding: raw\ndata file: data.raw\n"
+        (self.folder / "mask.nhdr").write_text(header)
+        (self.folder / "frames").mkdir()
+        (self.folder / "frames" / "1.nhdr").write_text(header.replace("data.raw", "../data.raw"))
+        (self.folder / "x.nii.gz").write_bytes(b"volumes")
+        (self.folder / "data.raw").write_bytes(b"1")
+        for number, (volumes, segmentation, beside) in enumerate(
+            (
+                ("x.nii.gz", "mask.nrrd", "x.json"),
+                ("frames", "mask.nrrd", "frames.json"),
+                ("frames", "mask.nrrd", "data.raw"),
+                ("x.nii.gz", "mask.nhdr", "data.raw"),
+            )
+        ):
+            subject = f"S{number}"
+            inputs = {"volumes": self.folder / volumes, "segmentation": self.folder / segmentation}
+            study, path = Study(subject, {}, inputs), self.folder / beside
+            with self.subTest(beside=beside, volumes=volumes):
+                self.run_one(study)
+                self.assertTrue(is_done(study, self.output))
+                path.write_bytes(b"22")
+                self.assertFalse(is_done(study, self.output))
+                self.run_one(study)
+                self.assertEqual((self.begun().count(subject), is_done(study, self.output)), (2, True))
+                path.unlink()
+                self.assertFalse(is_done(study, self.output))
+                path.write_bytes(b"33")
+                self.run_one(study)
+                self.assertEqual(self.begun().count(subject), 3)
+
+    def test_the_record_names_no_series_by_its_uid(self):
+        uid = "1.2.840.113619.2.5"
+        study = self.study(**{"flip-angles": f"3,{uid}", "series": uid, "t1-map": "12:W", "age": "60"})
+        self.run_one(study)
+        text = (self.output / "studies/S1/batch.json").read_text()
+        self.assertNotIn(uid, text)
+        self.assertNotIn(str(self.folder), text)
+        options = json.loads(text)["options"]
+        self.assertEqual((options["t1-map"], options["age"]), ("12:W", "60"))
+        self.assertEqual(options["series"], f"sha256 {hashlib.sha256(uid.encode()).hexdigest()}")
+        self.assertTrue(is_done(study, self.output))
 
     def test_inputs_that_change_meanwhile(self):
         outcome = self.run_one(self.study(series="change"))
@@ -230,6 +337,8 @@ class Failures(Folder):
             ("segfault", "crash", r"signal 11 \(SIGSEGV\), in stage analyze", -11),
             ("silent", "crash", "ended with status 3 without a word", 3),
             ("half", "crash", "ended with status 1 without a word", 1),
+            ("nothing", "crash", "^ended well, but left no result$", 0),
+            ("full", "write", "^no space is left for .*out: .Errno 28. No space left on device$", 2),
         ):
             with self.subTest(what):
                 outcome = self.run_one(self.study(series=what))
@@ -252,6 +361,24 @@ class Failures(Folder):
         self.assertEqual(outcome.stage, "memory limit")
         self.assertIn("more than 500 MB", outcome.message)
         self.assertEqual(self.results(), ["S1"])
+
+    def test_reasons_of_memory(self):
+        """What real libraries said at limits of 60 to 250 MB."""
+        for said in (
+            "RuntimeError: can't start new thread",
+            "OpenBLAS error: Memory allocation still failed after 10 retries, giving up.",
+            "slicer-core cannot be loaded: libvtk.so: failed to map segment from shared object",
+            "libx.so: cannot allocate memory in static TLS block",
+        ):
+            with self.subTest(said):
+                job = Job(self.study(), self.output, "", Limits(memory_MB=100.0))
+                self.assertEqual(batch._outcome(job, "read", said, 1, False).stage, "memory limit")
+
+    def test_no_folder_can_be_made(self):
+        with mock.patch.object(tempfile, "mkdtemp", side_effect=OSError(28, "No space left on device")):
+            outcome = self.run_one(self.study())
+        self.assertEqual(outcome.stage, "write")
+        self.assertIn("No space left on device", outcome.message)
 
     def test_a_failure_keeps_the_result_of_before_and_says_so(self):
         self.run_one(self.study(age="60"))
@@ -307,6 +434,14 @@ class Runs(Folder):
             outcome = future.result(timeout=20)
         self.assertEqual((outcome.stage, outcome.message), ("crash", "the batch was stopped"))
         self.assertEqual(self.results(), [])
+
+    def test_a_run_tells_that_it_goes_on(self):
+        with mock.patch.object(batch, "_BEAT_S", 0.05), locked(self.output):
+            before, deadline = batch.pulse(self.output), time.monotonic() + 10
+            while batch.pulse(self.output) == before and time.monotonic() < deadline:
+                time.sleep(0.05)
+            self.assertNotEqual(batch.pulse(self.output), before)
+        self.assertIsNone(batch.pulse(self.output))
 
     def test_failures_do_not_stop_the_rest(self):
         kinds = ["", "refuse", "", "segfault", "raise", "", "half", ""]
@@ -397,11 +532,66 @@ class TheCommand(Folder):
             (["--time-limit", "0"], "--time-limit must be above 0"),
             (["--workers", "2", "--scheduler", "tcp://127.0.0.1:1"], "give one of --workers and --scheduler"),
             (["--slicer", "nowhere/Slicer"], "there is no nowhere/Slicer"),
+            (["--memory-limit", "120"], "120 MB for a study is less than its programs take; give --memory-limit 300"),
+            (["--workers", "100000"] if hasattr(os, "sysconf") else ["--workers", "0"], "--workers"),
         ):
             with self.subTest(said):
                 status, _, err = self.command(*options)
                 self.assertEqual((status, err.count("\n")), (2, 1))
                 self.assertIn(said, err)
+
+    def test_limits_and_verify_reach_the_studies(self):
+        self.table.write_text("subject,dicom,segmentation,series\nA,dicom,mask.nrrd,\nB,dicom,mask.nrrd,stubborn\n")
+        status, _, err = self.command("--time-limit", "2.0")
+        self.assertEqual((status, self.failures()), (1, [("B", "time limit")]), err)
+        self.table.write_text("subject,dicom,segmentation,series\nA,dicom,mask.nrrd,\nM,dicom,mask.nrrd,memory\n")
+        if sys.platform == "linux":
+            status, _, err = self.command("--memory-limit", "500")
+            self.assertEqual((status, self.failures()), (1, [("M", "memory limit")]), err)
+            self.assertIn("more than 500 MB", err)
+        self.table.write_text("subject,dicom,segmentation\nA,dicom,mask.nrrd\n")
+        shutil.rmtree(self.output)
+        self.command()
+        mask = self.folder / "mask.nrrd"
+        status = mask.stat()
+        mask.write_bytes(b"MASK")
+        os.utime(mask, ns=(status.st_atime_ns, status.st_mtime_ns))
+        self.assertIn("1 done before, 0 to do", self.command()[1])
+        self.assertEqual(self.begun(), ["A"])
+        self.assertIn("0 done before, 1 to compare", self.command("--verify")[1])
+        self.assertEqual(self.begun(), ["A", "A"])
+
+    def test_results_within_an_input(self):
+        self.output = self.folder / "dicom" / "out"
+        status, _, _ = self.command()
+        self.assertEqual((status, {stage for _, stage in self.failures()}), (1, {"input"}))
+        self.assertIn("--dicom: the results would be put into it", (self.output / "failures.csv").read_text())
+
+    def test_a_cohort_of_before_is_named(self):
+        (self.output / "cohort").mkdir(parents=True)
+        _, _, err = self.command()
+        self.assertIn("cohort is of an earlier run, and not of these results", err)
+
+    def test_failures_that_cannot_be_written(self):
+        (self.output / "failures.csv").mkdir(parents=True)
+        status, _, err = self.command()
+        self.assertEqual((status, self.results()), (1, ["S0", "S1", "S2", "S3"]))
+        self.assertRegex(err, "Warning: .*failures.csv'; all failures have been named here")
+
+    def test_programs_of_the_current_folder(self):
+        self.addCleanup(os.chdir, Path.cwd())
+        os.chdir(self.folder)
+        (self.folder / "Slicer").write_text("")
+        self.assertEqual(cli.batch._slicer(Path("Slicer"))[0], str(Path.cwd() / "Slicer"))
+
+    @unittest.skipUnless(sys.platform == "linux", "control groups are of Linux")
+    def test_memory_of_a_container(self):
+        (self.folder / "memory.max").write_text("800000000\n")
+        with mock.patch.object(cli.batch, "_CONTAINER", self.folder / "memory.max"):
+            self.assertEqual(cli.batch._share_of_memory(2), 400.0)
+        (self.folder / "memory.max").write_text("max\n")
+        with mock.patch.object(cli.batch, "_CONTAINER", self.folder / "memory.max"):
+            self.assertGreater(cli.batch._share_of_memory(1), 1000.0)
 
     @unittest.skipUnless(os.name == "posix", "signals")
     def test_interrupted_and_killed(self):
@@ -431,41 +621,91 @@ class TheCommand(Folder):
         self.assertEqual(self.begun().count("A"), 1)
 
 
+NAMES = ["S0", "S1", "S2", "S3"]
+
+
 class OnDask(TheCommand):
     """The same over a scheduler and two workers in processes of their own."""
 
     @classmethod
     def setUpClass(cls):
         needs("distributed")
-        dask = tool("dask")
         temporary = tempfile.TemporaryDirectory()
         cls.addClassCleanup(temporary.cleanup)
-        file = Path(temporary.name, "scheduler.json")
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        common = ["--scheduler-file", str(file), "--no-dashboard"]
-        workers = ["--nworkers", "2", "--nthreads", "1", "--memory-limit", "1GB", "--local-directory", temporary.name]
-        for command in (["scheduler", "--host", "127.0.0.1", "--port", "0"], ["worker", *workers]):
-            process = subprocess.Popen(
-                [dask, *command, *common], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-            cls.addClassCleanup(process.wait)
-            cls.addClassCleanup(process.terminate)
-        deadline = time.monotonic() + 60
-        while not file.exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        cls.address = json.loads(file.read_text(encoding="utf-8"))["address"]
+        stack = contextlib.ExitStack()
+        cls.addClassCleanup(stack.close)
+        cls.address = stack.enter_context(dask_workers(temporary.name, 2))
 
     def command(self, *options):
         options = [option for option in options if option not in ("--workers", "2")]
         return super().command("--scheduler", self.address, *options)
 
-    test_bad_options = test_interrupted_and_killed = None
+    test_bad_options = test_interrupted_and_killed = test_results_within_an_input = None
+    test_a_cohort_of_before_is_named = test_failures_that_cannot_be_written = None
+    test_programs_of_the_current_folder = test_memory_of_a_container = None
 
     def test_no_scheduler(self):
-        with mock.patch.object(type(self), "address", "tcp://127.0.0.1:9"):
+        for address, expected, said in (
+            ("tcp://127.0.0.1:9", 75, "no Dask scheduler answers at tcp://127.0.0.1:9"),
+            ("bogus://x", 2, "'bogus://x' is no address of a Dask scheduler"),
+        ):
+            limit, place = (
+                mock.patch.object(batch, "_CONNECT_S", "3s"),
+                mock.patch.object(type(self), "address", address),
+            )
+            with self.subTest(address), limit, place:
+                status, _, err = self.command()
+                self.assertEqual((status, err.count("\n")), (expected, 1), err)
+                self.assertIn(said, err)
+
+    def test_the_memory_of_a_worker_bounds_its_studies(self):
+        """1 GB, of which 1e9 bytes and Python itself are too much."""
+        self.table.write_text("subject,dicom,segmentation,series\nM,dicom,mask.nrrd,memory\n")
+        status, out, err = self.command()
+        self.assertEqual((status, self.failures()), (1, [("M", "memory limit")]), err)
+        self.assertIn("Dask: 2 workers", out)
+
+    def test_workers_of_another_version(self):
+        """One beside ours is passed over, whether it came before the batch or after; alone it is refused."""
+        package = Path(batch.__file__).parent
+        other = self.folder / "other"
+        shutil.copytree(package, other / package.name, ignore=shutil.ignore_patterns("__pycache__"))
+        (other / package.name / "__init__.py").write_text('__version__ = "9.9.9"\n')
+        with dask_workers(self.folder, 1, other) as address, mock.patch.object(type(self), "address", address):
             status, _, err = self.command()
-        self.assertEqual(status, 2)
-        self.assertIn("no Dask scheduler answers at tcp://127.0.0.1:9", err)
+            self.assertEqual((status, err.count("\n")), (2, 1))
+            self.assertRegex(err, "no Dask worker has version .*: tcp://.* has version 9.9.9; install the same there")
+            with dask_workers(self.folder, 1, join=True):
+                status, _, err = self.command()
+        self.assertIn("Warning: 1 workers are passed over", err)
+        self.assertEqual((self.failures(), self.results()), ([("bad", "analyze"), ("gone", "input")], NAMES))
+
+    def test_a_worker_of_another_version_that_comes_late(self):
+        from distributed import Reschedule
+
+        job = Job(self.study(), self.output, "t", Limits(), self.program, "9.9")
+        with mock.patch.object(batch, "_PAUSE_S", 0.0), self.assertRaises(Reschedule):
+            batch.run_on_worker(job)
+
+    def test_no_worker(self):
+        with dask_workers(self.folder, 0) as address:
+            command = "import sys; from DCEPerfusionBMDLib import cli; sys.exit(cli.main(sys.argv[1:]))"
+            arguments = ["batch", str(self.table), "--output", str(self.output), "--scheduler", address]
+            process = subprocess.Popen([sys.executable, "-uc", command, *arguments], stderr=subprocess.PIPE, text=True)
+            self.addCleanup(process.wait)
+            self.addCleanup(process.kill)
+            with process.stderr:
+                self.assertIn("the scheduler has no worker yet", process.stderr.readline())
+
+    def test_workers_of_our_own(self):
+        """`--scheduler local` from the shell, since its workers load the main module anew."""
+        lines = ["subject,dicom,segmentation", "S0,dicom,mask.nrrd", "S1,dicom,mask.nrrd"]
+        self.table.write_text("\n".join(lines) + "\n")
+        command = [sys.executable, "-m", "DCEPerfusionBMDLib.cli", "batch", str(self.table)]
+        options = ["--output", str(self.output), "--scheduler", "local", "--workers", "2"]
+        done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=120)
+        self.assertEqual((done.returncode, self.failures()), (1, [("S0", "read"), ("S1", "read")]), done.stderr)
+        self.assertIn("Dask: 2 workers", done.stdout)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from .. import __version__
-from ..errors import Cancelled, InputError
+from ..errors import Cancelled, InputError, Unavailable
 from ..figures import RESEARCH_USE
 from . import batch, cohort, dicom, reproduce, study
 from .study import analyze_folder, write_phantom
@@ -18,13 +18,14 @@ from .terminal import Terminal
 
 __all__ = ["analyze_folder", "main", "write_phantom"]
 
-_BAD_INPUT, _INTERRUPTED = 2, 130
+_BAD_INPUT, _UNAVAILABLE, _INTERRUPTED = 2, 75, 130  # 75 is EX_TEMPFAIL of sysexits.h
 
 
 def main(arguments: Sequence[str] | None = None, progress: Terminal | None = None) -> int:
     """Run the command line and return the exit status.
 
-    0 done, 1 done in part (studies of a batch failed, a result was not reproduced), 2 bad input, 130 interrupted.
+    0 done, 1 done in part (studies of a batch failed, a result was not reproduced), 2 bad input, 75 no scheduler now,
+    130 interrupted.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None, progress: Terminal | None = Non
     except (InputError, OSError) as error:
         progress.close()
         print(f"{parser.prog}: {' '.join(str(error).split())}", file=sys.stderr)
-        return _BAD_INPUT
+        return _UNAVAILABLE if isinstance(error, Unavailable) else _BAD_INPUT
     except (KeyboardInterrupt, Cancelled):
         progress.close()
         print(f"{parser.prog}: interrupted; results are written whole or not at all", file=sys.stderr)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..batch import (
+    LOCAL,
     STUDIES,
     Job,
     Limits,
@@ -36,15 +39,18 @@ from ..figures import RESEARCH_USE
 from ..series import part_of
 from ..settings import CohortSettings
 from ..tables import one_line, plain_cell
+from ..times import is_file
 from . import study
 from .terminal import Terminal, say
 
 _FAILED = 1
 _OF_THE_BATCH = ("help", "output", "subject")
-_FILE_OR_NOT = ("times", "t1-map", "b1-map", "fat-fraction-map")
+_LIKE_A_FILE = re.compile(r"[/\\]|\.(csv|tsv|txt)$", re.IGNORECASE)
 _YES_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 _TIME_LIMIT_S = 3600.0
+_LEAST_MB = 300.0  # with less, libraries fail in ways of their own, and some without a word
 _LINE_EVERY_S, _BAR_EVERY_S = 30.0, 0.5
+_CONTAINER = Path("/sys/fs/cgroup/memory.max")
 _CHECKERS, _AT_A_TIME = 8, 256
 
 
@@ -60,7 +66,8 @@ def add_commands(commands: Any) -> None:
         help="analyze many studies, then compare them",
         description="Analyzes every study of a table, each in a process of its own, and puts the cohort together. A "
         "second run does what is missing or changed. Exit status: 0 all done, 1 some failed (OUT/failures.csv), 2 bad "
-        "input, 130 interrupted.",
+        ""
+        "input, 75 no scheduler now, 130 interrupted.",
         epilog=RESEARCH_USE,
     )
     command.set_defaults(run=_batch)
@@ -78,7 +85,7 @@ def add_commands(commands: Any) -> None:
         "--workers", type=int, metavar="N", help="studies at a time on this machine; default one per CPU"
     )
     command.add_argument(
-        "--scheduler", metavar="ADDRESS", help="a running Dask scheduler that starts them, as tcp://host:8786"
+        "--scheduler", metavar="ADDRESS", help="a running Dask scheduler that starts them, as tcp://host:8786, or local"
     )
     command.add_argument(
         "--time-limit",
@@ -105,9 +112,9 @@ def add_commands(commands: Any) -> None:
 
 
 def _batch(options: argparse.Namespace, progress: Terminal) -> int:
-    if options.workers is not None and options.scheduler is not None:
+    if options.workers is not None and options.scheduler not in (None, LOCAL):
         raise InputError("give one of --workers and --scheduler")
-    workers = options.workers if options.workers is not None else os.cpu_count() or 1
+    workers = options.workers if options.workers is not None else _cpus()
     if workers < 1:
         raise InputError("--workers must be 1 or more")
     for name, value in (("--time-limit", options.time_limit), ("--memory-limit", options.memory_limit)):
@@ -116,11 +123,16 @@ def _batch(options: argparse.Namespace, progress: Terminal) -> int:
     output = options.output.absolute()
     check_output_folder(output)
     memory_MB = options.memory_limit
-    if options.scheduler is None:
+    if options.scheduler in (None, LOCAL):
         memory_MB = memory_MB or _share_of_memory(workers)
+    if memory_MB is not None and memory_MB < _LEAST_MB:
+        raise InputError(
+            f"{memory_MB:.0f} MB for a study is less than its programs take; give --memory-limit {_LEAST_MB:g} or "
+            "more, or fewer --workers"
+        )
     limits = Limits(options.time_limit, memory_MB)
     plan = read_studies(options.table)
-    pool = thread_pool(workers) if options.scheduler is None else dask_cluster(options.scheduler)
+    pool = thread_pool(workers) if options.scheduler is None else dask_cluster(options.scheduler, workers, _tell)
     with locked(output) as token:
         ready, outcomes = _what_is_done(plan, output, options.verify)
         program = _slicer(options.slicer) if options.slicer is not None else ()
@@ -128,7 +140,10 @@ def _batch(options: argparse.Namespace, progress: Terminal) -> int:
         refused = [*plan.failures, *outcomes]
         total = len(plan.studies) + len(plan.failures)
         tally = Tally(total, total - len(ready) - len(refused), len(refused), failures=refused)
-        say(f"{total} studies: {tally.found} done before, {len(jobs)} to do, {len(refused)} cannot be done.")
+        say(
+            f"{total} studies: {tally.found} done before, {len(jobs)} to {'compare' if options.verify else 'do'}, "
+            f"{len(refused)} cannot be done."
+        )
         _write_failures(output, tally)
         if jobs:
             with pool as (executor, window, work):
@@ -149,6 +164,8 @@ def _batch(options: argparse.Namespace, progress: Terminal) -> int:
             say(f"{len(tally.failures)} of {tally.total} studies failed: {output / 'failures.csv'}", sys.stderr)
         if done and not options.no_cohort:
             write_cohort_of(done, options.table, output / "cohort", progress)
+        elif (output / "cohort").exists():
+            say(f"Warning: {output / 'cohort'} is of an earlier run, and not of these results", sys.stderr)
     say(f"{len(done)} results are in {output / STUDIES}. {RESEARCH_USE}")
     return _FAILED if tally.failures else 0
 
@@ -174,11 +191,13 @@ def read_studies(path: Path) -> Plan:
     Raises
     ------
     InputError
-        where a column is no option, a subject is missing or there twice, or the table cannot be read.
+        where a column is no option, a subject is there twice, or the table cannot be read.
     """
     known = _options_of_analyze()
     rows = table_rows(path, "the table of studies")
     heading = [plain_cell(cell).strip() for cell in next(rows, [])]
+    while heading and not heading[-1]:  # a spreadsheet writes columns that were once used
+        heading.pop()
     names = [known_name(cell, known, path.name) for cell in heading]
     for name in names:
         if names.count(name) > 1:
@@ -192,12 +211,11 @@ def read_studies(path: Path) -> Plan:
     for number, cells in enumerate(rows, start=2):
         if not any(cell.strip() for cell in cells):
             continue
-        if len(cells) != len(names):
-            raise InputError(f"{path.name} row {number} has {len(cells)} cells, the heading has {len(names)}")
-        row = {name: text for name, cell in zip(names, cells, strict=True) if (text := plain_cell(cell).strip())}
+        row = {name: text for name, cell in zip(names, cells, strict=False) if (text := plain_cell(cell).strip())}
         subject = one_line(row.pop("subject", ""))
         if not subject:
-            raise InputError(f"{path.name} row {number} has no subject")
+            failures.append(Outcome(f"row {number}", "input", "there is no subject"))
+            continue
         other = seen.get(subject.casefold())
         if other is not None:
             raise InputError(
@@ -207,6 +225,8 @@ def read_studies(path: Path) -> Plan:
             )
         seen[subject.casefold()] = subject
         try:
+            if len(cells) < len(names) or any(cell.strip() for cell in cells[len(names) :]):
+                raise InputError(f"row {number} has {len(cells)} cells, the heading has {len(names)}")
             studies.append(_study(subject, row, known, base))
         except InputError as error:
             failures.append(Outcome(subject, "input", str(error)))
@@ -240,7 +260,7 @@ def _study(subject: str, row: Mapping[str, str], known: Mapping[str, argparse.Ac
     inputs: dict[str, Path] = {}
     for name, text in row.items():
         action = known[name]
-        if action.type is Path or (name in _FILE_OR_NOT and (base / text).is_file()):
+        if action.type is Path or _is_path(name, text, base, "volumes" in row):
             inputs[name] = Path(os.path.normpath(base / text))
         elif action.nargs == 0:
             if text.lower() not in _YES_NO:
@@ -254,6 +274,13 @@ def _study(subject: str, row: Mapping[str, str], known: Mapping[str, argparse.Ac
     if "segmentation" not in inputs:
         raise InputError("there is no segmentation")
     return Study(subject, options, inputs)
+
+
+def _is_path(name: str, text: str, base: Path, volumes: bool) -> bool:
+    """Whether an option that takes a file or something else is given a file, be it there or not."""
+    if name.endswith("-map"):
+        return is_file(base / text) or volumes or not study.is_series(text)
+    return name == "times" and (is_file(base / text) or is_file(text) or _LIKE_A_FILE.search(text) is not None)
 
 
 def _checked(name: str, text: str, action: argparse.Action) -> str:
@@ -274,8 +301,13 @@ def _what_is_done(plan: Plan, output: Path, verify: bool) -> tuple[list[Study], 
     """The studies to do, and those whose inputs are missing."""
     ready: list[Study] = []
     failures: list[Outcome] = []
+    around = {*output.parents, *output.resolve().parents, output}
 
     def check(one: Study) -> bool | Outcome:
+        for name, path in one.inputs.items():
+            if path in around:
+                message = f"--{name}: the results would be put into it; give an --output outside of {path}"
+                return Outcome(one.subject, "input", message)
         try:
             return is_done(one, output) and not verify
         except InputError as error:
@@ -329,7 +361,14 @@ class _Line:
 
 
 def _write_failures(output: Path, tally: Tally) -> None:
-    replace_file(output / "failures.csv", failures_table(tally.failures).to_csv())
+    try:
+        replace_file(output / "failures.csv", failures_table(tally.failures).to_csv())
+    except OSError as error:
+        say(f"Warning: {error}; all failures have been named here", sys.stderr)
+
+
+def _tell(sentence: str) -> None:
+    say(sentence, sys.stderr if sentence.startswith("Warning") else None)
 
 
 def _say_of_others(output: Path, plan: Plan) -> None:
@@ -352,20 +391,28 @@ def write_cohort_of(folders: Sequence[Path], table: Path, output: Path, progress
         cohort = replace(assemble(folders, settings, progress=part_of(progress, 0.0, 0.3)), name=table.stem)
         result = analyze_cohort(cohort, settings, part_of(progress, 0.3, 0.7))
         said = write_cohort(result, output, part_of(progress, 0.7, 1.0), True, {"studies": sha256_of(table)})
-    except InputError as error:
-        raise InputError(f"the studies are done; the cohort cannot be made: {error}") from error
+    except (InputError, OSError) as error:
+        raise InputError(f"the studies are done; the cohort cannot be made in {output}: {error}") from error
     progress.close()
     for warning in (*cohort.notes, *result.warnings, *said):
         say(f"Warning: {warning}", sys.stderr)
     say(f"Cohort: {len(cohort.subjects)} subjects, {len(cohort.left_out)} left out; {output / 'report.html'}")
 
 
+def _cpus() -> int:
+    """How many CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
 def _share_of_memory(workers: int) -> float | None:
-    """What each of some workers may take of the memory of this machine, in MB; None where it is not told."""
+    """What each of some workers may take of the memory of this machine or container, in MB; None where not told."""
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e6 / workers
+        most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
         return None
+    with contextlib.suppress(OSError, ValueError):  # no container, or "max"
+        most = min(most, int(_CONTAINER.read_text(encoding="ascii")))
+    return most / 1e6 / workers
 
 
 def _slicer(program: Path) -> tuple[str, ...]:
@@ -375,4 +422,4 @@ def _slicer(program: Path) -> tuple[str, ...]:
     script = str(Path(__file__).with_name("child.py"))
     quiet = ("--no-splash", "--no-main-window", "--disable-settings")
     lean = ("--disable-cli-modules", "--disable-scripted-loadable-modules")
-    return (str(program), *quiet, *lean, "--python-script", script)
+    return (str(program.absolute()), *quiet, *lean, "--python-script", script)

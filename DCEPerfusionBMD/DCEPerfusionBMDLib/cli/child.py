@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -17,10 +18,22 @@ from typing import Any
 if not __package__:  # run as a script
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from DCEPerfusionBMDLib.batch import OUT_OF_MEMORY, SAID, STAGE, STOPPED, finish, limit_memory, runs
+from DCEPerfusionBMDLib.batch import (
+    OUT_OF_MEMORY,
+    SAID,
+    SILENCE_S,
+    STAGE,
+    STOPPED,
+    finish,
+    limit_memory,
+    pulse,
+    runs,
+)
 from DCEPerfusionBMDLib.cli import main
 from DCEPerfusionBMDLib.cli.terminal import Terminal
 from DCEPerfusionBMDLib.errors import InputError
+
+_GRACE_S = 30.0  # in which whoever started it ends it, and says so
 
 
 class _Stage(Terminal):
@@ -34,7 +47,8 @@ class _Stage(Terminal):
     def __call__(self, fraction: float, message: str) -> bool:
         stage = "read" if fraction < 0.4 else "analyze" if fraction < 0.6 else "write"
         if stage != self._noted:
-            self._path.write_text(stage, encoding="ascii")
+            with contextlib.suppress(OSError):  # the reason is told where it matters
+                self._path.write_text(stage, encoding="ascii")
             self._noted = stage
         return super().__call__(fraction, message)
 
@@ -61,8 +75,15 @@ def run(path: Path) -> int:
 
 
 def _watch(job: dict[str, Any]) -> None:
-    """End this process when its batch, or the process that started it, is no more."""
-    while runs(Path(job["output"]), job["token"]) and job["parent"] in (None, os.getppid()):
+    """End this process when its batch, or the process that started it, is no more, or has lost it."""
+    output, began = Path(job["output"]), time.monotonic()
+    heard, last = began, pulse(output)
+    while runs(output, job["token"]) and job["parent"] in (None, os.getppid()):
+        now, found = time.monotonic(), pulse(output)
+        if found is None or found != last:
+            heard, last = now, found
+        if now - heard > SILENCE_S or (job["time_s"] is not None and now - began > job["time_s"] + _GRACE_S):
+            break
         time.sleep(1.0)
     os._exit(STOPPED)
 

@@ -39,6 +39,7 @@ from ..settings import Parameter, Settings, all_parameters, from_dict
 from ..stacks import files_of
 from ..study import analyze
 from ..tables import one_line
+from ..times import is_file
 from .options import add_option
 from .terminal import Terminal, say
 
@@ -364,7 +365,7 @@ def run_study(
     groups = read_cohort(cohort) if cohort is not None else ()
     host = HeadlessSlicer()
     segmentation_node = scene.read_segmentation(host.scene, segmentation, label_names)
-    times_file = Path(times) if times is not None and Path(times).is_file() else None
+    times_file = Path(times) if times is not None and is_file(times) else None
     files = {
         "segmentation": segmentation,
         "times": times_file,
@@ -434,14 +435,14 @@ def _number_or_hash(series: str | None) -> str | None:
     return ",".join(part if _NUMBER.fullmatch(part) else hashed(part) for part in parts)
 
 
-def _is_series(given: str) -> bool:
+def is_series(given: str) -> bool:
     """Whether a map is given as the number or UID of a series, with or without the kind of image after a colon."""
     return given.partition(":")[0].replace(".", "").isdecimal()
 
 
 def _of_folder(given: str, is_dicom: bool) -> bool:
     """Whether a map is a series of the DICOM folder, not a file."""
-    return is_dicom and not Path(given).is_file() and _is_series(given)
+    return is_dicom and not is_file(given) and is_series(given)
 
 
 def _map(
