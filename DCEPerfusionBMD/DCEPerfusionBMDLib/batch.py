@@ -732,7 +732,7 @@ def dask_cluster(
     try:
         from distributed import Client, LocalCluster
     except ImportError as error:
-        raise InputError("--scheduler needs Dask: pip install 'dce-perfusion-bmd[cluster]'") from error
+        raise InputError("--scheduler needs Dask; install this package with its extra 'cluster'") from error
     with contextlib.ExitStack() as stack:
         if address == LOCAL:
             address = stack.enter_context(LocalCluster(n_workers=workers, threads_per_worker=1)).scheduler_address

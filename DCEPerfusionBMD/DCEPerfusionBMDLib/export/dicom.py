@@ -290,8 +290,8 @@ def _check_highdicom() -> None:
         import highdicom  # noqa: F401
     except ImportError as error:
         raise InputError(
-            "writing DICOM objects needs highdicom, which Slicer 5.12 brings and Slicer 5.10 does not; install it with "
-            "pip install '.[dicom-export]'"
+            "writing DICOM objects needs highdicom, which Slicer 5.12 brings and Slicer 5.10 does not; "
+            "install this package with its extra 'dicom-export'"
         ) from error
 
 
