@@ -466,9 +466,13 @@ def _assessed(
 
 
 def _unread_of_bone(settings: Settings) -> list[str]:
-    """A sentence where settings of densitometry are given, but no measurement is."""
-    given = sorted(name for name in settings.given if name.startswith("densitometry."))
-    names = [name.partition(".")[2] for name in given if name != "densitometry.perfusion_comparison"]
+    """A sentence where settings of densitometry are given, but no measurement is.
+
+    Age, sex and menopausal status have an effect: a cohort of the results takes them from there.
+    """
+    read = {"perfusion_comparison", "age_years", "sex", "menopause"}
+    given = sorted(name.partition(".")[2] for name in settings.given if name.startswith("densitometry."))
+    names = [name for name in given if name not in read]
     return [f"{', '.join(names)}: no effect without a DXA table or values"] if names else []
 
 
