@@ -27,6 +27,7 @@ from .kinetics import (
     arrival_time_s,
     baseline_frame_count,
     describe_curves,
+    first_pass_finding,
     fit_delay,
     pick_arterial_voxels,
     plasma_from_blood,
@@ -765,6 +766,7 @@ def _model_input(
     _refuse_late(plasma, name)
     if chosen.aif != "measured":
         findings.append(population_sampling_finding(times_s, chosen.aif, arrival_s))
+        findings.append(first_pass_finding(times_s, chosen.aif, arrival_s, conversion.hematocrit))
     return ModelInput(times_s, plasma, blood_mM, measured, arrival_s, (*protocol, *findings))
 
 
