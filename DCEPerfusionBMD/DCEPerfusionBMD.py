@@ -2118,7 +2118,9 @@ class DCEPerfusionBMDLogic(ScriptedLoadableModuleLogic):
         """
         from DCEPerfusionBMDLib.export.cohortfiles import write_cohort
 
-        return write_cohort(self.cohortResult, Path(folder), progress)
+        version = getattr(slicer.app, "applicationVersion", "")
+        host = {"Slicer": version} if version else None
+        return write_cohort(self.cohortResult, Path(folder), progress, host=host)
 
     @staticmethod
     def _report(progress, fraction, message):

@@ -39,6 +39,8 @@ STAGES = ("input", "read", "analyze", "write", "crash", "time limit", "memory li
 """Where a study can fail: its row, its files, the analysis, its results; the last three end its process."""
 OUT_OF_MEMORY, STOPPED = 71, 75
 """Exit statuses of a child: it ran out of memory; its batch is no more."""
+LEAST_MB = 300.0
+"""With less for a study, libraries fail in ways of their own, and some without a word."""
 SAID, STAGE = "said.txt", "stage"
 """Files of a child: all that it says, in Slicer only; what it is at, of `STAGES`."""
 
@@ -682,7 +684,14 @@ def run_on_worker(job: Job) -> Outcome:
     worker = get_worker()
     bound = worker.memory_manager.memory_limit
     if job.limits.memory_MB is None and bound:
-        limits = Limits(job.limits.time_s, bound / 1e6 / worker.state.nthreads)
+        share_MB = bound / 1e6 / worker.state.nthreads
+        if share_MB < LEAST_MB:
+            few = f"{share_MB:.0f} MB for a study is less than its programs take"
+            said = (
+                f"{few}; start workers of fewer --nthreads or with a --memory-limit of {LEAST_MB:g} MB for each thread"
+            )
+            return Outcome(job.study.subject, "memory limit", said)
+        limits = Limits(job.limits.time_s, share_MB)
         job = Job(job.study, job.output, job.token, limits, job.program, job.version)
     return run_study(job)
 
@@ -732,7 +741,7 @@ def dask_cluster(
     try:
         from distributed import Client, LocalCluster
     except ImportError as error:
-        raise InputError("--scheduler needs Dask: pip install 'dce-perfusion-bmd[cluster]'") from error
+        raise InputError("--scheduler needs Dask; install this package with its extra 'cluster'") from error
     with contextlib.ExitStack() as stack:
         if address == LOCAL:
             address = stack.enter_context(LocalCluster(n_workers=workers, threads_per_worker=1)).scheduler_address

@@ -26,7 +26,7 @@ from .kinetics import FitStatus
 from .quantities import BY_NAME, STATUS, UNIT_CODES, Code, Quantity
 from .result import StudyResult
 from .roi import LEVEL_CODES, Fate, SegmentLabel, bounding_box, recognize
-from .series import DynamicSeries, FloatArray, on_grid_of
+from .series import DynamicSeries, FloatArray, map_on_grid_of
 from .stacks import read_stack
 from .tables import Table, one_line
 
@@ -268,7 +268,7 @@ def tag_of(segment: Any, name: str) -> str:
 
 
 def read_map(path: Path, series: DynamicSeries, between: tuple[float, float]) -> FloatArray:
-    """A map from a NRRD or NIfTI file on the grid of a series; see `series.on_grid_of`.
+    """A map from a NRRD or NIfTI file on the grid of a series; see `series.map_on_grid_of`.
 
     Parameters
     ----------
@@ -290,11 +290,7 @@ def read_map(path: Path, series: DynamicSeries, between: tuple[float, float]) ->
     stack = read_stack(path)
     if stack.count > 1:
         raise InputError(f"{path.name} is no map: it holds {stack.count} volumes; save one of them")
-    values = on_grid_of(series, stack.read(0), stack.ijk_to_ras, between)
-    if not np.isfinite(values).any():
-        low, high = between
-        raise InputError(f"the map {path.name} has no value between {low:g} and {high:g} inside the series")
-    return values
+    return map_on_grid_of(series, stack.read(0), stack.ijk_to_ras, between, path.name)
 
 
 def read_dxa_node(table: Any, subject: str | None = None) -> Densitometry:

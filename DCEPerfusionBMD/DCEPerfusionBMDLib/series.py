@@ -204,6 +204,39 @@ class TissueMaps:
     flip_angles_deg: tuple[float, ...] = ()
 
 
+def map_on_grid_of(
+    series: DynamicSeries,
+    values: npt.NDArray[np.generic],
+    ijk_to_ras: npt.NDArray[np.floating],
+    between: tuple[float, float],
+    name: str,
+) -> FloatArray:
+    """As `on_grid_of`, for a map that must have a value there.
+
+    Parameters
+    ----------
+    series, values, ijk_to_ras, between : as for `on_grid_of`.
+    name : of the map, for the message.
+
+    Returns
+    -------
+    (K, J, I) of the series, in the unit of the map.
+
+    Raises
+    ------
+    InputError
+        when no value counts inside the series.
+    """
+    on_grid = on_grid_of(series, values, ijk_to_ras, between)
+    if not np.isfinite(on_grid).any():
+        low, high = between
+        grid = np.asarray(values, dtype=float)
+        in_s = low >= 1.0 and ((grid >= low / 1000.0) & (grid < low)).any()  # of T1 in ms alone
+        hint = "; is it in s instead of ms?" if in_s else ""
+        raise InputError(f"the map {name} has no value between {low:g} and {high:g} inside the series{hint}")
+    return on_grid
+
+
 def on_grid_of(
     series: DynamicSeries,
     values: npt.NDArray[np.generic],

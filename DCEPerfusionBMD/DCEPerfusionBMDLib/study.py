@@ -27,6 +27,7 @@ from .kinetics import (
     arrival_time_s,
     baseline_frame_count,
     describe_curves,
+    first_pass_finding,
     fit_delay,
     pick_arterial_voxels,
     plasma_from_blood,
@@ -466,9 +467,13 @@ def _assessed(
 
 
 def _unread_of_bone(settings: Settings) -> list[str]:
-    """A sentence where settings of densitometry are given, but no measurement is."""
-    given = sorted(name for name in settings.given if name.startswith("densitometry."))
-    names = [name.partition(".")[2] for name in given if name != "densitometry.perfusion_comparison"]
+    """A sentence where settings of densitometry are given, but no measurement is.
+
+    Age, sex and menopausal status have an effect: a cohort of the results takes them from there.
+    """
+    read = {"perfusion_comparison", "age_years", "sex", "menopause"}
+    given = sorted(name.partition(".")[2] for name in settings.given if name.startswith("densitometry."))
+    names = [name for name in given if name not in read]
     return [f"{', '.join(names)}: no effect without a DXA table or values"] if names else []
 
 
@@ -761,6 +766,7 @@ def _model_input(
     _refuse_late(plasma, name)
     if chosen.aif != "measured":
         findings.append(population_sampling_finding(times_s, chosen.aif, arrival_s))
+        findings.append(first_pass_finding(times_s, chosen.aif, arrival_s, conversion.hematocrit))
     return ModelInput(times_s, plasma, blood_mM, measured, arrival_s, (*protocol, *findings))
 
 

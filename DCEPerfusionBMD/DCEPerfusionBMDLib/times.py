@@ -234,9 +234,11 @@ def _checked(candidate: Candidate, n_frames: int, repetition_time_ms: float | No
     times_s = first - first[0]
     if n_frames > 1:
         step = float(np.median(np.diff(times_s)))
-        if not candidate.name.startswith(USER):
-            _check_plausible(step, repetition_time_ms, bool(abs(first[0]) <= _COUNTED_FROM * step))
-        elif step > LONGEST_FRAME_TIME_S:
+        of_user = candidate.name.startswith(USER)
+        _check_plausible(step, repetition_time_ms, of_user or bool(abs(first[0]) <= _COUNTED_FROM * step))
+        if step > LONGEST_FRAME_TIME_S:
+            if not of_user:
+                raise _Rejected(f"its step of {step:g} s is too long for a frame; the unit may be wrong")
             warnings.append(f"the frames are {step:g} s apart as given by the user; times are given in s")
         spread = float(np.ptp(np.diff(times_s)))
         if spread > 0.5 * step:
@@ -296,7 +298,7 @@ def _check_increasing(table: FloatArray) -> None:
 
 
 def _check_plausible(step_s: float, repetition_time_ms: float | None, counted: bool) -> None:
-    """Refuse steps of another unit, and the repetition time where it is counted from the first frame: by a clock, a
+    """Refuse steps below any frame's, and the repetition time where it is counted from the first frame: by a clock, a
     sequence may well acquire a frame in one."""
     if repetition_time_ms and counted and abs(step_s * 1000.0 - repetition_time_ms) < 0.01 * repetition_time_ms:
         raise _Rejected(
@@ -305,8 +307,6 @@ def _check_plausible(step_s: float, repetition_time_ms: float | None, counted: b
         )
     if step_s < _SHORTEST_FRAME_TIME_S:
         raise _Rejected(f"its step of {step_s:g} s is too short for a frame; the unit may be wrong")
-    if step_s > LONGEST_FRAME_TIME_S:
-        raise _Rejected(f"its step of {step_s:g} s is too long for a frame; the unit may be wrong")
 
 
 def is_file(path: str | Path) -> bool:

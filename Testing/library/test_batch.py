@@ -687,6 +687,15 @@ class OnDask(TheCommand):
         with mock.patch.object(batch, "_PAUSE_S", 0.0), self.assertRaises(Reschedule):
             batch.run_on_worker(job)
 
+    def test_a_worker_with_less_memory_than_a_study_takes(self):
+        job = Job(self.study(), self.output, "t", Limits(), self.program)
+        for limit, threads, said in ((400e6, 2, "200 MB for a study is less than"), (250e6, 1, "250 MB for a study")):
+            worker = mock.Mock(**{"memory_manager.memory_limit": limit, "state.nthreads": threads})
+            with mock.patch("distributed.get_worker", return_value=worker), self.subTest(limit=limit):
+                outcome = batch.run_on_worker(job)
+                self.assertEqual((outcome.subject, outcome.stage), (job.study.subject, "memory limit"))
+                self.assertIn(said, outcome.message)
+
     def test_no_worker(self):
         with dask_workers(self.folder, 0) as address:
             command = "import sys; from DCEPerfusionBMDLib import cli; sys.exit(cli.main(sys.argv[1:]))"

@@ -178,6 +178,16 @@ class TestResults(Folders):
         self.assertEqual(cohort.labels["sex"].tolist(), ["female", ""])
         self.assertEqual(cohort.labels["age_group"].tolist(), ["60~", ""])
 
+    def test_age_and_sex_of_the_settings_where_no_bone_was_assessed(self) -> None:
+        given = {"age_years": {"value": 58.0}, "sex": {"value": "male"}, "menopause": {"value": None}}
+        write_results(self.results / "a", "A", settings={"densitometry": given})
+        write_results(
+            self.results / "b", "B", settings={"densitometry": given}, used={"age_years": 62, "sex": "female"}
+        )
+        cohort = self.assemble()
+        np.testing.assert_array_equal(cohort.numbers["age_years"], [58.0, 62.0])
+        self.assertEqual(cohort.labels["sex"].tolist(), ["male", "female"])
+
 
 class TestCurves(Folders):
     def test_mean_on_a_common_axis(self) -> None:

@@ -475,6 +475,18 @@ class OfThePhantom(Exported):
                     np.testing.assert_allclose(values[code, derivation][0], expected, rtol=1e-6)
             emax = float(self.found.descriptive["emax_percent"][n])
             self.assertAlmostEqual(values["emax", "mean_curve"][0], emax, places=8)
+            # DICOM PS3.16 CID 4107; the last is ours
+            for code, column in (
+                ("126322", "iauc90_mM_s"),
+                ("126323", "iauc180_mM_s"),
+                ("126326", "iaugc90"),
+                ("126327", "iaugc180"),
+                ("wash_out_minute", "wash_out_percent_per_min"),
+            ):
+                expected = float(self.found.descriptive[column][n])
+                self.assertEqual((code, "mean_curve") in values, np.isfinite(expected), column)
+                if np.isfinite(expected):
+                    self.assertAlmostEqual(values[code, "mean_curve"][0], expected, places=8, msg=column)
         self.assertEqual(found["Densitometry L1-L4"]["bmd", ""], (0.795, "g/cm2"))
         self.assertEqual(found["Densitometry L1-L4"]["t_score", ""], (-1.471, "1"))
         self.assertEqual(found["Densitometry L2"]["bmd", ""], (0.778, "g/cm2"))

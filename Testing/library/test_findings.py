@@ -10,6 +10,7 @@ from DCEPerfusionBMDLib.kinetics.aif import parker_blood_concentration
 from DCEPerfusionBMDLib.kinetics.findings import (
     aif_findings,
     arterial_peak_finding,
+    first_pass_finding,
     population_sampling_finding,
     protocol_findings,
 )
@@ -248,6 +249,22 @@ class PopulationInput(unittest.TestCase):
         error = 100.0 * (float(Tofts(times_s, plasma).fit(tissue).ktrans_per_min[0]) / 0.3 - 1.0)
         message = population_sampling_finding(times_s, "fritz-hansen", 31.0).message
         self.assertAlmostEqual(float(re.search(r"by ([+-][\d.]+) %", message)[1]), error, delta=0.6)
+
+    def test_an_input_without_first_pass_is_warned_of(self):
+        """Ktrans under Parker's blood by quadrature of the convolution, fitted with Weinmann's closed form."""
+        times_s = np.arange(0.0, 300.0, 3.0)
+        t, fine = np.maximum(times_s - 31.0, 0.0) / 60.0, np.arange(0.0, 269.0, 0.05) / 60.0
+        parker = parker_blood_concentration(fine) / 0.58
+        tissue = [np.trapezoid(np.where(fine <= x, 0.3 * parker * np.exp(-2.0 * (x - fine)), 0.0), fine) for x in t]
+        plasma = np.where(times_s < 31.0, 0.0, 0.399 * np.exp(-0.144 * t) + 0.478 * np.exp(-0.0111 * t))
+        ktrans = float(Tofts(times_s, plasma).fit(np.array(tissue)).ktrans_per_min[0])
+        self.assertGreater(ktrans, 5 * 0.3)
+        found = first_pass_finding(times_s, "weinmann", 31.0, 0.42)
+        self.assertEqual((found.grade, found.topic), ("warning", "first pass"))
+        self.assertAlmostEqual(float(re.search(r"come out as ([\d.]+) /min", found.message)[1]), ktrans, delta=0.1)
+        self.assertEqual(first_pass_finding(times_s, "fritz-hansen", 31.0, 0.42).grade, "warning")
+        for name in ("parker", "georgiou", "orton2", "orton3"):
+            self.assertEqual(first_pass_finding(times_s, name, 31.0, 0.42).grade, "ok")
 
 
 if __name__ == "__main__":

@@ -519,7 +519,9 @@ class Files(unittest.TestCase):
     @unittest.skipUnless(importlib.util.find_spec("matplotlib"), "matplotlib is absent")
     def test_everything_is_written(self):
         result = sample_result(size=120)
-        self.assertEqual(write_cohort(result, self.output, input_hashes={"table": "ab" * 32}), ())
+        self.assertEqual(
+            write_cohort(result, self.output, input_hashes={"table": "ab" * 32}, host={"Slicer": "5.12.3"}), ()
+        )
         names = {path.relative_to(self.output).as_posix() for path in self.output.rglob("*") if path.is_file()}
         self.assertEqual(
             {name for name in names if not name.startswith("figures/")},
@@ -549,6 +551,7 @@ class Files(unittest.TestCase):
         self.assertEqual(float(first["ktrans_per_min_mean"]), truth["ktrans_per_min_mean"][0])
         history = json.loads((self.output / "provenance.json").read_text(encoding="utf-8"))
         self.assertEqual(history["inputs"], {"table": {"sha256": "ab" * 32}})
+        self.assertEqual(history["software"]["Slicer"], "5.12.3")
         self.assertEqual(history["rows"], {"read": 122, "analyzed": 120, "left_out": 2, "unmatched": 0})
         self.assertEqual(history["settings"]["marks"], "welch-holm")
         self.assertNotIn("S000001", json.dumps(history))
@@ -558,6 +561,7 @@ class Files(unittest.TestCase):
         page = Page((self.output / "report.html").read_text(encoding="utf-8"))
         sources = [value for name, value in page.attributes if name == "src"]
         self.assertEqual(len(sources), 7)
+        self.assertIn("5.12.3", (self.output / "report.html").read_text(encoding="utf-8"))
 
     def test_blocks_join_to_one_table(self):
         cohort = sample_result(size=120).cohort

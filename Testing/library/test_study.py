@@ -716,7 +716,9 @@ class Findings(unittest.TestCase):
         coarse = small_phantom(snr=None, frame_time_s=5.0, duration_s=300.0)
         result = analyze(coarse.series(), coarse.segments, from_dict({"arterial_input": {"aif": "fritz-hansen"}}))
         self.assertRegex(" ".join(result.warnings), "the fritz-hansen input changes a Ktrans of 0.3 /min by")
-        self.assertEqual(self.found(arterial_input={"aif": "parker"})[0]["population input"], ["ok"])
+        self.assertRegex(" ".join(result.warnings), "The fritz-hansen input has no first pass")
+        graded = self.found(arterial_input={"aif": "parker"})[0]
+        self.assertEqual((graded["population input"], graded["first pass"]), (["ok"], ["ok"]))
 
 
 class Input(unittest.TestCase):

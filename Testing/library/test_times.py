@@ -162,13 +162,25 @@ class User(unittest.TestCase):
 
     def test_they_go_before_the_tags_and_are_never_passed_over(self):
         tag = Candidate("tag", REGULAR)
-        axis = resolve_times([times_of_user("0.05", 8), tag], 8, 3.5)  # the user may know of a faster scan
-        self.assertEqual(axis.source, "given by the user (step of 0.05 s)")
+        axis = resolve_times([times_of_user("0.25", 8), tag], 8, 3.5)  # the user may know of a faster scan
+        self.assertEqual(axis.source, "given by the user (step of 0.25 s)")
         self.assertRegex(axis.rejected[0], "tag: not needed")
         axis = resolve_times([times_of_user("4500", 8), tag], 8)
         self.assertRegex(axis.warnings[0], "4500 s apart as given by the user; times are given in s")
         with self.assertRaisesRegex(InputError, "the times given by the user .list. cannot be used: 3 values for 8"):
             resolve_times([times_of_user("0,3,6", 8), tag], 8)
+
+    def test_of_the_user_the_repetition_time_and_less_than_a_frame_are_refused(self):
+        listed = ",".join(f"{0.0035 * n:g}" for n in range(8))
+        for text, repetition_time_ms, words in (
+            ("0.0035", 3.5, "step of 0.0035 s. cannot be used: its step of 3.5 ms is the repetition time"),
+            ("0.9", 900.0, "step of 900 ms is the repetition time"),
+            (listed, 3.5, "list. cannot be used: its step of 3.5 ms is the repetition time"),
+            ("0.0035", None, "step of 0.0035 s is too short for a frame; the unit may be wrong"),
+            ("0.19", 3.5, "step of 0.19 s is too short"),
+        ):
+            with self.subTest(text=text), self.assertRaisesRegex(InputError, f"the times given by the user .*{words}"):
+                resolve_times([Candidate("tag", REGULAR)], 8, repetition_time_ms, times=text)
 
 
 if __name__ == "__main__":

@@ -286,12 +286,18 @@ class Corruptions(Folders):
 
     def test_a_damaged_last_frame_is_not_lost_in_silence(self):
         """With one slice no slice is missing and the other frames are regular: only the file itself tells."""
-        for share in (0.2, 0.4, 0.6, 0.9):
+        for share in (0.2, 0.4, 0.6, 0.9, "inside its SeriesInstanceUID", "inside its StudyInstanceUID"):
             with self.subTest(share=share), tempfile.TemporaryDirectory() as name:
                 folder = Path(name)
                 vendors.write(folder, vendors.ge_template(), vendors.ge_tags(), vendors.random_voxels(slices=1))
                 path = folder / vendors.file_of(vendors.FRAMES - 1, 0, slices=1)
-                path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+                content = path.read_bytes()
+                if isinstance(share, str):
+                    uid = str(pydicom.dcmread(path)[share.split()[-1]].value).encode()
+                    cut = content.index(uid) + 2 * len(uid) // 3
+                else:
+                    cut = int(len(content) * share)
+                path.write_bytes(content[:cut])
                 try:
                     said = " ".join(quietly(dicomio.read_series, folder).warnings)
                 except InputError as error:

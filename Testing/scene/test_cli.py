@@ -245,7 +245,11 @@ class Analyze(Study):
         volume = scene.volume_from_array(t1 * 0.0, grid)
         scene.write_file(volume, slicer.vtkMRMLVolumeArchetypeStorageNode(), self.folder / "empty.nrrd")
         status, _, err = run(*self.arguments(t1_map=self.folder / "empty.nrrd"))
-        self.assertRegex(err, "the map empty.nrrd has no value between 1 and 20000 inside the series")
+        self.assertRegex(err, r"the map empty.nrrd has no value between 1 and 20000 inside the series(?!; is)")
+        volume = scene.volume_from_array(t1 * 0.0 + 0.549, grid)
+        scene.write_file(volume, slicer.vtkMRMLVolumeArchetypeStorageNode(), self.folder / "seconds.nrrd")
+        status, _, err = run(*self.arguments(t1_map=self.folder / "seconds.nrrd"))
+        self.assertRegex(err, "between 1 and 20000 inside the series; is it in s instead of ms\\?")
 
     def test_a_rerun_replaces_and_leaves_other_files(self):
         self.assertEqual(run(*self.arguments())[0], 0)
@@ -327,8 +331,8 @@ class Analyze(Study):
         self.assertEqual(history["choices"]["bone"]["t_score"], "L1-L4=-1.6,neck=-2.6")
         self.assertEqual(history["used"]["age_years"], {"value": 71, "source": "user"})
         self.assertEqual(history["used"]["weight_kg"]["source"], "DICOM PatientWeight (0010,1030)")
-        status, _, err = run(*self.arguments(menopause="post"))
-        self.assertIn("menopause: no effect without a DXA table or values", err)
+        status, _, err = run(*self.arguments(sex="male", age=58, menopause="post"), "--fragility-fracture")
+        self.assertRegex(err, r"(?<!, )fragility_fracture: no effect without a DXA table or values")  # alone
         self.assertFalse((self.output / "perfusion_comparison.csv").exists())
 
     def test_a_rerun_without_dxa_leaves_no_densitometry_of_before(self):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..batch import (
+    LEAST_MB,
     LOCAL,
     STUDIES,
     Job,
@@ -48,7 +49,6 @@ _OF_THE_BATCH = ("help", "output", "subject")
 _LIKE_A_FILE = re.compile(r"[/\\]|\.(csv|tsv|txt)$", re.IGNORECASE)
 _YES_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 _TIME_LIMIT_S = 3600.0
-_LEAST_MB = 300.0  # with less, libraries fail in ways of their own, and some without a word
 _LINE_EVERY_S, _BAR_EVERY_S = 30.0, 0.5
 _CONTAINER = Path("/sys/fs/cgroup/memory.max")
 _CHECKERS, _AT_A_TIME = 8, 256
@@ -125,9 +125,9 @@ def _batch(options: argparse.Namespace, progress: Terminal) -> int:
     memory_MB = options.memory_limit
     if options.scheduler in (None, LOCAL):
         memory_MB = memory_MB or _share_of_memory(workers)
-    if memory_MB is not None and memory_MB < _LEAST_MB:
+    if memory_MB is not None and memory_MB < LEAST_MB:
         raise InputError(
-            f"{memory_MB:.0f} MB for a study is less than its programs take; give --memory-limit {_LEAST_MB:g} or "
+            f"{memory_MB:.0f} MB for a study is less than its programs take; give --memory-limit {LEAST_MB:g} or "
             "more, or fewer --workers"
         )
     limits = Limits(options.time_limit, memory_MB)

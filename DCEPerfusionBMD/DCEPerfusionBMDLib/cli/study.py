@@ -33,7 +33,7 @@ from ..figures import RESEARCH_USE, study_figure
 from ..phantom import LEVELS, LumbarPhantom
 from ..quantities import BY_NAME
 from ..result import StudyResult
-from ..series import DynamicSeries, Progress, TissueMaps, on_grid_of, part_of
+from ..series import DynamicSeries, Progress, TissueMaps, map_on_grid_of, part_of
 from ..seriesfiles import hash_of_files, read_file
 from ..settings import Parameter, Settings, all_parameters, from_dict
 from ..stacks import files_of
@@ -455,9 +455,7 @@ def _map(
     if folder is None or not _of_folder(given, True):
         return scene.read_map(path, series, between), _hash_of(path)
     values, ijk_to_ras = read_map(folder, given, series.identifiers.get("StudyInstanceUID", ""))
-    on_grid = on_grid_of(series, values, ijk_to_ras, between)
-    if not np.isfinite(on_grid).any():
-        raise InputError(f"the map in series {given} has no value between {between[0]:g} and {between[1]:g} there")
+    on_grid = map_on_grid_of(series, values, ijk_to_ras, between, f"in series {given}")
     return on_grid, hash_of_values(values)
 
 

@@ -234,8 +234,9 @@ def _read_study(folder: Path, with_curves: bool) -> _Study:
             if row["level"] in VERTEBRAE and not failed
         ]
         curves = _curve(folder, regions, history)
-    age = _given(used, "age_years")
-    labels = {"sex": _given(used, "sex"), "menopause": _given(_settings(history, "densitometry"), "menopause")}
+    chosen = _settings(history, "densitometry")  # an analysis without bone uses neither age nor sex
+    age = _given(used if "age_years" in used else chosen, "age_years")
+    labels = {"sex": _given(used, "sex") or _given(chosen, "sex"), "menopause": _given(chosen, "menopause")}
     return _Study(
         folder=folder.name,
         subject=pseudonym(subject or folder.name),

@@ -6,7 +6,7 @@ import dataclasses
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -182,21 +182,28 @@ def read_folder(folder: Path, progress: Progress | None = None, keep_pixels: boo
 def _may_belong(passed_over: Sequence[PassedOver], group: Group) -> list[PassedOver]:
     """The files that can be lost images of a group: nothing that is left of their header tells another series.
 
-    Where none says that it was an MR image, the name does: all but its numbers and signs is that of an image.
+    A value may be cut itself, so the beginning of one of the group tells no other. Where none says that it was an MR
+    image, the name does: all but its numbers and signs is that of an image.
     """
     texts = {name: {_words(str(file.values[0].get(name, ""))) for file in group.files} for name in _OF_SERIES}
     names = {_words(file.name) for file in group.files}
-    studies = {file.values[0].get("StudyInstanceUID") for file in group.files}
+    studies = {str(file.values[0].get("StudyInstanceUID", "")) for file in group.files}
 
     def may(file: PassedOver) -> bool:
         left = file.values or {}
-        if left.get("SeriesInstanceUID") or left.get("StudyInstanceUID", "") not in (*studies, ""):
+        series, study = (str(left.get(name, "")) for name in ("SeriesInstanceUID", "StudyInstanceUID"))
+        if series in group.uids or not _begins(series, group.uids) or not _begins(study, studies):
             return False
-        if any(left.get(name) and _words(str(left[name])) not in texts[name] for name in _OF_SERIES):
+        if any(not _begins(_words(str(left.get(name, ""))), texts[name]) for name in _OF_SERIES):
             return False
         return (file.damaged and file.values is not None) or _words(file.name) in names
 
     return [file for file in passed_over if may(file)]
+
+
+def _begins(text: str, any_of: Iterable[str]) -> bool:
+    """Whether a text is blank or the beginning of one of others."""
+    return not text or any(other.startswith(text) for other in any_of)
 
 
 def _words(text: str) -> str:

@@ -33,6 +33,7 @@ def write_cohort(
     progress: Progress | None = None,
     figures: bool = True,
     input_hashes: Mapping[str, str] | None = None,
+    host: Mapping[str, str] | None = None,
 ) -> tuple[str, ...]:
     """Write a cohort into a folder (`files.staged`).
 
@@ -48,6 +49,7 @@ def write_cohort(
     progress : called with the share done; returning False cancels.
     figures : whether to draw them.
     input_hashes : SHA-256 of the files that were read, by what they are.
+    host : versions beside those that `software` finds, as that of the application.
 
     Returns
     -------
@@ -81,8 +83,8 @@ def write_cohort(
             except InputError as error:
                 warnings.append(f"There are no figures: {error}; everything else was written.")
         _report(progress, 0.9, "Writing the report")
-        _write(stage / "report.html", cohort_report(result, drawn, software(), *warnings))
-        history = cohort_provenance(result, dict(input_hashes or {}), warnings)
+        _write(stage / "report.html", cohort_report(result, drawn, {**software(), **(host or {})}, *warnings))
+        history = cohort_provenance(result, dict(input_hashes or {}), warnings, host)
         _write(stage / "provenance.json", as_text(history))
         _report(progress, 1.0, "Done")
     return tuple(warnings)

@@ -32,12 +32,11 @@ from ..quantities import (
     BONE,
     BY_NAME,
     DELAY,
-    DESCRIPTIVE,
+    DESCRIPTIVE_TABLE,
     IAUC60,
     IAUC90,
     IAUC180,
     IAUGC60,
-    MORE_DESCRIPTIVE,
     PARAMETERS,
     PRIVATE_SCHEME,
     QCT_DENSITY,
@@ -290,8 +289,8 @@ def _check_highdicom() -> None:
         import highdicom  # noqa: F401
     except ImportError as error:
         raise InputError(
-            "writing DICOM objects needs highdicom, which Slicer 5.12 brings and Slicer 5.10 does not; install it with "
-            "pip install '.[dicom-export]'"
+            "writing DICOM objects needs highdicom, which Slicer 5.12 brings and Slicer 5.10 does not; "
+            "install this package with its extra 'dicom-export'"
         ) from error
 
 
@@ -755,7 +754,7 @@ def _measurements(context: _Context, row: int, maps: Mapping[str, Any], regions:
         image = sr.SourceImageForMeasurement(item.SOPClassUID, item.SOPInstanceUID)
         for derivation, value, unit in voxel_statistics(record.maps[name][analyzed], quantity):
             found.append(_measurement(quantity.code, value, unit, derivation, method, [image]))
-    for quantity in (*_MODELED, *DESCRIPTIVE, *MORE_DESCRIPTIVE):
+    for quantity in (*_MODELED, *DESCRIPTIVE_TABLE):
         values = vertebrae if quantity.column in vertebrae else descriptive
         method = None if quantity in _MODELED else _MODEL_FREE
         for column, derivation in (

@@ -93,7 +93,10 @@ def provenance(
 
 
 def cohort_provenance(
-    result: CohortResult, input_hashes: dict[str, str], warnings: Sequence[str] = ()
+    result: CohortResult,
+    input_hashes: dict[str, str],
+    warnings: Sequence[str] = (),
+    host: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The history of the result of a cohort, ready for JSON; it names no subject.
 
@@ -102,6 +105,7 @@ def cohort_provenance(
     result : of the analysis.
     input_hashes : SHA-256 of the files that were read.
     warnings : what was noticed while writing, beside those of the result.
+    host : as for `provenance`.
 
     Returns
     -------
@@ -109,7 +113,7 @@ def cohort_provenance(
     """
     cohort = result.cohort
     history = {
-        "software": software(),
+        "software": {**software(), **(host or {})},
         "created": _now(),
         "cohort": cohort.name,
         "inputs": {name: {"sha256": digest} for name, digest in input_hashes.items()},

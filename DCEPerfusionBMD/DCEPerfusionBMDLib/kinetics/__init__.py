@@ -19,7 +19,14 @@ from .aif import (
 from .catalogue import MODELS, ModelChoice
 from .descriptive import CurveRules, CurveType, Descriptive, describe_curves
 from .exchange import TwoCompartmentExchange
-from .findings import Finding, aif_findings, arterial_peak_finding, population_sampling_finding, protocol_findings
+from .findings import (
+    Finding,
+    aif_findings,
+    arterial_peak_finding,
+    first_pass_finding,
+    population_sampling_finding,
+    protocol_findings,
+)
 from .linear import LinearTofts, Patlak
 from .model import Fit, Model
 from .reference import ReferenceRegion
@@ -73,6 +80,7 @@ __all__ = [
     "concentration_from_signal_with_fat",
     "concentration_linear",
     "describe_curves",
+    "first_pass_finding",
     "fit_delay",
     "fritz_hansen_plasma_concentration",
     "georgiou_blood_concentration",

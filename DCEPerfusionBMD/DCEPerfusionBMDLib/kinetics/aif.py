@@ -238,6 +238,7 @@ class PopulationInput:
     hematocrit : what its authors used or assumed; None where they needed none or the source does not say.
     citation : of the function and its constants.
     reference_dose_mmol_per_kg : dose at which the function was published, in mmol per kg of body weight.
+    has_first_pass : whether it has the peak of a bolus; else it is a sum of decays.
     """
 
     name: str
@@ -246,6 +247,7 @@ class PopulationInput:
     hematocrit: float | None
     citation: str
     reference_dose_mmol_per_kg: float = 0.1
+    has_first_pass: bool = True
 
 
 POPULATION_INPUTS: dict[str, PopulationInput] = {
@@ -264,6 +266,7 @@ POPULATION_INPUTS: dict[str, PopulationInput] = {
             None,
             "Weinmann HJ et al., Physiol Chem Phys Med NMR 1984;16:167-172; "
             "Tofts PS, Kermode AG, Magn Reson Med 1991;17:357-367",
+            has_first_pass=False,
         ),
         PopulationInput(
             "fritz-hansen",
@@ -271,6 +274,7 @@ POPULATION_INPUTS: dict[str, PopulationInput] = {
             True,
             None,
             "Fritz-Hansen T et al., Magn Reson Med 1996;36:225-231; Whitcher B, Schmid VJ, J Stat Softw 2011;44(5)",
+            has_first_pass=False,
         ),
         PopulationInput(
             "orton2",

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from .aif import population_plasma
+from .aif import POPULATION_INPUTS, population_plasma
 from .signal import ArterialPeakErrors, FloatArray
 from .tofts import Tofts, tofts_concentration
 
@@ -413,6 +413,46 @@ def population_sampling_finding(times_s: npt.ArrayLike, name: str, arrival_s: fl
         topic,
         f"{found}, more than {SAMPLING_ERROR_PERCENT:g} %: use the measured input or a population input with a "
         "smoother peak, or acquire more frames during the bolus.",
+    )
+
+
+def first_pass_finding(times_s: npt.ArrayLike, name: str, arrival_s: float, hematocrit: float) -> Finding:
+    """What it does to Ktrans that a population input has no first pass.
+
+    Parameters
+    ----------
+    times_s : (n_times,) increasing.
+    name : a key of `POPULATION_INPUTS`.
+    arrival_s : where it is placed, on the axis of `times_s`.
+    hematocrit : of the subject.
+
+    Returns
+    -------
+    The finding: a warning where the input has none, else ok.
+
+    Raises
+    ------
+    ValueError
+        when there is no input of that name, or the times are not those of a curve that can be fitted.
+
+    Notes
+    -----
+    Typical marrow (`TYPICAL_MARROW_PER_MIN`) under the input of Parker 2006 is fitted by the Tofts model with this one.
+    """
+    topic = "first pass"
+    if name in POPULATION_INPUTS and POPULATION_INPUTS[name].has_first_pass:
+        return Finding("ok", topic, f"The {name} input has a first pass.")
+    times = np.asarray(times_s, dtype=float)
+    fine = np.union1d(np.arange(times[0], times[-1], _FINE_S), times)
+    ktrans, kep = TYPICAL_MARROW_PER_MIN
+    tissue = tofts_concentration(fine, population_plasma("parker", fine, arrival_s, hematocrit), ktrans, kep)
+    fit = Tofts(times, population_plasma(name, times, arrival_s, hematocrit)).fit(tissue[np.searchsorted(fine, times)])
+    return Finding(
+        "warning",
+        topic,
+        f"The {name} input has no first pass, which blood has after a bolus; with Parker's input as the true one, a "
+        f"Ktrans of {ktrans:g} /min would come out as {float(fit.ktrans_per_min[0]):.2g} /min: use the measured input, "
+        "parker, georgiou, orton2 or orton3.",
     )
 
 
