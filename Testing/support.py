@@ -173,7 +173,7 @@ def dask_workers(folder: Path | str, count: int, package: Path | None = None, jo
         deadline = time.monotonic() + 60
         while not file.exists() and time.monotonic() < deadline:
             time.sleep(0.1)
-        address = json.loads(file.read_text())["address"]
+        address = json.loads(file.read_text(encoding="utf-8"))["address"]
         if count:
             with Client(address, timeout="60s", set_as_default=False) as client:
                 client.wait_for_workers(count + join, timeout=60)

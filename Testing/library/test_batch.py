@@ -180,7 +180,7 @@ class TheTable(Folder):
     def test_maps_and_times_are_files_of_the_table(self):
         """Even those that are not there, and those that lie in the current folder."""
         (self.folder / "elsewhere").mkdir()
-        (self.folder / "elsewhere" / "clock").write_text("1")
+        (self.folder / "elsewhere" / "clock").write_text("1", encoding="utf-8")
         self.addCleanup(os.chdir, Path.cwd())
         os.chdir(self.folder / "elsewhere")
         plan = self.read(
@@ -274,9 +274,9 @@ class DoneOnce(Folder):
     def test_files_beside_an_input_are_inputs(self):
         """The JSON file beside volumes or a folder of them, and the data that a NRRD header names."""
         header = "NRRD0004\ntype: uchar\ndimension: 1\nsizes: 1\nencoding: raw\ndata file: data.raw\n"
-        (self.folder / "mask.nhdr").write_text(header)
+        (self.folder / "mask.nhdr").write_text(header, encoding="utf-8")
         (self.folder / "frames").mkdir()
-        (self.folder / "frames" / "1.nhdr").write_text(header.replace("data.raw", "../data.raw"))
+        (self.folder / "frames" / "1.nhdr").write_text(header.replace("data.raw", "../data.raw"), encoding="utf-8")
         (self.folder / "x.nii.gz").write_bytes(b"volumes")
         (self.folder / "data.raw").write_bytes(b"1")
         for number, (volumes, segmentation, beside) in enumerate(
@@ -307,7 +307,7 @@ class DoneOnce(Folder):
         uid = "1.2.840.113619.2.5"
         study = self.study(**{"flip-angles": f"3,{uid}", "series": uid, "t1-map": "12:W", "age": "60"})
         self.run_one(study)
-        text = (self.output / "studies/S1/batch.json").read_text()
+        text = (self.output / "studies/S1/batch.json").read_text(encoding="utf-8")
         self.assertNotIn(uid, text)
         self.assertNotIn(str(self.folder), text)
         options = json.loads(text)["options"]
@@ -541,15 +541,19 @@ class TheCommand(Folder):
                 self.assertIn(said, err)
 
     def test_limits_and_verify_reach_the_studies(self):
-        self.table.write_text("subject,dicom,segmentation,series\nA,dicom,mask.nrrd,\nB,dicom,mask.nrrd,stubborn\n")
+        self.table.write_text(
+            "subject,dicom,segmentation,series\nA,dicom,mask.nrrd,\nB,dicom,mask.nrrd,stubborn\n", encoding="utf-8"
+        )
         status, _, err = self.command("--time-limit", "2.0")
         self.assertEqual((status, self.failures()), (1, [("B", "time limit")]), err)
-        self.table.write_text("subject,dicom,segmentation,series\nA,dicom,mask.nrrd,\nM,dicom,mask.nrrd,memory\n")
+        self.table.write_text(
+            "subject,dicom,segmentation,series\nA,dicom,mask.nrrd,\nM,dicom,mask.nrrd,memory\n", encoding="utf-8"
+        )
         if sys.platform == "linux":
             status, _, err = self.command("--memory-limit", "500")
             self.assertEqual((status, self.failures()), (1, [("M", "memory limit")]), err)
             self.assertIn("more than 500 MB", err)
-        self.table.write_text("subject,dicom,segmentation\nA,dicom,mask.nrrd\n")
+        self.table.write_text("subject,dicom,segmentation\nA,dicom,mask.nrrd\n", encoding="utf-8")
         shutil.rmtree(self.output)
         self.command()
         mask = self.folder / "mask.nrrd"
@@ -565,7 +569,9 @@ class TheCommand(Folder):
         self.output = self.folder / "dicom" / "out"
         status, _, _ = self.command()
         self.assertEqual((status, {stage for _, stage in self.failures()}), (1, {"input"}))
-        self.assertIn("--dicom: the results would be put into it", (self.output / "failures.csv").read_text())
+        self.assertIn(
+            "--dicom: the results would be put into it", (self.output / "failures.csv").read_text(encoding="utf-8")
+        )
 
     def test_a_cohort_of_before_is_named(self):
         (self.output / "cohort").mkdir(parents=True)
@@ -581,15 +587,15 @@ class TheCommand(Folder):
     def test_programs_of_the_current_folder(self):
         self.addCleanup(os.chdir, Path.cwd())
         os.chdir(self.folder)
-        (self.folder / "Slicer").write_text("")
+        (self.folder / "Slicer").write_text("", encoding="utf-8")
         self.assertEqual(cli.batch._slicer(Path("Slicer"))[0], str(Path.cwd() / "Slicer"))
 
     @unittest.skipUnless(sys.platform == "linux", "control groups are of Linux")
     def test_memory_of_a_container(self):
-        (self.folder / "memory.max").write_text("800000000\n")
+        (self.folder / "memory.max").write_text("800000000\n", encoding="utf-8")
         with mock.patch.object(cli.batch, "_CONTAINER", self.folder / "memory.max"):
             self.assertEqual(cli.batch._share_of_memory(2), 400.0)
-        (self.folder / "memory.max").write_text("max\n")
+        (self.folder / "memory.max").write_text("max\n", encoding="utf-8")
         with mock.patch.object(cli.batch, "_CONTAINER", self.folder / "memory.max"):
             self.assertGreater(cli.batch._share_of_memory(1), 1000.0)
 
@@ -660,7 +666,7 @@ class OnDask(TheCommand):
 
     def test_the_memory_of_a_worker_bounds_its_studies(self):
         """1 GB, of which 1e9 bytes and Python itself are too much."""
-        self.table.write_text("subject,dicom,segmentation,series\nM,dicom,mask.nrrd,memory\n")
+        self.table.write_text("subject,dicom,segmentation,series\nM,dicom,mask.nrrd,memory\n", encoding="utf-8")
         status, out, err = self.command()
         self.assertEqual((status, self.failures()), (1, [("M", "memory limit")]), err)
         self.assertIn("Dask: 2 workers", out)
@@ -670,7 +676,7 @@ class OnDask(TheCommand):
         package = Path(batch.__file__).parent
         other = self.folder / "other"
         shutil.copytree(package, other / package.name, ignore=shutil.ignore_patterns("__pycache__"))
-        (other / package.name / "__init__.py").write_text('__version__ = "9.9.9"\n')
+        (other / package.name / "__init__.py").write_text('__version__ = "9.9.9"\n', encoding="utf-8")
         with dask_workers(self.folder, 1, other) as address, mock.patch.object(type(self), "address", address):
             status, _, err = self.command()
             self.assertEqual((status, err.count("\n")), (2, 1))
@@ -700,7 +706,9 @@ class OnDask(TheCommand):
         with dask_workers(self.folder, 0) as address:
             command = "import sys; from DCEPerfusionBMDLib import cli; sys.exit(cli.main(sys.argv[1:]))"
             arguments = ["batch", str(self.table), "--output", str(self.output), "--scheduler", address]
-            process = subprocess.Popen([sys.executable, "-uc", command, *arguments], stderr=subprocess.PIPE, text=True)
+            process = subprocess.Popen(
+                [sys.executable, "-uc", command, *arguments], stderr=subprocess.PIPE, text=True, encoding="utf-8"
+            )
             self.addCleanup(process.wait)
             self.addCleanup(process.kill)
             with process.stderr:
@@ -709,10 +717,10 @@ class OnDask(TheCommand):
     def test_workers_of_our_own(self):
         """`--scheduler local` from the shell, since its workers load the main module anew."""
         lines = ["subject,dicom,segmentation", "S0,dicom,mask.nrrd", "S1,dicom,mask.nrrd"]
-        self.table.write_text("\n".join(lines) + "\n")
+        self.table.write_text("\n".join(lines) + "\n", encoding="utf-8")
         command = [sys.executable, "-m", "DCEPerfusionBMDLib.cli", "batch", str(self.table)]
         options = ["--output", str(self.output), "--scheduler", "local", "--workers", "2"]
-        done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=120)
+        done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=120, encoding="utf-8")
         self.assertEqual((done.returncode, self.failures()), (1, [("S0", "read"), ("S1", "read")]), done.stderr)
         self.assertIn("Dask: 2 workers", done.stdout)
 

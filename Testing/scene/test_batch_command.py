@@ -183,10 +183,12 @@ class Headless(unittest.TestCase):
             ("raise ModuleNotFoundError('no slicer', name='slicer')", "slicer-core is not installed"),
         ):
             with self.subTest(said), tempfile.TemporaryDirectory() as folder:
-                Path(folder, "slicer.py").write_text(content)
+                Path(folder, "slicer.py").write_text(content, encoding="utf-8")
                 path = os.pathsep.join([folder, *filter(None, sys.path)])
                 command = [sys.executable, "-c", "import DCEPerfusionBMDLib.headless"]
-                done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
+                done = subprocess.run(
+                    command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, encoding="utf-8"
+                )
                 self.assertIn(said, done.stderr)
 
 
@@ -231,7 +233,7 @@ class Disturbed(unittest.TestCase):
 
     @classmethod
     def write(cls, rows, name):
-        with (cls.folder / name).open("w", newline="") as file:
+        with (cls.folder / name).open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["subject", "dicom", "volumes", "times", "segmentation"])
             writer.writerows([*row, "segmentation.seg.nrrd"] for row in rows)
@@ -240,7 +242,12 @@ class Disturbed(unittest.TestCase):
     def start(self, table, output, *options):
         command = [*COMMAND, "batch", str(table), "--output", str(output), "--no-cohort", *self.limits, *options]
         process = subprocess.Popen(
-            command, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            command,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
         )
         self.addCleanup(process.stderr.close)
         self.addCleanup(process.wait)
@@ -251,7 +258,7 @@ class Disturbed(unittest.TestCase):
         self.assertEqual(sorted(path.name for path in (output / "studies").iterdir()), sorted(self.GOOD))
         for name in self.GOOD:
             self.assertEqual(contents(output / "studies" / name), self.truth[name])
-        with (output / "failures.csv").open(newline="") as file:
+        with (output / "failures.csv").open(newline="", encoding="utf-8") as file:
             rows = {row["subject"]: row for row in csv.DictReader(file)}
         self.assertEqual({name: row["stage"] for name, row in rows.items()}, dict(bad))
         self.assertIn("needs more than 700 MB", rows["memory"]["message"])
@@ -306,7 +313,9 @@ def children(output: Path) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
-            match = re.search(rf"cli\.child\0{re.escape(str(output))}/studies/\.unfinished-(\w+)-", path.read_text())
+            match = re.search(
+                rf"cli\.child\0{re.escape(str(output))}/studies/\.unfinished-(\w+)-", path.read_text(encoding="utf-8")
+            )
             if match:
                 found.setdefault(match[1], []).append(int(path.parent.name))
     return found
@@ -317,7 +326,7 @@ def ended(process: int, within_s: float) -> bool:
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         try:
-            state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+            state = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
         except OSError:
             return True
         if state == "Z":
