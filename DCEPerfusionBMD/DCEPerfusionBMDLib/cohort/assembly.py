@@ -8,6 +8,7 @@ import json
 import math
 import os
 import sys
+import time
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -123,12 +124,16 @@ def assemble(
         except InputError as error:
             return LeftOut(folder.name, str(error))
 
-    with ThreadPoolExecutor(_READERS) as pool:  # while one waits for the disk or a file server, others go on
+    waits = False
+    with ThreadPoolExecutor(_READERS) as pool:
         for start in range(0, len(folders), _STEPS_OF_PROGRESS):
             if not report(start / len(folders), "Reading results"):
                 raise Cancelled
-            for found in pool.map(read, folders[start : start + _STEPS_OF_PROGRESS]):
+            some, began, worked = folders[start : start + _STEPS_OF_PROGRESS], time.perf_counter(), time.process_time()
+            for found in pool.map(read, some) if waits else map(read, some):
                 studies.append(found) if isinstance(found, _Study) else left_out.append(found)
+            # Where a disk or a file server is waited for, several readers go on; else they only take turns.
+            waits = waits or time.perf_counter() - began > 2 * (time.process_time() - worked)
     _refuse_repeated(studies)
     everyone = [study.subject for study in studies]
     notes = [*dxa_notes, *_notes_of(studies)]
